@@ -1,0 +1,172 @@
+"""The disk as a port: every file operation a promise depends on, so that tests can forget, tear and fail.
+
+    disk.write_new(path, (header, body))     # exclusive create, write
+    disk.sync_file(path); disk.sync_directory(path.parent)
+
+A file survives a power cut when its *contents* were synced (`sync_file`) and its *name* was
+(`sync_directory` of the folder that holds it, up to the first folder that existed before).
+`sync_filesystem` does both for everything on the file system that holds the path.
+
+Raises `OSError`; adapters translate it at their own border.  Paths are absolute, as `str`.
+Source: fsync(2), syncfs(2), rename(2).
+"""
+
+import ctypes
+import os
+from collections.abc import Sequence
+from contextlib import contextmanager
+from collections.abc import Iterator
+from typing import Protocol
+
+
+class Disk(Protocol):
+    """Operations on names and contents."""
+
+    def write_new(self, path: str, parts: Sequence[bytes], mode: int = 0o600) -> None:
+        """Create a file that must not exist, and write the parts into it."""
+
+    def append(self, path: str, parts: Sequence[bytes], mode: int = 0o600) -> None:
+        """Write the parts at the end of a file, which is created where it is missing."""
+
+    def read(self, path: str, offset: int = 0, size: int = -1) -> bytes:
+        """Return `size` octets (all, where negative) from `offset` on."""
+
+    def size(self, path: str) -> int:
+        """Return a file's size in octets; raises FileNotFoundError."""
+
+    def exists(self, path: str) -> bool:
+        """Tell whether a name is there."""
+
+    def link(self, source: str, target: str) -> None:
+        """Give a file a second name that must not exist."""
+
+    def rename(self, source: str, target: str) -> None:
+        """Move a name, atomically, over whatever has the target's."""
+
+    def unlink(self, path: str) -> None:
+        """Remove a name."""
+
+    def make_directories(self, path: str, mode: int = 0o700) -> None:
+        """Create a folder and the missing ones above it, and sync their names."""
+
+    def names(self, path: str) -> list[str]:
+        """Return the names in a folder."""
+
+    def sync_file(self, path: str) -> None:
+        """Make a file's contents survive a power cut."""
+
+    def sync_directory(self, path: str) -> None:
+        """Make the names in a folder survive a power cut."""
+
+    def sync_filesystem(self, path: str) -> None:
+        """Make everything on the file system that holds `path` survive a power cut."""
+
+    def free(self, path: str) -> int:
+        """Return the octets that an unprivileged writer can still use."""
+
+
+class SystemDisk:
+    """The machine's disk."""
+
+    def write_new(self, path: str, parts: Sequence[bytes], mode: int = 0o600) -> None:
+        """Create a file that must not exist, and write the parts into it."""
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            _write_all(fd, parts)
+        finally:
+            os.close(fd)
+
+    def append(self, path: str, parts: Sequence[bytes], mode: int = 0o600) -> None:
+        """Write the parts at the end of a file, which is created where it is missing."""
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode)
+        try:
+            _write_all(fd, parts)
+        finally:
+            os.close(fd)
+
+    def read(self, path: str, offset: int = 0, size: int = -1) -> bytes:
+        """Return `size` octets (all, where negative) from `offset` on."""
+        with open(path, "rb", buffering=0) as file:
+            file.seek(offset)
+            return file.read(size) or b""
+
+    def size(self, path: str) -> int:
+        """Return a file's size in octets; raises FileNotFoundError."""
+        return os.stat(path).st_size
+
+    def exists(self, path: str) -> bool:
+        """Tell whether a name is there."""
+        return os.path.lexists(path)
+
+    def link(self, source: str, target: str) -> None:
+        """Give a file a second name that must not exist."""
+        os.link(source, target)
+
+    def rename(self, source: str, target: str) -> None:
+        """Move a name, atomically, over whatever has the target's."""
+        os.rename(source, target)
+
+    def unlink(self, path: str) -> None:
+        """Remove a name."""
+        os.unlink(path)
+
+    def make_directories(self, path: str, mode: int = 0o700) -> None:
+        """Create a folder and the missing ones above it, and sync their names."""
+        missing = []
+        while not os.path.isdir(path):
+            missing.append(path)
+            path = os.path.dirname(path)
+        for folder in reversed(missing):
+            os.mkdir(folder, mode)
+            self.sync_directory(os.path.dirname(folder))
+
+    def names(self, path: str) -> list[str]:
+        """Return the names in a folder."""
+        return os.listdir(path)
+
+    def sync_file(self, path: str) -> None:
+        """Make a file's contents survive a power cut."""
+        with _opened(path, os.O_RDONLY) as fd:
+            os.fsync(fd)
+
+    def sync_directory(self, path: str) -> None:
+        """Make the names in a folder survive a power cut."""
+        with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as fd:
+            os.fsync(fd)
+
+    def sync_filesystem(self, path: str) -> None:
+        """Make everything on the file system that holds `path` survive a power cut.
+
+        Linux 5.8 and newer report a failed write-back here (syncfs(2)).
+        """
+        with _opened(path, os.O_RDONLY) as fd:
+            if _libc.syncfs(fd) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number), path)
+
+    def free(self, path: str) -> int:
+        """Return the octets that an unprivileged writer can still use."""
+        found = os.statvfs(path)
+        return found.f_bavail * found.f_frsize
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@contextmanager
+def _opened(path: str, flags: int) -> Iterator[int]:
+    fd = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _write_all(fd: int, parts: Sequence[bytes]) -> None:
+    """Write every octet; a short write (a signal, a nearly full disk) goes on or raises."""
+    written = os.writev(fd, parts)
+    if written == sum(map(len, parts)):
+        return
+    rest = memoryview(b"".join(parts))[written:]
+    while rest:
+        rest = rest[os.write(fd, rest) :]

@@ -1,0 +1,39 @@
+"""The envelope: who sent a message and for whom, apart from what its header says.
+
+Sources: RFC 5321 2.3.1 (envelope), RFC 6152 (BODY), RFC 6531 (SMTPUTF8), RFC 4954 (AUTH),
+RFC 3461 (NOTIFY, RET, ENVID, ORCPT).
+"""
+
+from dataclasses import dataclass
+
+from indimail.mail.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class ReversePath:
+    """MAIL FROM and its parameters; empty text means the parameter was not given."""
+
+    address: Address
+    body: str = ""  # 7BIT or 8BITMIME
+    smtputf8: bool = False
+    size: int = 0  # octets as declared, 0 = not declared
+    auth: str = ""  # decoded mailbox, or "<>"
+    ret: str = ""  # FULL or HDRS
+    envid: str = ""  # as it came, xtext
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardPath:
+    """RCPT TO and its parameters; empty text means the parameter was not given."""
+
+    address: Address
+    notify: str = ""  # NEVER, or a comma list of SUCCESS FAILURE DELAY
+    orcpt: str = ""  # as it came, addr-type;xtext
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One message for one or more recipients."""
+
+    reverse_path: ReversePath
+    forward_paths: tuple[ForwardPath, ...]

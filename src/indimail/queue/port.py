@@ -1,0 +1,224 @@
+"""What a queue promises, apart from how it keeps the promise.
+
+    store.apply([Accepted(message, recipients)])      # returned: durable (commit point 1)
+    store.apply([Staged(id, 0, 0, NAME, boot), Finished(id, 1, Failed("..."), now)])
+
+A queue is changed by *changes*, frozen values, and only by `apply`: a batch is one transaction,
+so either all of it is true after a crash or nothing.  `apply` returns after the batch is durable.
+One thread applies (see `durable.committer`); everything that reads may be called from another
+connection or process.
+
+A recipient is *waiting* (its `due` says until when), or *finished* with an outcome.  A finished
+recipient's row stays until `Traced`: the trace that holds its outcome is on disk.  A message's
+body goes with its last waiting recipient.
+
+Units: times are seconds since the epoch (UTC), sizes octets.  Raises `QueueUnwritable` where the
+disk fails: then nothing of the batch is true.
+
+Source: spec/queue.md B.4 (the contract), DESIGN 4.  Not here: which recipient is tried when
+(`schedule`), the lock that makes one process the owner (`durable.lock`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from indimail.mail.ids import QueueId
+from indimail.mail.outcome import Outcome
+
+
+class Channel(StrEnum):
+    """How a recipient leaves the queue."""
+
+    LOCAL = "local"
+    REMOTE = "remote"
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A message as its row holds it.
+
+    `body` is what was received with our Received line in front, line ends LF; None means the
+    octets are in the spool file `mess/<id>`, from `offset` on (what is before `offset` are the
+    lines of a delivery that was foreseen, see `queue.spool`).  `size` counts the body alone.
+    `source` is the name of a spool file that was adopted, so that it is adopted once.
+    """
+
+    id: QueueId
+    born: float
+    reverse_path: str
+    size: int
+    body: bytes | None
+    offset: int = 0
+    eight_bit: bool = False
+    smtputf8: bool = False
+    auth: str = ""
+    ret: str = ""
+    envid: str = ""
+    uid: int = 0
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedRecipient:
+    """A recipient of a message, by its number in the envelope (from 0).
+
+    `address` is the forward-path, `target` what the route made of it: for the local channel
+    qmail's local address (``example.com-alice@example.com``), for the remote one the host.
+    `attempts` were made so far; `due` is when the next one may start (0 = at once).
+    """
+
+    number: int
+    address: str
+    channel: Channel
+    target: str
+    route: str = ""
+    notify: str = ""
+    orcpt: str = ""
+    attempts: int = 0
+    due: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A staged step: `name` is synced in the mailbox's tmp/, `boot` the boot it was made in."""
+
+    number: int
+    step: int
+    folder: str
+    name: str
+    boot: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A new message with its recipients.  After it is applied, 250 may be said."""
+
+    message: QueuedMessage
+    recipients: tuple[QueuedRecipient, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A copy for one step of one recipient is synced in tmp/ under a name of its own."""
+
+    id: QueueId
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """An attempt was deferred: text and rule of the reason, and when the next may start."""
+
+    id: QueueId
+    number: int
+    due: float
+    text: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A recipient reached its one final outcome (Delivered or Failed)."""
+
+    id: QueueId
+    number: int
+    outcome: Outcome
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """The trace of these outcomes is on disk: their rows may go."""
+
+    ids: tuple[QueueId, ...]
+
+
+Change = Accepted | Staged | Postponed | Finished | Traced
+
+
+class State(StrEnum):
+    """Of a recipient's row, as qread and explain see it."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientStatus:
+    """A recipient's row with its state: `text`, `rule` and `at` are the last attempt's."""
+
+    recipient: QueuedRecipient
+    state: State
+    text: str
+    rule: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStatus:
+    """A message's row without its body."""
+
+    message: QueuedMessage
+    recipients: tuple[RecipientStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One waiting recipient, enough to order the work: load the rest when its turn comes."""
+
+    id: QueueId
+    number: int
+    channel: Channel
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a queue holds: messages with a waiting recipient, and waiting recipients by channel."""
+
+    messages: int
+    local: int
+    remote: int
+
+
+class QueueStore(Protocol):
+    """The one writer's side."""
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Make a batch true, durably, all or nothing.  Raises QueueUnwritable."""
+
+    def message(self, queue_id: QueueId) -> MessageStatus | None:
+        """Return a message with its body (None in the value when it is in a spool file)."""
+
+    def due(
+        self, channel: Channel, before: float, after: tuple[float, int, int], limit: int
+    ) -> list[Due]:
+        """Return waiting recipients with ``due <= before``, ordered by (due, id, number).
+
+        Only those ordered after the triple `after` (``(-1, 0, 0)`` to begin), at most `limit`.
+        """
+
+    def staged(self) -> list[tuple[QueueId, Step]]:
+        """Return every staged step of a recipient that is still waiting (for recovery)."""
+
+    def untraced(self) -> list[QueueId]:
+        """Return ids with finished recipients whose rows are still here (for recovery)."""
+
+    def adopted(self) -> set[str]:
+        """Return the `source` of every message that came from a spool file."""
+
+    def status(self) -> Iterator[MessageStatus]:
+        """Walk all messages in id order, without bodies."""
+
+    def counts(self) -> Counts:
+        """Count what waits."""
+
+    def largest_id(self) -> int:
+        """Return the largest id ever applied that is still known (0 for none)."""
+
+    def close(self) -> None:
+        """Let go; everything applied stays."""
