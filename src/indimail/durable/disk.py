@@ -1,4 +1,4 @@
-"""The disk as a port: every file operation a promise depends on, so that tests can forget, tear and fail.
+"""The disk as a port: every file operation a promise depends on, so that tests can break it.
 
     disk.write_new(path, (header, body))     # exclusive create, write
     disk.sync_file(path); disk.sync_directory(path.parent)
@@ -13,9 +13,8 @@ Source: fsync(2), syncfs(2), rename(2).
 
 import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
 from typing import Protocol
 
 
@@ -63,6 +62,9 @@ class Disk(Protocol):
 
     def free(self, path: str) -> int:
         """Return the octets that an unprivileged writer can still use."""
+
+    def device(self, path: str) -> int:
+        """Return the number of the file system that holds `path`."""
 
 
 class SystemDisk:
@@ -148,6 +150,10 @@ class SystemDisk:
         """Return the octets that an unprivileged writer can still use."""
         found = os.statvfs(path)
         return found.f_bavail * found.f_frsize
+
+    def device(self, path: str) -> int:
+        """Return the number of the file system that holds `path`."""
+        return os.stat(path).st_dev
 
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -1,0 +1,143 @@
+"""The queue in memory: the same promises except the disk.  For tests and simulations.
+
+Kept as plain as can be: it is what the SQLite adapter is compared with.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from indimail.mail.ids import QueueId
+from indimail.mail.outcome import Delivered
+from indimail.queue.port import (
+    Accepted,
+    Change,
+    Channel,
+    Counts,
+    Due,
+    Finished,
+    MessageStatus,
+    Postponed,
+    QueuedMessage,
+    RecipientStatus,
+    Staged,
+    State,
+    Step,
+    Traced,
+)
+
+
+class MemoryQueue:
+    """Dictionaries of messages, recipients and staged steps."""
+
+    def __init__(self) -> None:
+        self._messages: dict[QueueId, QueuedMessage] = {}
+        self._recipients: dict[tuple[QueueId, int], RecipientStatus] = {}
+        self._steps: dict[tuple[QueueId, int, int], Step] = {}
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Make a batch true."""
+        for change in changes:
+            match change:
+                case Accepted(message, recipients):
+                    self._messages[message.id] = message
+                    for r in recipients:
+                        status = RecipientStatus(r, State.WAITING, "", "", 0.0)
+                        self._recipients[message.id, r.number] = status
+                case Staged(id_, step):
+                    self._steps[id_, step.number, step.step] = step
+                case Postponed(id_, number, due, text, rule):
+                    self._postpone(id_, number, due, text, rule)
+                case Finished(id_, number, outcome, at):
+                    self._finish(id_, number, isinstance(outcome, Delivered), outcome.text,
+                                 str(outcome.rule), at)  # fmt: skip
+                case Traced(ids):
+                    for id_ in ids:
+                        self._forget(id_)
+
+    def _postpone(self, id_: QueueId, number: int, due: float, text: str, rule: str) -> None:
+        status = self._recipients.get((id_, number))
+        if status is not None and status.state is State.WAITING:
+            later = replace(status.recipient, due=due, attempts=status.recipient.attempts + 1)
+            self._recipients[id_, number] = replace(status, recipient=later, text=text, rule=rule)
+            self._drop_steps(id_, number)
+
+    def _finish(
+        self, id_: QueueId, number: int, delivered: bool, text: str, rule: str, at: float
+    ) -> None:
+        status = self._recipients.get((id_, number))
+        if status is not None and status.state is State.WAITING:
+            state = State.DELIVERED if delivered else State.FAILED
+            self._recipients[id_, number] = replace(
+                status, state=state, text=text, rule=rule, at=at
+            )
+            self._drop_steps(id_, number)
+
+    def _drop_steps(self, id_: QueueId, number: int) -> None:
+        for key in [key for key in self._steps if key[:2] == (id_, number)]:
+            del self._steps[key]
+
+    def _forget(self, id_: QueueId) -> None:
+        mine = [key for key in self._recipients if key[0] == id_]
+        done = [key for key in mine if self._recipients[key].state is not State.WAITING]
+        for key in done:
+            del self._recipients[key]
+        if len(done) == len(mine):
+            self._messages.pop(id_, None)
+
+    def message(self, queue_id: QueueId) -> MessageStatus | None:
+        """Return a message with its body."""
+        found = self._messages.get(queue_id)
+        return found and MessageStatus(found, self._of(queue_id))
+
+    def _of(self, queue_id: QueueId) -> tuple[RecipientStatus, ...]:
+        keys = sorted(key for key in self._recipients if key[0] == queue_id)
+        return tuple(self._recipients[key] for key in keys)
+
+    def due(
+        self, channel: Channel, before: float, after: tuple[float, int, int], limit: int
+    ) -> list[Due]:
+        """Return waiting recipients with ``due <= before``, ordered by (due, id, number)."""
+        found = sorted(
+            (s.recipient.due, id_, number)
+            for (id_, number), s in self._recipients.items()
+            if s.state is State.WAITING
+            and s.recipient.channel is channel
+            and s.recipient.due <= before
+            and (s.recipient.due, id_, number) > after
+        )
+        return [Due(id_, number, channel, due) for due, id_, number in found[:limit]]
+
+    def staged(self) -> list[tuple[QueueId, Step]]:
+        """Return every staged step of a recipient that is still waiting."""
+        return [(key[0], step) for key, step in sorted(self._steps.items())]
+
+    def untraced(self) -> list[QueueId]:
+        """Return ids with finished recipients whose rows are still here."""
+        done = {k[0] for k, s in self._recipients.items() if s.state is not State.WAITING}
+        return sorted(done)
+
+    def adopted(self) -> set[str]:
+        """Return the `source` of every message that came from a spool file."""
+        return {m.source for m in self._messages.values() if m.source}
+
+    def status(self) -> Iterator[MessageStatus]:
+        """Walk all messages in id order, without bodies."""
+        for id_ in sorted(self._messages):
+            yield MessageStatus(replace(self._messages[id_], body=None), self._of(id_))
+
+    def counts(self) -> Counts:
+        """Count what waits."""
+        waiting = [
+            (id_, s.recipient.channel)
+            for (id_, _), s in self._recipients.items()
+            if s.state is State.WAITING
+        ]
+        local = sum(channel is Channel.LOCAL for _, channel in waiting)
+        return Counts(len({id_ for id_, _ in waiting}), local, len(waiting) - local)
+
+    def largest_id(self) -> int:
+        """Return the largest id that is still known, 0 for none."""
+        return max(self._messages, default=0)
+
+    def close(self) -> None:
+        """Let go; nothing to do."""

@@ -1,0 +1,98 @@
+"""Large bodies: files `mess/<id>` beside the queue's database, written while they arrive.
+
+    spool = Spool(disk, "/var/indimail/queue/queue1")
+    spool.begin(id, prefix); spool.add(id, chunks); spool.seal(id)     # sealed: durable
+    spool.discard(id)                                                   # the row never came
+
+`prefix` are the lines a foreseen delivery prepends (DESIGN 4: "a large mail is written once"):
+such a delivery links the file into the Maildir, every other one skips `prefix` by its offset.
+A file without a row is what a crash left of a mail that never got its 250: `sweep` removes it.
+
+Every call may block on the disk: callers are threads, not the event loop.
+Raises `QueueUnwritable`, `QueueFull`.
+"""
+
+import errno
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from indimail.durable.disk import Disk
+from indimail.mail.errors import QueueFull, QueueUnwritable
+from indimail.mail.ids import QueueId
+
+LARGE: Final = 65_536  # octets; a larger body goes to a file
+READ_SIZE: Final = 262_144
+
+
+class Spool:
+    """The `mess/` folder of one queue."""
+
+    def __init__(self, disk: Disk, queue_directory: str) -> None:
+        self._disk = disk
+        self._folder = os.path.join(queue_directory, "mess")
+        with _translated():
+            disk.make_directories(self._folder)
+
+    def path(self, queue_id: QueueId) -> str:
+        """Return the file of a message."""
+        return os.path.join(self._folder, str(queue_id))
+
+    def begin(self, queue_id: QueueId, parts: Sequence[bytes]) -> None:
+        """Create the file with its first parts."""
+        with _translated():
+            self._disk.write_new(self.path(queue_id), parts)
+
+    def add(self, queue_id: QueueId, parts: Sequence[bytes]) -> None:
+        """Write more of the body."""
+        with _translated():
+            self._disk.append(self.path(queue_id), parts)
+
+    def seal(self, queue_id: QueueId) -> None:
+        """Make the body and its name durable; only then may its row be committed."""
+        with _translated():
+            self._disk.sync_file(self.path(queue_id))
+            self._disk.sync_directory(self._folder)
+
+    def discard(self, queue_id: QueueId) -> None:
+        """Remove the file of a message that is gone; missing is fine."""
+        with _translated():
+            try:
+                self._disk.unlink(self.path(queue_id))
+            except FileNotFoundError:
+                return
+
+    def read(self, queue_id: QueueId, offset: int) -> Iterator[bytes]:
+        """Yield the body from `offset` on, in pieces."""
+        path = self.path(queue_id)
+        with _translated():
+            end = self._disk.size(path)
+            while offset < end:
+                piece = self._disk.read(path, offset, READ_SIZE)
+                if not piece:
+                    return
+                yield piece
+                offset += len(piece)
+
+    def sweep(self, known: Collection[QueueId]) -> int:
+        """Remove the files that no row knows; return how many."""
+        with _translated():
+            strays = [n for n in self._disk.names(self._folder) if not _is_known(n, known)]
+            for name in strays:
+                self._disk.unlink(os.path.join(self._folder, name))
+        return len(strays)
+
+
+def _is_known(name: str, known: Collection[QueueId]) -> bool:
+    return name.isdigit() and int(name) in known
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise QueueFull(str(error)) from error
+        raise QueueUnwritable(str(error)) from error

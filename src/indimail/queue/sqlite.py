@@ -1,0 +1,364 @@
+"""The queue in one SQLite database: `QUEUE_BASE/queue<N>/queue.db`.
+
+    store = SqliteQueue.open("/var/indimail/queue/queue1/queue.db")
+    store.apply([Accepted(message, recipients)])
+
+WAL with ``synchronous=FULL``: COMMIT writes the changed pages once, in sequence, and syncs once;
+when `apply` returns, its batch is on disk.  This connection is the only one that writes or
+checkpoints; `reader` opens those that look (qread, explain, the scheduler's own reads).
+
+The library is apsw's own SQLite: 3.7.0 to 3.51.2 can lose commits of a WAL database that has two
+connections, so an older one is refused.  No connection may live across a fork.
+
+A recipient's row outlives its delivery until `Traced`; the message's row goes with the last one.
+Fresh recipients have ``due = 0`` and are in no index: the fast path pays for none.
+
+Source: DESIGN 4; sqlite.org "Write-Ahead Logging", "PRAGMA synchronous".
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Self
+
+import apsw
+
+from indimail.mail.errors import QueueFull, QueueUnwritable
+from indimail.mail.ids import QueueId
+from indimail.mail.outcome import Delivered
+from indimail.queue.port import (
+    Accepted,
+    Change,
+    Channel,
+    Counts,
+    Due,
+    Finished,
+    MessageStatus,
+    Postponed,
+    QueuedMessage,
+    QueuedRecipient,
+    RecipientStatus,
+    Staged,
+    State,
+    Step,
+    Traced,
+)
+
+SCHEMA_VERSION: Final = 1
+OLDEST_SQLITE: Final = (3, 51, 3)
+CHECKPOINT_PAGES: Final = 4000  # 16 MB of WAL: a mail delivered at once is gone before it is copied
+
+SCHEMA: Final = """
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY, born REAL NOT NULL, reverse_path TEXT NOT NULL, size INTEGER NOT NULL,
+    start INTEGER NOT NULL, eight_bit INTEGER NOT NULL, smtputf8 INTEGER NOT NULL,
+    auth TEXT NOT NULL, ret TEXT NOT NULL, envid TEXT NOT NULL, uid INTEGER NOT NULL,
+    source TEXT NOT NULL, body BLOB
+);
+CREATE TABLE recipient (
+    id INTEGER NOT NULL, number INTEGER NOT NULL, address TEXT NOT NULL, channel TEXT NOT NULL,
+    target TEXT NOT NULL, route TEXT NOT NULL, notify TEXT NOT NULL, orcpt TEXT NOT NULL,
+    attempts INTEGER NOT NULL, due REAL NOT NULL, state TEXT NOT NULL, text TEXT NOT NULL,
+    rule TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (id, number)
+) WITHOUT ROWID;
+CREATE INDEX recipient_due ON recipient (channel, due, id, number)
+    WHERE state = 'waiting' AND due > 0;
+CREATE TABLE step (
+    id INTEGER NOT NULL, number INTEGER NOT NULL, step INTEGER NOT NULL, folder TEXT NOT NULL,
+    name TEXT NOT NULL, boot TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (id, number, step)
+) WITHOUT ROWID;
+"""
+
+INSERT_MESSAGE: Final = "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+INSERT_RECIPIENT: Final = "INSERT INTO recipient VALUES (?,?,?,?,?,?,?,?,?,?,'waiting','','',0)"
+INSERT_STEP: Final = "INSERT OR REPLACE INTO step VALUES (?,?,?,?,?,?,?)"
+DELETE_STEPS: Final = "DELETE FROM step WHERE id = ? AND number = ?"
+POSTPONE: Final = (
+    "UPDATE recipient SET attempts = attempts + 1, due = ?, text = ?, rule = ?"
+    " WHERE id = ? AND number = ? AND state = 'waiting'"
+)
+FINISH: Final = (
+    "UPDATE recipient SET state = ?, text = ?, rule = ?, at = ?"
+    " WHERE id = ? AND number = ? AND state = 'waiting'"
+)
+FORGET_RECIPIENTS: Final = "DELETE FROM recipient WHERE id = ? AND state <> 'waiting'"
+FORGET_MESSAGE: Final = (
+    "DELETE FROM message WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM recipient WHERE id = ?1)"
+)
+MESSAGE_COLUMNS: Final = (
+    "id, born, reverse_path, size, start, eight_bit, smtputf8, auth, ret, envid, uid, source"
+)
+RECIPIENT_COLUMNS: Final = (
+    "number, address, channel, target, route, notify, orcpt, attempts, due, state, text, rule, at"
+)
+
+
+class SqliteReader:
+    """A connection that only looks, in short transactions, beside the owner or without one."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._db = connection
+
+    @classmethod
+    def open(cls, path: str, vfs: str | None = None) -> Self:
+        """Open for reading; never checkpoints, also not when it closes."""
+        with _translated():
+            db = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
+            db.set_busy_timeout(2000)
+            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            return cls(db)
+
+    def message(self, queue_id: QueueId) -> MessageStatus | None:
+        """Return a message with its body."""
+        with _translated():
+            for row in self._db.execute(
+                f"SELECT {MESSAGE_COLUMNS}, body FROM message WHERE id = ?",  # noqa: S608
+                (queue_id,),
+            ):
+                return MessageStatus(_message(row[:-1], row[-1]), self._recipients(queue_id))
+        return None
+
+    def due(
+        self, channel: Channel, before: float, after: tuple[float, int, int], limit: int
+    ) -> list[Due]:
+        """Return waiting recipients with ``due <= before``, ordered by (due, id, number)."""
+        found: list[Due] = []
+        with _translated():
+            if after[0] <= 0:
+                found = self._due_at_once(channel, after, limit)
+                after = (0.0, 0, 0)
+            if len(found) < limit:
+                found += [
+                    Due(QueueId(id_), number, channel, due)
+                    for due, id_, number in self._db.execute(
+                        "SELECT due, id, number FROM recipient WHERE channel = ?"
+                        " AND state = 'waiting' AND due > 0"
+                        " AND due <= ? AND (due, id, number) > (?, ?, ?)"
+                        " ORDER BY due, id, number LIMIT ?",
+                        (channel.value, before, *after, limit - len(found)),
+                    )
+                ]
+        return found
+
+    def _due_at_once(
+        self, channel: Channel, after: tuple[float, int, int], limit: int
+    ) -> list[Due]:
+        """Return recipients never tried: they are in no index, so this walks the table."""
+        start = (0, -1) if after[0] < 0 else after[1:]
+        return [
+            Due(QueueId(id_), number, channel, 0.0)
+            for id_, number in self._db.execute(
+                "SELECT id, number FROM recipient WHERE (id, number) > (?, ?)"
+                " AND channel = ? AND state = 'waiting' AND due = 0 ORDER BY id, number LIMIT ?",
+                (*start, channel.value, limit),
+            )
+        ]
+
+    def staged(self) -> list[tuple[QueueId, Step]]:
+        """Return every staged step of a recipient that is still waiting."""
+        with _translated():
+            return [
+                (QueueId(row[0]), Step(*row[1:]))
+                for row in self._db.execute(
+                    "SELECT id, number, step, folder, name, boot, step.at FROM step"
+                    " JOIN recipient USING (id, number) WHERE state = 'waiting'"
+                    " ORDER BY id, number, step"
+                )
+            ]
+
+    def untraced(self) -> list[QueueId]:
+        """Return ids with finished recipients whose rows are still here."""
+        with _translated():
+            return [
+                QueueId(id_)
+                for (id_,) in self._db.execute(
+                    "SELECT DISTINCT id FROM recipient WHERE state <> 'waiting' ORDER BY id"
+                )
+            ]
+
+    def adopted(self) -> set[str]:
+        """Return the `source` of every message that came from a spool file."""
+        with _translated():
+            rows = self._db.execute("SELECT source FROM message WHERE source <> ''")
+            return {source for (source,) in rows}
+
+    def status(self) -> Iterator[MessageStatus]:
+        """Walk all messages in id order, without bodies, a page of 500 per transaction."""
+        last = 0
+        while True:
+            with _translated():
+                rows = self._db.execute(
+                    f"SELECT {MESSAGE_COLUMNS} FROM message WHERE id > ?"  # noqa: S608
+                    " ORDER BY id LIMIT 500",
+                    (last,),
+                ).fetchall()
+                page = [
+                    MessageStatus(_message(row, None), self._recipients(row[0])) for row in rows
+                ]
+            if not page:
+                return
+            yield from page
+            last = page[-1].message.id
+
+    def counts(self) -> Counts:
+        """Count what waits."""
+        with _translated():
+            row: tuple[Any, ...] | None = self._db.execute(
+                "SELECT count(DISTINCT id), coalesce(sum(channel = 'local'), 0),"
+                " coalesce(sum(channel = 'remote'), 0) FROM recipient WHERE state = 'waiting'"
+            ).fetchone()
+            return Counts(*(row or (0, 0, 0)))
+
+    def largest_id(self) -> int:
+        """Return the largest id that is still known, 0 for none."""
+        with _translated():
+            return int(self._db.execute("SELECT coalesce(max(id), 0) FROM message").get)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with _translated():
+            self._db.close()
+
+    def _recipients(self, queue_id: object) -> tuple[RecipientStatus, ...]:
+        rows = self._db.execute(
+            f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE id = ? ORDER BY number",  # noqa: S608
+            (queue_id,),
+        )
+        return tuple(
+            RecipientStatus(
+                QueuedRecipient(row[0], row[1], Channel(row[2]), *row[3:9]),
+                State(row[9]),
+                *row[10:],
+            )
+            for row in rows
+        )
+
+
+class SqliteQueue(SqliteReader):
+    """The owner's connection: the only one that writes and checkpoints."""
+
+    @classmethod
+    def open(cls, path: str, vfs: str | None = None) -> Self:
+        """Create or open a queue's database; the caller holds the queue's lock.
+
+        Raises `QueueUnwritable` for a database of a newer version or one that does not open.
+        """
+        require_sqlite(apsw.sqlite_lib_version())
+        with _translated():
+            db = apsw.Connection(path, vfs=vfs)
+            db.set_busy_timeout(2000)
+            if db.pragma("journal_mode", "wal") != "wal":
+                raise QueueUnwritable(f"{path}: no write-ahead log on this file system")
+            db.pragma("synchronous", "FULL")
+            db.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            _migrate(db, path)
+        return cls(db)
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Make a batch true, durably, all or nothing.
+
+        Commit point: COMMIT returns after the WAL with the whole batch is synced.
+        """
+        with _translated():
+            run = self._db.cursor()
+            run.execute("BEGIN IMMEDIATE")
+            try:
+                _write(run.executemany, changes)
+                run.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    run.execute("ROLLBACK")
+                raise
+
+
+def require_sqlite(version: str) -> None:
+    """Refuse an SQLite that can lose commits (DESIGN 4)."""
+    if tuple(map(int, version.split("."))) < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise QueueUnwritable(f"SQLite {version} can lose commits: {oldest} or newer is needed")
+
+
+def _write(
+    many: Callable[[str, Iterator[tuple[object, ...]]], object], changes: Sequence[Change]
+) -> None:
+    """Write a batch, kind by kind: one prepared statement per kind, not per change."""
+    accepted = [c for c in changes if type(c) is Accepted]
+    if accepted:
+        many(INSERT_MESSAGE, (_message_row(c.message) for c in accepted))
+        many(INSERT_RECIPIENT, (_recipient_row(c, r) for c in accepted for r in c.recipients))
+        if len(accepted) == len(changes):
+            return
+    staged = [c for c in changes if type(c) is Staged]
+    many(
+        INSERT_STEP,
+        (
+            (c.id, s.number, s.step, s.folder, s.name, s.boot, s.at)
+            for c in staged
+            for s in (c.step,)
+        ),
+    )
+    postponed = [c for c in changes if type(c) is Postponed]
+    many(POSTPONE, ((c.due, c.text, c.rule, c.id, c.number) for c in postponed))
+    many(DELETE_STEPS, ((c.id, c.number) for c in postponed))
+    finished = [c for c in changes if type(c) is Finished]
+    many(FINISH, map(_finished_row, finished))
+    many(DELETE_STEPS, ((c.id, c.number) for c in finished))
+    for traced in (c for c in changes if type(c) is Traced):
+        many(FORGET_RECIPIENTS, ((id_,) for id_ in traced.ids))
+        many(FORGET_MESSAGE, ((id_,) for id_ in traced.ids))
+
+
+def _message_row(m: QueuedMessage) -> tuple[object, ...]:
+    return (
+        m.id, m.born, m.reverse_path, m.size, m.offset, m.eight_bit, m.smtputf8,
+        m.auth, m.ret, m.envid, m.uid, m.source, m.body,
+    )  # fmt: skip
+
+
+def _recipient_row(c: Accepted, r: QueuedRecipient) -> tuple[object, ...]:
+    return (
+        c.message.id, r.number, r.address, r.channel.value, r.target, r.route, r.notify, r.orcpt,
+        r.attempts, r.due,
+    )  # fmt: skip
+
+
+def _finished_row(c: Finished) -> tuple[object, ...]:
+    state = State.DELIVERED if isinstance(c.outcome, Delivered) else State.FAILED
+    return (state.value, c.outcome.text, str(c.outcome.rule), c.at, c.id, c.number)
+
+
+def _message(row: Sequence[Any], body: Any) -> QueuedMessage:  # noqa: ANN401  as SQLite has it
+    id_, born, reverse_path, size, start, eight_bit, smtputf8, auth, ret, envid, uid, source = row
+    return QueuedMessage(
+        id_, born, reverse_path, size, body, start, bool(eight_bit), bool(smtputf8),
+        auth, ret, envid, uid, source,
+    )  # fmt: skip
+
+
+def _migrate(db: apsw.Connection, path: str) -> None:
+    """Bring a database to this version; each step of the schema is one transaction."""
+    version = db.pragma("user_version")
+    if version > SCHEMA_VERSION:
+        raise QueueUnwritable(
+            f"{path}: schema version {version} is newer than {SCHEMA_VERSION}; nothing was changed"
+        )
+    if version == 0:
+        with db:
+            db.execute(SCHEMA)
+            db.pragma("user_version", SCHEMA_VERSION)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the library's errors into ours, once."""
+    try:
+        yield
+    except apsw.FullError as error:
+        raise QueueFull(f"queue database: {error}") from error
+    except apsw.Error as error:
+        raise QueueUnwritable(f"queue database: {error}") from error
+
+
+def database_of(directory: str) -> str:
+    """Return the path of a queue directory's database."""
+    return os.path.join(directory, "queue.db")
