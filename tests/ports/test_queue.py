@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from indimail.mail.channel import Channel
 from indimail.mail.ids import QueueId
 from indimail.mail.outcome import Delivered, Failed
 from indimail.mail.verdict import Rule
 from indimail.queue.memory import MemoryQueue
 from indimail.queue.port import (
     Accepted,
-    Channel,
     Counts,
     Due,
     Finished,
@@ -122,7 +122,7 @@ def test_a_staged_step_is_known_until_its_recipient_is_finished(store: QueueStor
     other = Step(1, 2, "/home/Maildir", "1.Q1R1.2.mx,S=5", "boot", 3.0)
     store.apply([Staged(ONE, step), Staged(ONE, other)])
     assert store.staged() == [(ONE, step), (ONE, other)]
-    store.apply([Finished(ONE, 0, Delivered("ok"), 4.0)])
+    store.apply([Finished(ONE, 0, Delivered("ok"), 4.0), Postponed(ONE, 1, 9.0, "later", "")])
     assert store.staged() == [(ONE, other)]
 
 

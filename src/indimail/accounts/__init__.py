@@ -1,0 +1,1 @@
+"""Domains, users, aliases and passwords: one port, adapters in memory and in SQL."""

@@ -1,0 +1,1 @@
+"""Putting it together: the instance, its settings, the adapters, the processes."""

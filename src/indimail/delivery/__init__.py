@@ -1,0 +1,1 @@
+"""The decision per recipient, after the queue took the message.  Pure: facts in, `Plan` out."""

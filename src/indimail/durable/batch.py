@@ -7,10 +7,15 @@ Few files cost a sync each and one of every folder; from `ENOUGH` on, one syncfs
 system costs less.  After a syncfs slower than `SLOW` seconds (somebody else writes a lot) the
 next minute goes file by file.  `mode` forces either, for odd disks and for benchmarks.
 
+That a folder exists does not prove that its name survives: who made it may have been killed before
+the sync.  So the first time this process syncs a folder, it syncs those above it too.
+
 Marks of deliveries wait for these rounds; no ``250`` ever does.  Source: DESIGN 4, syncfs(2).
 """
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -49,14 +54,33 @@ class FileSyncs:
         self._mode = mode
         self._each_until = -PENANCE
         self._devices: dict[str, int] = {}
+        self._sure: set[str] = set()  # folders whose own name is on disk
 
     def run(self, batch: Sequence[Unsynced]) -> None:
         """Return when everything in the batch is on disk.  Raises OSError: then nothing is sure."""
         files = {file for item in batch for file in item.files}
         folders = {folder for item in batch for folder in item.folders}
-        if not self._worth_one_sync(len(files) + len(folders)):
-            self._sync_each(files, folders)
-            return
+        above = self._above(folders)
+        if self._worth_one_sync(len(files) + len(folders)):
+            self._sync_filesystems(folders)
+        else:
+            self._sync_each(files, folders, above)
+        self._sure |= folders
+        self._sure |= above
+
+    def _above(self, folders: Collection[str]) -> set[str]:
+        """Return the folders that hold a name of which nothing is known yet."""
+        if len(self._sure) > 100_000:
+            self._sure.clear()
+        found: set[str] = set()
+        for path in folders:
+            name = path
+            while name not in self._sure and name not in found and name != "/":
+                found.add(name)
+                name = os.path.dirname(name)
+        return {os.path.dirname(name) for name in found}
+
+    def _sync_filesystems(self, folders: Collection[str]) -> None:
         places: dict[int, str] = {}
         for folder in folders:
             places.setdefault(self._device(folder), folder)
@@ -71,11 +95,14 @@ class FileSyncs:
             return things >= ENOUGH and self._steady() >= self._each_until
         return self._mode is SyncMode.FILESYSTEM
 
-    def _sync_each(self, files: set[str], folders: set[str]) -> None:
+    def _sync_each(self, files: set[str], folders: set[str], above: set[str]) -> None:
         for file in files:
             self._disk.sync_file(file)
         for folder in folders:
             self._disk.sync_directory(folder)
+        for folder in above - folders:
+            with suppress(PermissionError):  # what we may not read is not of our making
+                self._disk.sync_directory(folder)
 
     def _device(self, folder: str) -> int:
         """Return the folder's file system; remembered, since a mount is not moved under mail."""

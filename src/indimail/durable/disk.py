@@ -13,6 +13,7 @@ Source: fsync(2), syncfs(2), rename(2).
 
 import ctypes
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -32,6 +33,9 @@ class Disk(Protocol):
 
     def size(self, path: str) -> int:
         """Return a file's size in octets; raises FileNotFoundError."""
+
+    def mode(self, path: str) -> int:
+        """Return the permission bits, sticky bit included; raises FileNotFoundError."""
 
     def exists(self, path: str) -> bool:
         """Tell whether a name is there."""
@@ -95,6 +99,10 @@ class SystemDisk:
     def size(self, path: str) -> int:
         """Return a file's size in octets; raises FileNotFoundError."""
         return os.stat(path).st_size
+
+    def mode(self, path: str) -> int:
+        """Return the permission bits, sticky bit included; raises FileNotFoundError."""
+        return stat.S_IMODE(os.stat(path).st_mode)
 
     def exists(self, path: str) -> bool:
         """Tell whether a name is there."""

@@ -28,6 +28,13 @@ class DirectoryLock:
             return None
         return cls(fd)
 
+    @classmethod
+    def wait(cls, path: str) -> Self:
+        """Take the lock; sleep while another process holds it (a command, for milliseconds)."""
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return cls(fd)
+
     def release(self) -> None:
         """Give the directory up."""
         os.close(self._fd)

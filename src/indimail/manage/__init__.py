@@ -1,0 +1,1 @@
+"""Use cases of an administrator, without a terminal: domains, users, the instance itself."""

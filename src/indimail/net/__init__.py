@@ -1,0 +1,1 @@
+"""Streams, TLS and the counting of connections: the edge to the network."""

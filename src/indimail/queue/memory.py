@@ -6,12 +6,12 @@ Kept as plain as can be: it is what the SQLite adapter is compared with.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from indimail.mail.channel import Channel
 from indimail.mail.ids import QueueId
 from indimail.mail.outcome import Delivered
 from indimail.queue.port import (
     Accepted,
     Change,
-    Channel,
     Counts,
     Due,
     Finished,
@@ -59,7 +59,6 @@ class MemoryQueue:
         if status is not None and status.state is State.WAITING:
             later = replace(status.recipient, due=due, attempts=status.recipient.attempts + 1)
             self._recipients[id_, number] = replace(status, recipient=later, text=text, rule=rule)
-            self._drop_steps(id_, number)
 
     def _finish(
         self, id_: QueueId, number: int, delivered: bool, text: str, rule: str, at: float
@@ -87,7 +86,7 @@ class MemoryQueue:
     def message(self, queue_id: QueueId) -> MessageStatus | None:
         """Return a message with its body."""
         found = self._messages.get(queue_id)
-        return found and MessageStatus(found, self._of(queue_id))
+        return None if found is None else MessageStatus(found, self._of(queue_id))
 
     def _of(self, queue_id: QueueId) -> tuple[RecipientStatus, ...]:
         keys = sorted(key for key in self._recipients if key[0] == queue_id)

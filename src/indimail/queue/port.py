@@ -24,15 +24,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from indimail.mail.channel import Channel
 from indimail.mail.ids import QueueId
 from indimail.mail.outcome import Outcome
-
-
-class Channel(StrEnum):
-    """How a recipient leaves the queue."""
-
-    LOCAL = "local"
-    REMOTE = "remote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +104,10 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """An attempt was deferred: text and rule of the reason, and when the next may start."""
+    """An attempt was deferred: text and rule of the reason, and when the next may start.
+
+    What was staged stays staged: the next attempt settles it first.
+    """
 
     id: QueueId
     number: int

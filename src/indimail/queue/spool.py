@@ -14,7 +14,7 @@ Raises `QueueUnwritable`, `QueueFull`.
 
 import errno
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -75,7 +75,7 @@ class Spool:
                 yield piece
                 offset += len(piece)
 
-    def sweep(self, known: Collection[QueueId]) -> int:
+    def sweep(self, known: Container[QueueId]) -> int:
         """Remove the files that no row knows; return how many."""
         with _translated():
             strays = [n for n in self._disk.names(self._folder) if not _is_known(n, known)]
@@ -84,8 +84,8 @@ class Spool:
         return len(strays)
 
 
-def _is_known(name: str, known: Collection[QueueId]) -> bool:
-    return name.isdigit() and int(name) in known
+def _is_known(name: str, known: Container[QueueId]) -> bool:
+    return name.isdigit() and QueueId(int(name)) in known
 
 
 @contextmanager

@@ -23,13 +23,13 @@ from typing import Any, Final, Self
 
 import apsw
 
+from indimail.mail.channel import Channel
 from indimail.mail.errors import QueueFull, QueueUnwritable
 from indimail.mail.ids import QueueId
 from indimail.mail.outcome import Delivered
 from indimail.queue.port import (
     Accepted,
     Change,
-    Channel,
     Counts,
     Due,
     Finished,
@@ -299,7 +299,6 @@ def _write(
     )
     postponed = [c for c in changes if type(c) is Postponed]
     many(POSTPONE, ((c.due, c.text, c.rule, c.id, c.number) for c in postponed))
-    many(DELETE_STEPS, ((c.id, c.number) for c in postponed))
     finished = [c for c in changes if type(c) is Finished]
     many(FINISH, map(_finished_row, finished))
     many(DELETE_STEPS, ((c.id, c.number) for c in finished))

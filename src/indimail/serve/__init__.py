@@ -1,0 +1,1 @@
+"""The joiners: what accepts, waits, spawns and combines; one daemon a file."""

@@ -1,0 +1,6 @@
+"""A world that a test can end anywhere: a disk that forgets, SQLite on it, a clock moved by hand.
+
+    from indimail.testing.disk import PowerCut, SimulatedDisk
+
+Public, for what is built on this project too; `plugin` has it as pytest fixtures.
+"""

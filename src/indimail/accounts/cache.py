@@ -1,0 +1,121 @@
+"""A cache in front of the user database, for the mail path.
+
+    cache = CachedLookup(accounts, SystemClock())
+    cache.find("alice", "example.com")
+    cache.invalidate("alice", "example.com")
+
+An answer, also "no such user", is given again for `expiry` seconds, so that a change made in the
+database by others is seen within that time; one made by our commands is followed by `invalidate`
+and seen at once.  While the database is down, an answer is given for `grace` seconds more.  At
+most `size` answers are kept, the least recently used goes first.
+
+Calls may come from several threads; the database is asked outside of the lock, and an answer that
+was on its way when something was invalidated is not kept.
+
+Source: DESIGN.md 5 (who sees a change when).
+"""
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Final, cast
+
+from indimail.accounts.port import Account, Lookup
+from indimail.mail.clock import Clock
+from indimail.mail.errors import AccountsUnavailable
+
+EXPIRY: Final = 5.0
+SIZE: Final = 20_000  # a kilobyte each: 20 MB at most
+
+_Key = tuple[str, str, str]  # the question, name, domain
+
+
+class CachedLookup:
+    """`Lookup` that remembers.  `hits` and `misses` only grow."""
+
+    def __init__(
+        self,
+        accounts: Lookup,
+        clock: Clock,
+        *,
+        expiry: float = EXPIRY,
+        grace: float = 0.0,
+        size: int = SIZE,
+    ) -> None:
+        self.hits = 0
+        self.misses = 0
+        self._accounts = accounts
+        self._steady = clock.steady
+        self._expiry = expiry
+        self._grace = grace
+        self._size = size
+        self._kept: dict[_Key, tuple[float, object]] = {}  # oldest use first; time it was asked
+        self._lock = Lock()
+        self._epoch = 0  # of invalidations
+
+    def find(self, name: str, domain: str) -> Account | None:
+        """Return the account, active or not."""
+        answer = self._get(("find", name, domain), lambda: self._accounts.find(name, domain))
+        return cast("Account | None", answer)
+
+    def aliases(self, name: str, domain: str) -> list[str]:
+        """Return the alias lines, sorted."""
+        answer = self._get(
+            ("aliases", name, domain), lambda: tuple(self._accounts.aliases(name, domain))
+        )
+        return list(cast("tuple[str, ...]", answer))
+
+    def real_domain(self, domain: str) -> str:
+        """Return the domain that an alias domain stands for; any other as it is."""
+        answer = self._get(("real_domain", "", domain), lambda: self._accounts.real_domain(domain))
+        return cast("str", answer)
+
+    def invalidate(self, name: str, domain: str) -> None:
+        """Forget a user; with an empty name all of the domain, without a domain everything."""
+        if not name and not domain:
+            self.invalidate_all()
+            return
+        with self._lock:
+            self._epoch += 1
+            if name:
+                self._kept.pop(("find", name, domain), None)
+                self._kept.pop(("aliases", name, domain), None)
+            else:
+                for key in [key for key in self._kept if key[2] == domain]:
+                    del self._kept[key]
+
+    def invalidate_all(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._epoch += 1
+            self._kept.clear()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def _get(self, key: _Key, ask: Callable[[], object]) -> object:
+        now = self._steady()
+        with self._lock:
+            kept = self._kept.pop(key, None)
+            if kept is not None:
+                self._kept[key] = kept  # now the most recently used
+                if now < kept[0] + self._expiry:
+                    self.hits += 1
+                    return kept[1]
+            self.misses += 1
+            epoch = self._epoch
+        try:
+            answer = ask()
+        except AccountsUnavailable:
+            if kept is not None and now < kept[0] + self._expiry + self._grace:
+                return kept[1]
+            raise
+        with self._lock:
+            if epoch == self._epoch:
+                self._keep(key, now, answer)
+        return answer
+
+    def _keep(self, key: _Key, now: float, answer: object) -> None:
+        self._kept.pop(key, None)
+        if len(self._kept) >= self._size:
+            del self._kept[next(iter(self._kept))]
+        self._kept[key] = (now, answer)

@@ -1,0 +1,142 @@
+"""The user database as a port: what the mail path asks, and what the commands change.
+
+    accounts.find("alice", "example.com")      -> Account(...) or None
+    accounts.aliases("abuse", "example.com")   -> ["&postmaster@example.com"]
+
+Names and domains are given in lower case, and the domain is a real one (`real_domain` maps an
+alias domain).  An absent user is a value, None; every method raises `AccountsUnavailable` where
+the database does not answer, which is never a "no".
+
+Sources: spec/cluster-users.md 1.2 (lengths), 1.4 (columns), 1.5 (flags), spec/delivery.md 1.3.
+Not here: the cache of the mail path (`accounts.cache`), hashes (`accounts.passwords`), where homes
+lie (`accounts.layout`), the checks of a new name (`manage.users`).
+"""
+
+from dataclasses import dataclass, field
+from enum import IntFlag
+from typing import Final, Protocol
+
+from indimail.mail.secret import Secret
+
+NAME_LENGTH: Final = 40
+DOMAIN_LENGTH: Final = 67
+PASSWORD_LENGTH: Final = 128
+GECOS_LENGTH: Final = 48
+DIRECTORY_LENGTH: Final = 156
+QUOTA_LENGTH: Final = 30
+ALIAS_LINE_LENGTH: Final = 190
+
+# Always active, and asked about before they are deleted (spec/delivery.md 1.3).
+RFC_IDS: Final = frozenset(
+    {
+        "abuse",
+        "mailer-daemon",
+        "nonspam",
+        "postfilt",
+        "postmaster",
+        "prefilt",
+        "register-nonspam",
+        "register-spam",
+        "spam",
+    }
+)
+
+
+class Flag(IntFlag):
+    """The bits of the column pw_gid, which is no Unix gid (spec/cluster-users.md 1.5)."""
+
+    NO_PASSWD_CHNG = 0x01
+    NO_POP = 0x02
+    NO_WEBMAIL = 0x04
+    NO_IMAP = 0x08
+    BOUNCE_MAIL = 0x10
+    NO_RELAY = 0x20
+    NO_DIALUP = 0x40
+    QA_ADMIN = 0x80
+    NO_SMTP = 0x100
+    V_USER0 = 0x200
+    V_USER1 = 0x400
+    V_USER2 = 0x800
+    V_USER3 = 0x1000
+    V_OVERRIDE = 0x2000
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A row of `indimail` (active) or `indibak` (inactive).
+
+    `uid` is the cluster's state of the row, no Unix uid; `quota` the text of pw_shell
+    (``NOQUOTA``, ``52428800``, ``50000000S,1000C``); `directory` the home, without Maildir.
+    """
+
+    name: str
+    domain: str
+    password: Secret
+    uid: int = 0
+    flags: Flag = Flag(0)
+    gecos: str = ""
+    directory: str = ""
+    quota: str = "NOQUOTA"
+    active: bool = True
+    scram: Secret = field(default=Secret(""))
+
+    @property
+    def address(self) -> str:
+        """The mailbox as users write it."""
+        return f"{self.name}@{self.domain}"
+
+
+@dataclass(frozen=True, slots=True)
+class LastEvent:
+    """When a service last saw the user: seconds since the epoch, and from where."""
+
+    service: str  # pop3 imap webm deli add pass ACTI INAC
+    time: int
+    remote_ip: str
+
+
+class Lookup(Protocol):
+    """What the mail path asks."""
+
+    def find(self, name: str, domain: str) -> Account | None:
+        """Return the account, active or not; an active row wins."""
+
+    def aliases(self, name: str, domain: str) -> list[str]:
+        """Return the alias lines (``&user@domain``, ``/path/``, ``| program``), sorted."""
+
+    def real_domain(self, domain: str) -> str:
+        """Return the domain that an alias domain stands for; any other as it is."""
+
+
+class Accounts(Lookup, Protocol):
+    """What the commands ask and change.  Each change is durable when the call returns."""
+
+    def users(self, domain: str) -> list[Account]:
+        """Return all accounts of a domain, by name."""
+
+    def add(self, account: Account) -> bool:
+        """Add a user; False where the name is taken, active or not."""
+
+    def modify(self, account: Account) -> bool:
+        """Replace every field but the names; moves the row where `active` changed; False: absent."""
+
+    def set_password(self, name: str, domain: str, password: Secret, scram: Secret) -> bool:
+        """Replace both credentials; False where there is no such user."""
+
+    def add_alias(self, name: str, domain: str, line: str) -> bool:
+        """Add an alias line; False where it was there."""
+
+    def add_alias_domain(self, alias: str, domain: str) -> bool:
+        """Let `alias` stand for `domain`; False where it stands for one already."""
+
+    def next_directory(self, filesystem: str, group: str, domain: str, users_per_level: int) -> str:
+        """Count one more home of the group and return its bucket, ``""`` or like ``0/A``.
+
+        The counter is a hint for spreading homes: it counts a user whose `add` never came.
+        """
+
+    def record_event(self, account: Account, event: LastEvent) -> None:
+        """Keep `event` as the last one of its service (table lastauth)."""
+
+    def events(self, name: str, domain: str) -> list[LastEvent]:
+        """Return the last event of each service, by service."""

@@ -1,0 +1,119 @@
+"""IndiMail's tables, with its names, lengths and keys, as SQLAlchemy sees them.
+
+An existing IndiMail database is readable as it is.  What a later feature needs (vfilter, vlimits,
+relay, the cluster's tables) comes with it.
+
+Source: spec/delivery.md 1.3, spec/cluster-users.md 1.2-1.4.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    func,
+)
+
+METADATA: Final = MetaData()
+
+LEVELS: Final = 3  # of buckets
+
+
+def _timestamp() -> Column[object]:
+    """Every table has one; it is the time of the last change."""
+    now = func.current_timestamp()
+    return Column("timestamp", DateTime, nullable=False, server_default=now, onupdate=now)
+
+
+def _accounts(name: str) -> Table:
+    return Table(
+        name,
+        METADATA,
+        Column("pw_name", String(40), primary_key=True),
+        Column("pw_domain", String(67), primary_key=True),
+        Column("pw_passwd", String(128), nullable=False),
+        Column("pw_uid", Integer, nullable=False, default=0),
+        Column("pw_gid", Integer, nullable=False, default=0),
+        Column("pw_gecos", String(48), nullable=False, default=""),
+        Column("pw_dir", String(156), nullable=False, default=""),
+        Column("pw_shell", String(30), nullable=False, default=""),
+        Column("scram", String(255), nullable=True),
+        _timestamp(),
+        Index(f"{name}_gecos", "pw_gecos"),
+        Index(f"{name}_uid", "pw_uid"),
+    )
+
+
+INDIMAIL: Final = _accounts("indimail")
+INDIBAK: Final = _accounts("indibak")
+
+VALIAS: Final = Table(
+    "valias",
+    METADATA,
+    Column("alias", String(40), nullable=False),
+    Column("domain", String(67), nullable=False),
+    Column("valias_line", String(190), nullable=False),
+    _timestamp(),
+    UniqueConstraint("alias", "domain", "valias_line"),
+)
+
+ALIASDOMAIN: Final = Table(
+    "aliasdomain",
+    METADATA,
+    Column("alias", String(64), primary_key=True),
+    Column("domain", String(67), nullable=False),
+    _timestamp(),
+)
+
+LASTAUTH: Final = Table(
+    "lastauth",
+    METADATA,
+    Column("user", String(40), primary_key=True),
+    Column("domain", String(67), primary_key=True),
+    Column("service", String(10), primary_key=True),
+    Column("remote_ip", String(46), nullable=False, default=""),
+    Column("quota", BigInteger, nullable=False, default=0),
+    Column("gecos", String(48), nullable=False, default=""),
+    _timestamp(),
+)
+
+USERQUOTA: Final = Table(
+    "userquota",
+    METADATA,
+    Column("user", String(40), primary_key=True),
+    Column("domain", String(67), primary_key=True),
+    Column("quota", BigInteger, nullable=False, default=0),
+    _timestamp(),
+)
+
+
+def counter_of(name: str) -> Table:
+    """Return one of the tables that count homes, one for each file system and group.
+
+    `cur_users` and `the_dir` are what we read; the `level_` columns say the same as numbers.
+    """
+    if name in METADATA.tables:
+        return METADATA.tables[name]
+    places = [
+        Column(f"level_{part}{level}", Integer, nullable=False, default=default)
+        for part, default in (("start", 0), ("end", 61), ("mod", 0), ("index", 0))
+        for level in range(LEVELS)
+    ]
+    return Table(
+        name,
+        METADATA,
+        Column("domain", String(67), primary_key=True),
+        Column("cur_users", Integer, nullable=False),
+        Column("level_cur", Integer, nullable=False, default=0),
+        Column("level_max", Integer, nullable=False, default=LEVELS),
+        *places,
+        _timestamp(),
+        Column("the_dir", String(156), nullable=False),
+    )

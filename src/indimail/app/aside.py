@@ -1,0 +1,31 @@
+"""Work that may wait for a disk or a database, beside the event loop.
+
+aside = Aside(loop, threads=8)
+aside(lambda: spool.seal(id), sealed)      # sealed(None), sealed(result) or sealed(exception)
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+
+class Aside:
+    """A few threads; what they return or raise comes back on the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, threads: int) -> None:
+        self._loop = loop
+        self._threads = ThreadPoolExecutor(threads, "aside")
+
+    def __call__(self, work: Callable[[], object], then: Callable[[object], None]) -> None:
+        """Run `work` on a thread, then `then` on the loop with what came of it."""
+
+        def told(future: Future[object]) -> None:
+            failure = future.exception()
+            result = future.result() if failure is None else failure
+            self._loop.call_soon_threadsafe(then, result)
+
+        self._threads.submit(work).add_done_callback(told)
+
+    def close(self) -> None:
+        """Let what runs end."""
+        self._threads.shutdown(wait=True)

@@ -1,0 +1,216 @@
+"""Which adapters a worker runs on: the only place that picks them.
+
+    parts = build(place, number, connections, follower, loop)
+
+The disk is the machine's, queues are SQLite, accounts SQL behind a cache, the trace and the log are
+files.  Everything is made after the fork: no connection, thread or watch lives across one.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from indimail.accounts.cache import CachedLookup
+from indimail.accounts.sql import SqlAccounts, sqlite_url
+from indimail.app.aside import Aside
+from indimail.app.follow import Follower
+from indimail.app.instance import Instance
+from indimail.app.logs import LogLines
+from indimail.durable.batch import FileSyncs, SyncMode, Unsynced
+from indimail.durable.committer import Committer
+from indimail.durable.disk import SystemDisk
+from indimail.durable.lock import DirectoryLock
+from indimail.mail.clock import SystemClock
+from indimail.mail.dates import header_date
+from indimail.mail.errors import MailError, QueueFull, QueueUnwritable
+from indimail.mail.ids import QueueIds
+from indimail.net.connections import ConnectionTable
+from indimail.net.tls import TlsContext
+from indimail.queue.port import Change, QueueStore
+from indimail.queue.spool import Spool
+from indimail.queue.sqlite import SqliteQueue, SqliteReader, database_of
+from indimail.serve.foresight import Foresight
+from indimail.serve.local import LocalDelivery
+from indimail.serve.maillog import DeliveryLog, TcpserverLog
+from indimail.serve.send import Send
+from indimail.serve.smtpd import Smtpd
+from indimail.serve.snapshot import SessionSettings, Snapshot
+from indimail.trace.write import TraceWriter
+
+THREADS: Final = 8  # for disks and databases that make one wait
+ACCOUNTS_KEPT: Final = 3.0  # seconds; see serve.foresight.KEPT
+SPACE_KEPT: Final = 1.0  # seconds for which a disk's free space is believed
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where this server is: the instance, and what of it was decided at the start."""
+
+    instance: Instance
+    lines: LogLines
+    workers: int
+    uid: int
+
+
+class Parts:
+    """A worker's objects, joined."""
+
+    def __init__(
+        self,
+        place: Place,
+        number: int,
+        connections: ConnectionTable,
+        follower: Follower,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        instance = place.instance
+        self.place = place
+        self.number = number
+        self.config = follower
+        self.disk = SystemDisk()
+        self.clock = SystemClock()
+        self.aside = Aside(loop, THREADS)
+        self._loop = loop
+        self.lines = place.lines
+        self.trace = TraceWriter(instance.trace, number + 1, self.disk)
+        self.accounts = CachedLookup(_accounts(instance, follower.current), self.clock,
+                                     expiry=ACCOUNTS_KEPT)  # fmt: skip
+        self.foresight = Foresight(
+            self.accounts, lambda: follower.current, self.clock.steady, instance.root, place.uid
+        )
+        mode = SyncMode(follower.current.variables.get("FILE_SYNC", SyncMode.AUTO))
+        syncs = FileSyncs(self.disk, self.clock.steady, mode)
+        self.syncs: Committer[Unsynced] = Committer(syncs.run, loop.call_soon_threadsafe, "files")
+        self.local = LocalDelivery(
+            self.disk, self.syncs, self.foresight, self.clock, self.aside, header_date,
+            lambda: follower.current.me, boot_id(), place.uid,
+        )  # fmt: skip
+        self.sends: list[Send] = []
+        self._locks: list[DirectoryLock] = []
+        self._free: dict[str, tuple[float, int]] = {}
+        self._tls: tuple[str, float, TlsContext | None] = ("", 0.0, None)
+        self.smtpd = Smtpd(
+            config=follower,
+            connections=connections.of_worker(number),
+            ids=QueueIds(number + 1),
+            clock=self.clock,
+            trace=self.trace,
+            lines=self.lines,
+            tcpserver=TcpserverLog(self.lines),
+            foresight=self.foresight,
+            local=self.local,
+            aside=self.aside,
+            choose_queue=self.choose_queue,
+            local_host=follower.current.me,
+            tls=self.tls,
+            open=set(),
+        )
+
+    # -- queues ----------------------------------------------------------------------------------
+
+    def open_queue(self, directory: str) -> bool:
+        """Own and open a queue; False while another process has its lock."""
+        self.disk.make_directories(directory)
+        lock = DirectoryLock.take(directory)
+        if lock is None:
+            return False
+        self._locks.append(lock)
+        name = os.path.basename(directory)
+        ident = int("".join(filter(str.isdigit, name)) or 0)
+
+        def opened() -> tuple[QueueStore, QueueStore, Spool]:
+            path = database_of(directory)
+            store = SqliteQueue.open(path)
+            return store, SqliteReader.open(path), Spool(self.disk, directory)  # type: ignore[return-value]
+
+        def commits(
+            run: Callable[[Sequence[Change]], None], name: str
+        ) -> Committer[Change]:
+            return Committer(run, self._loop.call_soon_threadsafe, name)
+
+        send = Send(
+            name, ident, directory, opened=opened, commits=commits, local=self.local,
+            settings=lambda: self.config.current.queue.send_settings(name),
+            clock=self.clock, trace=self.trace, log=DeliveryLog(self.lines, name, ident),
+        )  # fmt: skip
+        self.sends.append(send)
+        return True
+
+    def choose_queue(self, settings: SessionSettings) -> Send | MailError:
+        """Return the queue for a new message: an open one of ours, in turn."""
+        failure: MailError = QueueUnwritable("no queue is open")
+        queues = self.config.current.queue
+        for _ in range(len(self.sends)):
+            send = self.sends.pop(0)
+            self.sends.append(send)
+            if send.failure is not None:
+                failure = send.failure
+            elif (settings.queuedir and settings.queuedir != send.directory) or (not settings.queuedir and send.name not in queues.names):
+                continue
+            elif self._space(send.directory) < queues.min_free:
+                failure = QueueFull(f"{send.directory}: less than {queues.min_free} octets free")
+            else:
+                return send
+        return failure
+
+    def _space(self, directory: str) -> int:
+        now = self.clock.steady()
+        known = self._free.get(directory)
+        if known is None or now - known[0] > SPACE_KEPT:
+            known = self._free[directory] = (now, self.disk.free(directory))
+        return known[1]
+
+    # -- TLS -------------------------------------------------------------------------------------
+
+    def tls(self) -> TlsContext | None:
+        """Return the certificate in force; a new file is seen at the next handshake."""
+        certificate = self.config.current.process.certificate
+        try:
+            changed = os.stat(certificate).st_mtime if certificate else 0.0
+        except OSError:
+            return self._tls[2]
+        if self._tls[:2] != (certificate, changed):
+            context = TlsContext.load(certificate, self.config.current.process.key)
+            self._tls = (certificate, changed, context)
+        return self._tls[2]
+
+    # -- accounts --------------------------------------------------------------------------------
+
+    def invalidate(self, name: str, domain: str) -> None:
+        """An account changed: forget what is known."""
+        if domain:
+            self.accounts.invalidate(name, domain)
+        else:
+            self.accounts.invalidate_all()
+        self.foresight.invalidate()
+
+    # -- end -------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Finish what was begun, in the order in which parts need each other."""
+        self.syncs.close()
+        for send in self.sends:
+            send.close()
+        self.aside.close()
+        self.trace.sync()
+        self.trace.close()
+        self.lines.flush()
+        for lock in self._locks:
+            lock.release()
+
+
+def _accounts(instance: Instance, snapshot: Snapshot) -> SqlAccounts:
+    url = snapshot.process.database_url.reveal()
+    return SqlAccounts(url or sqlite_url(os.path.join(instance.db, "indimail.db")))
+
+
+def boot_id() -> str:
+    """Return what tells this boot of the machine from every other."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:  # no Linux: a boot is told by its second
+        return str(int(time.time() - time.monotonic()))

@@ -1,0 +1,109 @@
+"""Messages between the supervisor and its workers: pickled values over a socket pair.
+
+    channel.send(Ready(worker=0)); channel.receive() -> [Invalidate(...)]     # [] = nothing yet
+
+Both ends are our own code in processes of one fork, so pickle is safe here.
+An end that died raises EOFError.
+"""
+
+import pickle
+import socket
+import struct
+from dataclasses import dataclass
+
+HEADER = struct.Struct("!I")
+PATIENCE = 10.0  # seconds that a peer may let us wait for room
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker accepts connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A worker saw that a configuration file changed; it waits for `Configured`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The supervisor looked: here is the snapshot in force, or None where it is the one you have."""
+
+    generation: int
+    snapshot: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidate:
+    """Forget what is cached of an account (empty name: of all); answer `Done`."""
+
+    token: int
+    name: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A worker did what the message with this token asked."""
+
+    token: int
+
+
+Message = Ready | Stale | Configured | Invalidate | Done
+
+
+class Channel:
+    """One end of the pair; `receive` never blocks, `send` blocks for the peer's buffer only."""
+
+    def __init__(self, end: socket.socket) -> None:
+        end.setblocking(False)
+        self._end = end
+        self._unread = bytearray()
+
+    @classmethod
+    def pair(cls) -> tuple["Channel", "Channel"]:
+        """Return two ends that talk to each other."""
+        one, other = socket.socketpair()
+        return cls(one), cls(other)
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait on."""
+        return self._end.fileno()
+
+    def send(self, message: Message) -> None:
+        """Send a message whole; a peer that is gone is found out by `receive`."""
+        body = pickle.dumps(message)
+        self._end.settimeout(PATIENCE)
+        try:
+            self._end.sendall(HEADER.pack(len(body)) + body)
+        except (BrokenPipeError, ConnectionResetError, TimeoutError):
+            return
+        finally:
+            self._end.setblocking(False)
+
+    def receive(self) -> list[Message]:
+        """Return the messages that are there.  Raises EOFError when the peer is gone."""
+        while True:
+            try:
+                piece = self._end.recv(262_144)
+            except BlockingIOError:
+                return self._complete()
+            except ConnectionResetError as error:
+                raise EOFError from error
+            if not piece:
+                raise EOFError
+            self._unread += piece
+
+    def _complete(self) -> list[Message]:
+        found: list[Message] = []
+        while len(self._unread) >= HEADER.size:
+            (size,) = HEADER.unpack_from(self._unread)
+            if len(self._unread) < HEADER.size + size:
+                break
+            found.append(pickle.loads(self._unread[HEADER.size : HEADER.size + size]))  # noqa: S301
+            del self._unread[: HEADER.size + size]
+        return found
+
+    def close(self) -> None:
+        """Close this end; the peer reads EOFError."""
+        self._end.close()

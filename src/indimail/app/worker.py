@@ -1,0 +1,205 @@
+"""A worker: one event loop that serves connections and works its queues off.
+
+    work(place, sockets, number, channel, connections, snapshot)     # until told to end
+
+It owns the queues of its number, accepts on all sockets, and does what time brings: log and trace
+are handed to the system five times a second; once a second the trace is synced, and only then the
+rows of its outcomes are forgotten.  SIGTERM drains: `DRAIN` seconds for running conversations.
+When the supervisor dies the worker ends within a second.
+
+Source: DESIGN 5.  Not here: which parts there are (`app.build`), who starts us (`app.supervise`).
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from typing import Final
+
+import uvloop
+
+from indimail.app.build import Parts, Place
+from indimail.app.channel import Channel, Configured, Done, Invalidate, Ready
+from indimail.app.follow import Follower
+from indimail.control.watch import watch
+from indimail.mail.errors import MailError
+from indimail.net.connections import ConnectionTable
+from indimail.serve.inject import InjectConnection
+from indimail.serve.smtpd import SmtpConnection
+from indimail.serve.snapshot import ListenerConfig, Snapshot
+
+DRAIN: Final = 30.0
+FLUSH: Final = 0.2
+LOCK_PATIENCE: Final = 0.05
+LOG: Final = logging.getLogger("indimail.worker")
+
+
+def work(
+    place: Place,
+    sockets: Sequence[tuple[ListenerConfig, socket.socket]],
+    inject: socket.socket,
+    number: int,
+    channel: Channel,
+    connections: ConnectionTable,
+    snapshot: Snapshot,
+) -> None:
+    """Serve until told to end; everything that was accepted is committed then."""
+    gc.collect()
+    gc.freeze()  # what was imported is shared with the other workers, and never garbage
+    gc.set_threshold(50_000, 20, 100)  # connections and jobs die by count of references
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    follower = Follower(snapshot, channel, watch(place.instance.watched))
+    worker = _Worker(Parts(place, number, connections, follower, loop), sockets, inject, channel, loop)
+    try:
+        loop.run_until_complete(worker.run())
+    finally:
+        loop.close()
+
+
+class _Worker:
+    def __init__(
+        self,
+        parts: Parts,
+        sockets: Sequence[tuple[ListenerConfig, socket.socket]],
+        inject: socket.socket,
+        channel: Channel,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._parts = parts
+        self._sockets = sockets
+        self._inject = inject
+        self._channel = channel
+        self._loop = loop
+        self._ending = asyncio.Event()
+        self._grace = DRAIN
+        self._syncing = False
+
+    async def run(self) -> None:
+        """Open the queues, accept, and wait for the end."""
+        loop, parts = self._loop, self._parts
+        loop.add_signal_handler(signal.SIGTERM, self._end, DRAIN)
+        loop.add_signal_handler(signal.SIGINT, lambda: None)  # the supervisor tells us
+        loop.add_signal_handler(signal.SIGUSR1, parts.lines.reopen)
+        loop.add_reader(self._channel.fileno(), self._on_channel)
+        loop.call_later(FLUSH, self._flush)
+        for directory in self._own_directories():
+            while not self._opened(directory):
+                await asyncio.sleep(LOCK_PATIENCE)
+                if self._ending.is_set():
+                    return
+        servers = [
+            await loop.create_server(
+                lambda name=listener.name: SmtpConnection(parts.smtpd, name), sock=sock  # type: ignore[misc]
+            )
+            for listener, sock in self._sockets
+        ]
+        if parts.sends:
+            servers.append(
+                await loop.create_unix_server(lambda: InjectConnection(parts), sock=self._inject)
+            )
+        loop.call_later(1.0, self._tick)
+        self._channel.send(Ready())
+        await self._ending.wait()
+        for server in servers:
+            server.close()
+        await self._drain()
+        parts.close()
+
+    def _own_directories(self) -> list[str]:
+        """Return the queues of this worker: named ones, and found ones with mail, in turn."""
+        queues = self._parts.config.current.queue
+        found = {os.path.join(queues.base, name) for name in queues.names}
+        if queues.queuedir:
+            found = {queues.queuedir}
+        if os.path.isdir(queues.base):
+            found |= {
+                os.path.join(queues.base, name)
+                for name in os.listdir(queues.base)
+                if os.path.exists(os.path.join(queues.base, name, "queue.db"))
+            }
+        ordered = sorted(found, key=lambda path: (len(path), path))
+        return ordered[self._parts.number :: self._parts.place.workers]
+
+    def _opened(self, directory: str) -> bool:
+        try:
+            return self._parts.open_queue(directory)
+        except (MailError, OSError) as error:
+            LOG.error("queue %s does not open: %s", directory, error)
+            return False
+
+    # -- what comes from the supervisor ----------------------------------------------------------
+
+    def _on_channel(self) -> None:
+        try:
+            messages = self._channel.receive()
+        except EOFError:  # the supervisor is dead: end within a second
+            self._loop.remove_reader(self._channel.fileno())
+            self._end(0.5)
+            return
+        for message in messages:
+            match message:
+                case Configured():
+                    self._parts.config.configured(message)
+                case Invalidate(token, name, domain):
+                    self._parts.invalidate(name, domain)
+                    self._channel.send(Done(token))
+
+    # -- time ------------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        self._parts.lines.flush()
+        self._parts.trace.flush()
+        self._loop.call_later(FLUSH, self._flush)
+
+    def _tick(self) -> None:
+        """Once a second: timeouts, due mail, and the trace's sync."""
+        parts = self._parts
+        now = parts.clock.steady()
+        for connection in list(parts.smtpd.open):
+            connection.tick(now)
+        for send in parts.sends:
+            send.tick()
+        if not self._syncing:
+            self._syncing = True
+            outcomes = [(send, send.take_untraced()) for send in parts.sends]
+            upto = parts.trace.added
+
+            def synced(result: object) -> None:
+                self._syncing = False
+                covered = result if isinstance(result, int) else -1
+                for send, ids in outcomes:
+                    if covered >= upto:
+                        send.forget(ids)
+                    else:
+                        send.keep_untraced(ids)
+
+            parts.aside(parts.trace.sync, synced)
+        self._loop.call_later(1.0, self._tick)
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def _end(self, grace: float) -> None:
+        self._grace = min(self._grace, grace)
+        self._ending.set()
+
+    async def _drain(self) -> None:
+        """Let conversations and deliveries end, for as long as there is grace."""
+        parts = self._parts
+        started = parts.clock.steady()
+        parts.smtpd.draining = True
+        for connection in list(parts.smtpd.open):
+            connection.drain()
+        for send in parts.sends:
+            send.draining = True
+        while parts.smtpd.open or any(send.running for send in parts.sends):
+            if parts.clock.steady() - started > self._grace:
+                LOG.warning("%d conversations are cut off", len(parts.smtpd.open))
+                break
+            await asyncio.sleep(0.02)
+        for connection in list(parts.smtpd.open):
+            connection.cut()

@@ -1,0 +1,65 @@
+"""`indimail init`: make an instance.
+
+    indimail init --root /var/indimail --me mx.example.org
+
+A second time it completes what is missing and changes nothing else; exit 0.
+
+The work: `manage.instance`.
+"""
+
+import argparse
+import os
+import socket
+import sys
+
+from indimail.app.instance import find_root
+from indimail.cli.site import Failed, add_root, attempt, check, find_site
+from indimail.durable.disk import SystemDisk
+from indimail.manage.instance import Owner, choose_owner, make_instance, make_root
+from indimail.manage.names import check_domain
+from indimail.manage.site import Refused, acting_as
+
+PROGRAM = "indimail init"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = "Make an instance: its directories and first files."
+    parser.add_argument("--me", metavar="HOST", help="this server's name (default: the machine's)")
+    parser.add_argument(
+        "--user", metavar="NAME|UID", help="whose files they are (as root; default: indimail)"
+    )
+    add_root(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the instance, or complete it."""
+    return attempt(PROGRAM, lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> None:
+    # The slowest import, and nothing that --help needs.
+    from indimail.accounts.sql import SqlAccounts, sqlite_url  # noqa: PLC0415
+
+    me = (args.me or "").rstrip(".").lower()
+    if me and isinstance(check_domain(me), Refused) and me != "localhost":
+        raise Failed(f"--me {args.me}: expected a host name with its domain", os.EX_USAGE)
+    root = find_root(args.root, os.environ)
+    if os.geteuid() == 0:
+        owner = choose_owner(args.user or "", root)
+        if isinstance(owner, Refused):
+            raise Failed(owner.text, owner.code)
+    else:
+        owner = Owner(os.geteuid(), os.getegid())
+        if args.user and choose_owner(args.user, root) != owner:
+            raise Failed(f"--user {args.user}: only root can give files away", os.EX_NOPERM)
+    check(make_root(root, owner))
+    site, url = find_site(root)
+    with acting_as(site.uid, site.gid):
+        changed = make_instance(site, SystemDisk(), me or socket.getfqdn().lower())
+        accounts = SqlAccounts(url or sqlite_url(os.path.join(site.places.db, "indimail.db")))
+        accounts.make_tables()
+        accounts.close()
+    if changed and owner.advice:
+        print(f"{PROGRAM}: {owner.advice}", file=sys.stderr)
+    print(f"{root}: {'made' if changed else 'nothing to do'}")

@@ -1,0 +1,182 @@
+"""What every command that changes an instance begins with: find it, and act as its owner.
+
+    def run(args):
+        with opened("vadduser", args) as command:
+            ...command.site, command.accounts, command.disk
+
+What is imported late is imported before root acts as the service account, which may not be able
+to read the library.
+
+Not here: the use cases (`manage`).
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from indimail.accounts.port import Accounts
+from indimail.app.instance import DEFAULT_ROOT, Instance, find_root
+from indimail.control.toml import read_toml
+from indimail.durable.disk import Disk, SystemDisk
+from indimail.mail.errors import MailError
+from indimail.manage.notify import AccountChanged, Answer, ControlsChanged, notify
+from indimail.manage.site import Refused, Site, acting_as
+
+
+class Failed(Exception):
+    """A command ends: what to print after its name, and the exit code."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Misused(Failed):
+    """The text is how the command is used; it is printed as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A running command: its name, the instance, its stores."""
+
+    program: str
+    site: Site
+    accounts: Accounts
+    disk: Disk
+
+    def tell_server(self, *changes: AccountChanged | ControlsChanged) -> None:
+        """Wait until a running server works with the change; warn where it did not say so."""
+        path = os.path.join(self.site.places.run, "control.sock")
+        for change in changes:
+            if notify(path, change) is Answer.UNCONFIRMED:
+                warning = "the running server did not confirm the change; it sees it in 5 seconds"
+                print(f"{self.program}: warning: {warning}", file=sys.stderr)
+                return
+
+
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """Declare --root."""
+    parser.add_argument(
+        "--root", metavar="DIR", help=f"the instance (INDIMAIL_ROOT, {DEFAULT_ROOT})"
+    )
+
+
+def add_options(
+    parser: argparse.ArgumentParser, later: Mapping[str, str], taking_value: str = ""
+) -> argparse._ArgumentGroup:
+    """Return the group of IndiMail's options: -h is not help, those of `later` are refused.
+
+    `later` maps an option's letter to the feature it waits for; `taking_value` are the letters
+    that have an argument.
+    """
+    group = parser.add_argument_group("IndiMail's options", conflict_handler="resolve")
+    for letter, feature in later.items():
+        group.add_argument(
+            f"-{letter}",
+            dest="later",
+            action=_Later,
+            nargs=None if letter in taking_value else 0,
+            const=feature,
+            help=argparse.SUPPRESS,
+        )
+    return group
+
+
+class _Later(argparse.Action):
+    """Notes an option that waits for a feature, and which."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        _values: object,
+        option_string: str | None = None,
+    ) -> None:
+        setattr(namespace, self.dest, f"{option_string}: not yet: {self.const}")
+
+
+def refuse_later(args: argparse.Namespace) -> None:
+    """Raise `Failed` where an option was given that waits for a feature."""
+    if args.later:
+        raise Failed(args.later, os.EX_UNAVAILABLE)
+
+
+def attempt(program: str, work: Callable[[], None]) -> int:
+    """Run a command; print its failure as `program: reason` and return its exit code."""
+    try:
+        work()
+    except Misused as misuse:
+        print(misuse, file=sys.stderr)
+        return misuse.code
+    except Failed as failure:
+        print(f"{program}: {failure}", file=sys.stderr)
+        return failure.code
+    except MailError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return os.EX_TEMPFAIL
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{program}: {where}{error.strerror or error}", file=sys.stderr)
+        return os.EX_NOPERM if isinstance(error, PermissionError) else os.EX_IOERR
+    return os.EX_OK
+
+
+def check(outcome: Refused | None) -> None:
+    """Raise `Failed` for a refusal."""
+    if outcome is not None:
+        raise Failed(outcome.text, outcome.code)
+
+
+def usage(args: argparse.Namespace, code: int) -> Misused:
+    """Return the failure that prints how the command is used."""
+    return Misused(args.usage.strip(), code)
+
+
+@contextmanager
+def opened(program: str, args: argparse.Namespace) -> Iterator[Command]:
+    """Open the instance and act as its owner; for root and the owner alone."""
+    # The slowest import, and nothing that --help needs.
+    from indimail.accounts.sql import SqlAccounts, sqlite_url  # noqa: PLC0415
+
+    site, url = find_site(args.root)
+    if os.geteuid() not in (0, site.uid):
+        who = f"you must be root or domain user (uid={site.uid}/gid={site.gid})"
+        raise Failed(f"{who} to run this program", 100)
+    with acting_as(site.uid, site.gid):
+        accounts = SqlAccounts(url or sqlite_url(os.path.join(site.places.db, "indimail.db")))
+        try:
+            yield Command(program, site, accounts, SystemDisk())
+        finally:
+            accounts.close()
+
+
+def find_site(given: str | None) -> tuple[Site, str]:
+    """Return the instance and the database's URL, empty for SQLite in db/."""
+    root = find_root(given, os.environ)
+    try:
+        owner = os.stat(root)
+    except FileNotFoundError:
+        raise Failed(
+            f"{root}: no instance here; `indimail init` makes one", os.EX_NOINPUT
+        ) from None
+    setup, mistakes = read_toml(os.path.join(root, "indimail.toml"), "indimail.toml")
+    if mistakes:
+        raise Failed(str(mistakes[0]), os.EX_CONFIG)
+    set_here = {
+        name: str(given.value) for name, given in setup.variables.items() if given.value is not None
+    }
+    variables = {**os.environ, **set_here}
+    url = setup.settings.get("database.url")
+    site = Site(Instance(root, variables), variables, owner.st_uid, owner.st_gid)
+    if owner.st_uid == 0:
+        raise Failed(f"{root}: belongs to root; mail is never handled as root", 100)
+    return site, str(url.value) if url else ""
+
+
+def now() -> float:
+    """Return the wall time, in seconds since the epoch."""
+    return time.time()

@@ -1,0 +1,116 @@
+"""`vadddomain`: make a virtual domain with its postmaster.
+
+    vadddomain example.com            # asks for postmaster's password
+
+Exit codes and texts: spec/delivery.md 2, 2.1.  The work: `manage.domains`.
+"""
+
+import argparse
+
+from indimail.cli.credentials import make_credentials, parse_level, parse_quota_option
+from indimail.cli.site import (
+    Failed,
+    add_options,
+    add_root,
+    attempt,
+    check,
+    now,
+    opened,
+    refuse_later,
+    usage,
+)
+from indimail.manage.domains import POSTMASTER, NewDomain, add_domain, check_absent
+from indimail.cli.terminal import hide_argument
+from indimail.manage.names import check_case, check_domain
+from indimail.manage.notify import AccountChanged, ControlsChanged
+from indimail.manage.site import Refused
+
+PROGRAM = "vadddomain"
+LATER = {
+    "E": "a catch-all instruction (edit .qmail-default of the domain meanwhile)",
+    "f": "vfilter",
+    "t": "ETRN",
+    "T": "ETRN",
+    "m": "SCRAM, with SMTP AUTH",
+    "C": "CRAM, with SMTP AUTH",
+    "u": "domains of another system user",
+    "i": "domains of another system user",
+    "g": "domains of another system user",
+    "d": "domains in another directory",
+    "D": "the cluster",
+    "H": "the cluster",
+    "U": "the cluster",
+    "P": "the cluster",
+    "p": "the cluster",
+    "c": "the cluster",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    options = add_options(parser, LATER, taking_value="ETmuigdDHUPp")
+    parser.description = "Make a virtual domain with its postmaster."
+    parser.add_argument("domain", nargs="?")
+    parser.add_argument("password", nargs="?", help="postmaster's; left out: asked, or from stdin")
+    options.add_argument("-q", dest="quota", metavar="QUOTA", help="postmaster's: 50M, NOQUOTA")
+    options.add_argument("-B", dest="base", metavar="DIR", help="where homes lie (BASE_PATH)")
+    options.add_argument(
+        "-l", dest="level", type=int, metavar="N", help="users in a directory (100)"
+    )
+    options.add_argument("-O", dest="bulk", action="store_true", help="do not rebuild users/cdb")
+    options.add_argument("-R", dest="check", action="store_true", help="enter it in chkrcptdomains")
+    options.add_argument("-r", dest="random", type=int, metavar="LEN", help="a random password")
+    options.add_argument("-e", dest="raw", action="store_true", help="the password is encrypted")
+    options.add_argument(
+        "-h", dest="method", metavar="HASH", help="DES MD5 SHA-256 SHA-512 YESCRYPT"
+    )
+    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
+    add_root(parser)
+    parser.set_defaults(usage=parser.format_usage())
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the domain."""
+    return attempt(PROGRAM, lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> None:
+    hide_argument(args.password)
+    refuse_later(args)
+    if args.domain is None:
+        raise usage(args, 100)
+    check(check_case("domain", args.domain))
+    quota = parse_quota_option(args.quota)
+    level = parse_level(args.level)
+    with opened(PROGRAM, args) as command:
+        pattern = command.site.variables.get("CHECK_DOMAIN_REGEXP", "")
+        check(check_domain(args.domain, pattern))
+        # Before a password is asked for; asked again when no other command can come between.
+        check(check_absent(command.site, command.disk, args.domain))
+        prompt = f"New IndiMail password for {POSTMASTER}: "
+        password, method_name = make_credentials(command, args, args.domain, prompt)
+        if not password:
+            raise Failed("Please input password", 1)
+        outcome = add_domain(
+            command.site,
+            command.accounts,
+            command.disk,
+            NewDomain(
+                domain=args.domain,
+                password=password,
+                quota=quota,
+                base=args.base or "",
+                users_per_level=level,
+                method_name=method_name if args.method else "",
+                recipient_check=args.check,
+                compile_cdb=not args.bulk,
+            ),
+            now(),
+        )
+        if isinstance(outcome, Refused):
+            raise Failed(outcome.text, outcome.code)
+        for alias in outcome.aliases:
+            print(f"Adding alias {alias}@{args.domain} --> {POSTMASTER}@{args.domain}")
+        command.tell_server(ControlsChanged(), AccountChanged("", args.domain))
+        if args.verbose:
+            print(f"added domain {args.domain}")

@@ -1,0 +1,107 @@
+"""`vadduser`: add a mailbox to a virtual domain.
+
+    vadduser alice@example.com        # asks for the password
+
+The Maildir is made at once, so -d changes nothing.
+Exit codes and texts: spec/delivery.md 2, 2.2.  The work: `manage.users`.
+"""
+
+import argparse
+
+from indimail.cli.address import default_domain
+from indimail.cli.credentials import make_credentials, parse_level, parse_quota_option
+from indimail.cli.site import (
+    Failed,
+    add_options,
+    add_root,
+    attempt,
+    check,
+    now,
+    opened,
+    refuse_later,
+)
+from indimail.cli.terminal import hide_argument
+from indimail.manage.names import check_case, check_user, split_address
+from indimail.manage.notify import AccountChanged
+from indimail.manage.site import Refused
+from indimail.manage.users import NewUser, add_user, check_domain_is_ours, real_domain
+
+PROGRAM = "vadduser"
+LATER = {
+    "b": "balancing over file systems",
+    "m": "SCRAM, with SMTP AUTH",
+    "C": "CRAM, with SMTP AUTH",
+    "S": "SCRAM, with SMTP AUTH",
+    "I": "SCRAM, with SMTP AUTH",
+    "H": "the cluster",
+    "M": "the cluster",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    options = add_options(parser, LATER, taking_value="mSIHM")
+    parser.description = "Add a mailbox to a virtual domain."
+    parser.add_argument("email", nargs="?")
+    parser.add_argument("password", nargs="?", help="left out: asked, or the first line of stdin")
+    options.add_argument("-q", dest="quota", metavar="QUOTA", help="50M, 50M,1000, NOQUOTA (500M)")
+    options.add_argument("-c", dest="gecos", metavar="NAME", help="the user's full name")
+    options.add_argument("-d", dest="directory", action="store_true", help="make the home (always)")
+    options.add_argument("-i", dest="inactive", action="store_true", help="add it inactive")
+    options.add_argument("-B", dest="base", metavar="DIR", help="where the home lies (BASE_PATH)")
+    options.add_argument(
+        "-l", dest="level", type=int, metavar="N", help="users in a directory (100)"
+    )
+    options.add_argument("-r", dest="random", type=int, metavar="LEN", help="a random password")
+    options.add_argument("-e", dest="raw", action="store_true", help="the password is encrypted")
+    options.add_argument(
+        "-h", dest="method", metavar="HASH", help="DES MD5 SHA-256 SHA-512 YESCRYPT"
+    )
+    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
+    add_root(parser)
+    parser.set_defaults(usage=parser.format_usage())
+
+
+def run(args: argparse.Namespace) -> int:
+    """Add the user."""
+    return attempt(PROGRAM, lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> None:
+    hide_argument(args.password)
+    refuse_later(args)
+    if args.email is None:
+        raise Failed("Please input email", 1)
+    check(check_case("email", args.email))
+    quota = parse_quota_option(args.quota)
+    level = parse_level(args.level)
+    with opened(PROGRAM, args) as command:
+        site, accounts, disk = command.site, command.accounts, command.disk
+        name, domain = split_address(args.email)
+        domain = real_domain(site, accounts, domain or default_domain(site))
+        check(check_domain_is_ours(site, disk, domain))
+        refused = check_user(name, domain, args.gecos or "", site.variables.get("ALLOWCHARS", ""))
+        if refused is not None:
+            raise Failed(f"iadduser: {refused.text}", refused.code)
+        if accounts.find(name, domain) is not None:  # before asking for a password
+            raise Failed(f"iadduser: username {name}@{domain} exists", 100)
+        prompt = f"New IndiMail password for {name}@{domain}: "
+        password, _ = make_credentials(command, args, domain, prompt)
+        if not password:
+            raise Failed("Please input password", 1)
+        new = NewUser(
+            name=name,
+            domain=domain,
+            password=password,
+            gecos=args.gecos or "",
+            quota=quota,
+            active=not args.inactive,
+            base=args.base or "",
+            users_per_level=level,
+        )
+        outcome = add_user(site, accounts, disk, new, now())
+        if isinstance(outcome, Refused):
+            raise Failed(outcome.text, outcome.code)
+        command.tell_server(AccountChanged(name, domain))
+        if args.verbose:
+            print(f"added user {outcome.address}, home {outcome.directory}")

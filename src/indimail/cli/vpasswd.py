@@ -1,0 +1,86 @@
+"""`vpasswd`: set a user's password.
+
+    vpasswd alice@example.com         # asks for the password
+
+Exit codes and texts: spec/delivery.md 2.  The work: `manage.users`.
+"""
+
+import argparse
+
+from indimail.accounts.port import Flag
+from indimail.cli.credentials import make_credentials
+from indimail.cli.site import (
+    Failed,
+    add_options,
+    add_root,
+    attempt,
+    check,
+    now,
+    opened,
+    refuse_later,
+    usage,
+)
+from indimail.cli.terminal import hide_argument
+from indimail.manage.names import check_case, split_address
+from indimail.manage.notify import AccountChanged
+from indimail.manage.site import Refused
+from indimail.manage.users import check_domain_is_ours, real_domain, set_password
+
+PROGRAM = "vpasswd"
+LATER = {
+    "m": "SCRAM, with SMTP AUTH",
+    "C": "CRAM, with SMTP AUTH",
+    "S": "SCRAM, with SMTP AUTH",
+    "I": "SCRAM, with SMTP AUTH",
+    "H": "the cluster",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    options = add_options(parser, LATER, taking_value="mSIH")
+    parser.description = "Set a user's password."
+    parser.add_argument("email", nargs="?")
+    parser.add_argument("password", nargs="?", help="left out: asked, or the first line of stdin")
+    options.add_argument("-r", dest="random", type=int, metavar="LEN", help="a random password")
+    options.add_argument("-e", dest="raw", action="store_true", help="the password is encrypted")
+    options.add_argument(
+        "-h", dest="method", metavar="HASH", help="DES MD5 SHA-256 SHA-512 YESCRYPT"
+    )
+    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
+    add_root(parser)
+    parser.set_defaults(usage=parser.format_usage())
+
+
+def run(args: argparse.Namespace) -> int:
+    """Set the password."""
+    return attempt(PROGRAM, lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> None:
+    hide_argument(args.password)
+    refuse_later(args)
+    if args.email is None:
+        raise usage(args, 1)
+    check(check_case("email", args.email))
+    name, domain = split_address(args.email)
+    if not domain:
+        raise Failed(f"{name}: No domain specified", 1)
+    with opened(PROGRAM, args) as command:
+        domain = real_domain(command.site, command.accounts, domain)
+        check(check_domain_is_ours(command.site, command.disk, domain))
+        account = command.accounts.find(name, domain)
+        if account is None:
+            raise Failed(f"{name}@{domain}: No such user", 1)
+        if account.flags & Flag.NO_PASSWD_CHNG:
+            raise Failed("ipasswd: User not allowed to change password", 255)
+        prompt = f"New IndiMail password for {name}@{domain}: "
+        password, _ = make_credentials(command, args, domain, prompt)
+        if not password:
+            raise Failed("Please input password", 1)
+        outcome = set_password(command.accounts, name, domain, password, now())
+        if isinstance(outcome, Refused):
+            raise Failed(outcome.text, outcome.code)
+        command.tell_server(AccountChanged(name, domain))
+        if args.verbose:
+            print(f"password of {name}@{domain} set")

@@ -1,0 +1,42 @@
+"""Make the directories of homes: the groups of a domain, a user's Maildir.
+
+    make_group_dirs(disk, "/var/indimail/mail", "example.com")
+    make_home(disk, "/var/indimail/mail/A2E/example.com/alice")
+
+A home is made with its user, not at the first delivery or login: a delivery then finds the
+Maildir there, and an empty mailbox can be read.  Every name is on disk when a function returns.
+
+Source: spec/delivery.md 1.1, 1.2, 8.2.  Not here: where homes lie (`accounts.layout`).
+"""
+
+import os
+from typing import Final
+
+from indimail.accounts.layout import GROUPS
+from indimail.durable.disk import Disk
+
+PASSED: Final = 0o711  # may be passed by other uids, not read
+PRIVATE: Final = 0o700
+DOMAIN: Final = 0o750
+
+
+def make_group_dirs(disk: Disk, base: str, domain: str) -> None:
+    """Make BASE_PATH/GROUP/domain for each group."""
+    disk.make_directories(base, PASSED)
+    for group in GROUPS:
+        disk.make_directories(os.path.join(base, group), PASSED)
+        disk.make_directories(os.path.join(base, group, domain), PRIVATE)
+
+
+def make_home(disk: Disk, home: str) -> None:
+    """Make a home and its empty Maildir, or complete it."""
+    for name in ("cur", "new", "tmp"):
+        disk.make_directories(os.path.join(home, "Maildir", name), PRIVATE)
+
+
+def mount_point(path: str) -> str:
+    """Return the mount point of the file system that holds a path, also of one not made yet."""
+    path = os.path.realpath(path)
+    while not os.path.ismount(path):
+        path = os.path.dirname(path)
+    return path

@@ -1,0 +1,89 @@
+"""What the use cases need of an instance: where its parts lie, whose it is, what was set.
+
+    site = Site(places=Instance("/var/indimail"), variables={"HARD_QUOTA": "50M"}, uid=555, gid=555)
+    with acting_as(site.uid, site.gid): ...      # files made in here are the service account's
+
+Not here: finding these values (`cli.site`), making an instance (`manage.instance`).
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Places(Protocol):
+    """Absolute paths, without a slash at the end; `app.instance.Instance` has them."""
+
+    root: str
+    control_dir: str
+    tcp_dir: str
+    users_dir: str
+    certs: str
+    domains_dir: str
+    mail: str
+    queue_base: str
+    alias: str
+    db: str
+    trace: str
+    log: str
+    run: str
+    toml: str
+
+    @property
+    def spool(self) -> str: ...
+    @property
+    def assign(self) -> str: ...
+    @property
+    def tcp_smtp(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An instance; `uid` and `gid` are the service account, which owns its root."""
+
+    places: Places
+    variables: Mapping[str, str]
+    uid: int
+    gid: int
+
+    def domain_dir(self, domain: str) -> str:
+        """Return where a domain's files lie."""
+        return os.path.join(self.places.domains_dir, domain)
+
+    def control(self, name: str) -> str:
+        """Return the path of a control file."""
+        return os.path.join(self.places.control_dir, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a command did nothing: the text that IndiMail prints, and its exit code."""
+
+    text: str
+    code: int
+
+
+@contextmanager
+def acting_as(uid: int, gid: int) -> Iterator[None]:
+    """Make root work as the service account, so that every file belongs to it from its creation.
+
+    Also a guard: a link that the account put into its own directories leads root nowhere.
+    Who is not root stays who he is.  Import before what the account may not be able to read.
+    """
+    umask = os.umask(0o022)
+    groups, is_root = os.getgroups(), os.geteuid() == 0
+    own_gid = os.getegid()
+    try:
+        if is_root:
+            os.setgroups([gid])
+            os.setegid(gid)
+            os.seteuid(uid)
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+            os.setegid(own_gid)
+            os.setgroups(groups)
+        os.umask(umask)

@@ -1,0 +1,103 @@
+"""TLS as a layer between a transport and a session: bytes in, bytes out.
+
+    tls = TlsContext.load("/var/indimail/certs/servercert.pem").serve()
+    clear, out = tls.decrypt(data)      # out goes to the peer, clear to the session
+    transport.write(tls.encrypt(b"250 ok\r\n"))
+
+The layer works on memory, so what was read before the handshake never reaches it, and its engine
+can change without the transports (docs/adr: the engine is the standard library's `ssl`).
+
+Source: RFC 3207, RFC 8446, RFC 9325 (TLS 1.2 and newer).  Not here: who may offer TLS (`policy`).
+"""
+
+import contextlib
+import os
+import ssl
+from typing import Self
+
+from indimail.mail.errors import ConfigErrors, Mistake
+
+
+class TlsContext:
+    """Certificate and methods, shared by the connections of a worker."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+
+    @classmethod
+    def load(cls, certificate: str, shown: str = "") -> Self:
+        """Read certificate chain and key from one PEM file.  Raises ConfigErrors."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        try:
+            context.load_cert_chain(certificate)
+        except (OSError, ssl.SSLError) as error:
+            expected = "a PEM file with a certificate chain and its private key"
+            mistake = Mistake(shown or os.path.basename(certificate), None, str(error), expected)
+            raise ConfigErrors([mistake]) from error
+        return cls(context)
+
+    def serve(self) -> "TlsLayer":
+        """Return the server's side of a new connection."""
+        return TlsLayer(self._context)
+
+
+class TlsLayer:
+    """One connection's TLS.
+
+    `established` after the handshake, `ended` after the peer's close, `failed` with the reason
+    where the peer broke TLS: then only `decrypt`'s last output (an alert) is left to send.
+    """
+
+    __slots__ = ("_incoming", "_object", "_outgoing", "ended", "established", "failed")
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.established = False
+        self.ended = False
+        self.failed = ""
+
+    @property
+    def version(self) -> str:
+        """The protocol (``TLSv1.3``), empty before the handshake."""
+        return (self._object.version() or "") if self.established else ""
+
+    @property
+    def description(self) -> str:
+        """Version, cipher and strength, as the Received line has them."""
+        cipher = self._object.cipher()
+        name, version, bits = cipher if cipher else ("none", "none", 0)
+        return f"{self._object.version() or version} {name} bits={bits}"
+
+    def decrypt(self, data: bytes) -> tuple[bytes, bytes]:
+        """Take bytes from the peer; return clear text for the session and bytes for the peer."""
+        self._incoming.write(data)
+        clear = bytearray()
+        try:
+            if not self.established:
+                self._object.do_handshake()
+                self.established = True
+            while piece := self._object.read(65_536):
+                clear += piece
+            self.ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            self.ended = True
+        except ssl.SSLError as error:
+            self.failed = error.reason or str(error)
+        return bytes(clear), self._outgoing.read()
+
+    def encrypt(self, clear: bytes) -> bytes:
+        """Return the bytes that carry the clear text."""
+        self._object.write(clear)
+        return self._outgoing.read()
+
+    def close(self) -> bytes:
+        """Return the bytes that end TLS (close_notify)."""
+        with contextlib.suppress(ssl.SSLError):  # the peer's own close_notify is not waited for
+            self._object.unwrap()
+        return self._outgoing.read()

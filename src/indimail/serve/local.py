@@ -1,0 +1,240 @@
+"""qmail-local: one recipient's mail into a Maildir, exactly once.
+
+    local.start(job, send)      # ends in send.finish(job, outcome)
+
+The order is the promise (DESIGN 4): the copy is written to tmp/ and synced with its name; the
+queue's commit marks it *staged*; it is renamed into new/ and that name synced; the next commit
+marks it delivered (commit point 2).  Files of many deliveries are synced together, and marks ride
+on commits that happen anyway; no step waits in the event loop.
+
+An attempt that finds a staged copy of an earlier one settles that first.  A large body was spooled
+with this delivery's lines in front where that was foreseen: then its file is linked, not copied.
+
+Not here: what is to be done (`serve.foresight`), names and recovery rules (`mailbox.maildir`).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from indimail.delivery.headers import prepended
+from indimail.delivery.loop import LOOPING, is_looping
+from indimail.delivery.plan import DID_ONE, Defer, Deliver, Redirect, outcome
+from indimail.durable.batch import Unsynced
+from indimail.durable.committer import Committer
+from indimail.durable.disk import Disk
+from indimail.mail.clock import Clock
+from indimail.mail.errors import MailError
+from indimail.mail.outcome import Deferred, Delivered, Failed
+from indimail.mail.verdict import Rule
+from indimail.mailbox import maildir
+from indimail.queue.port import Step
+from indimail.queue.spool import Spool
+from indimail.serve.foresight import Decided, Foresight, deferred
+from indimail.serve.job import Job
+
+HEADER_SEEN = 65_536  # octets of a spooled mail in which its header is looked for
+
+
+class Scheduler(Protocol):
+    """What a delivery tells."""
+
+    spool: Spool
+
+    def stage(self, job: Job, step: Step, done: Callable[[], None]) -> None:
+        """Mark a copy staged; `done` after the commit."""
+
+    def finish(self, job: Job, result: Delivered | Deferred | Failed) -> None:
+        """End the attempt."""
+
+
+# Runs the first call on a thread, then the second, with what it returned or raised, on the loop.
+RunAside = Callable[[Callable[[], object], Callable[[object], None]], None]
+
+
+class LocalDelivery:
+    """Makes the local deliveries of a worker."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        syncs: Committer[Unsynced],
+        foresight: Foresight,
+        clock: Clock,
+        aside: RunAside,
+        dates: Callable[[float], str],
+        me: Callable[[], str],
+        boot: str,
+        uid: int,
+    ) -> None:
+        """`dates` formats a time for a header; `boot` tells one boot of the machine from another."""
+        self.disk = disk
+        self.syncs = syncs
+        self.clock = clock
+        self.aside = aside
+        self.boot = boot
+        self._foresight = foresight
+        self._dates = dates
+        self._me = me
+        self._uid = uid
+
+    def start(self, job: Job, send: Scheduler) -> None:
+        """Begin an attempt."""
+        target = job.recipient.target
+        decided = self._foresight.cached(target)
+        if decided is not None and job.staged is None and job.mail.message.body is not None:
+            self._carry_out(job, send, decided)
+            return
+
+        def prepared(result: object) -> None:
+            if isinstance(result, Decided):
+                self._carry_out(job, send, result)
+            elif isinstance(result, MailError):
+                send.finish(job, outcome(deferred(result)))
+            elif isinstance(result, Exception):
+                send.finish(job, Deferred(f"Sorry, something is wrong here: {result!r} (#4.3.0)"))
+            else:
+                send.finish(job, Delivered(DID_ONE))
+
+        self.aside(lambda: self._prepare(job), prepared)
+
+    def _prepare(self, job: Job) -> Decided | None:
+        """Settle what an earlier attempt staged (None: it is delivered), else decide."""
+        if job.staged is not None and self._settle(job.staged):
+            return None
+        return self._foresight.decide(job.recipient.target)
+
+    def _settle(self, step: Step) -> bool:
+        """Bring a staged copy to its end, durably; False where it has to be written again."""
+        found = maildir.recovery(
+            self.disk, step.folder, step.name,
+            same_boot=step.boot == self.boot, staged_age=self.clock.now() - step.at,
+        )  # fmt: skip
+        if found is maildir.Settlement.PUBLISH:
+            maildir.publish(self.disk, step.folder, step.name)
+        if found is maildir.Settlement.AGAIN:
+            return False
+        maildir.sync_new(self.disk, step.folder)
+        return True
+
+    def _carry_out(self, job: Job, send: Scheduler, decided: Decided) -> None:
+        match decided.plan:
+            case Deliver(folder, rule):
+                self._deliver(job, send, decided, folder, rule)
+            case Redirect(rule=rule):  # followed once already, in the foresight
+                send.finish(job, outcome(Defer("an alias of an alias is not supported yet", rule)))
+            case ended:
+                send.finish(job, outcome(ended))
+
+    def _deliver(
+        self, job: Job, send: Scheduler, decided: Decided, folder: str, rule: Rule
+    ) -> None:
+        message = job.mail.message
+        if message.body is None:
+            copy = Copy(self, job, send, folder, "", rule)
+            self.aside(lambda: self._stage_large(copy, decided), copy.written)
+            return
+        if is_looping(message.body, decided.delivered_to):
+            send.finish(job, Failed(LOOPING, rule))
+            return
+        block = self.block(job)
+        name = self._name(job, len(block) + message.size)
+        copy = Copy(self, job, send, folder, name, rule)
+        try:
+            unsynced = maildir.stage(self.disk, folder, name, (block, message.body))
+        except MailError as error:
+            send.finish(job, Deferred(str(error), rule))
+            return
+        self.syncs.submit(unsynced, copy.staged)
+
+    def _stage_large(self, copy: "Copy", decided: Decided) -> Unsynced | Failed:
+        """Stage a spooled body, on a thread: by a link where its lines are in front already."""
+        job, spool = copy.job, copy.send.spool
+        message = job.mail.message
+        path = spool.path(message.id)
+        header = self.disk.read(path, message.offset, HEADER_SEEN)
+        if is_looping(header, decided.delivered_to):
+            return Failed(LOOPING, copy.rule)
+        block = self.block(job)
+        copy.name = self._name(job, len(block) + message.size)
+        if message.offset == len(block) and self.disk.read(path, 0, len(block)) == block:
+            linked = maildir.stage_by_link(self.disk, path, copy.folder, copy.name)
+            if linked is not None:
+                return linked
+        pieces = spool.read(message.id, message.offset)
+        return maildir.stage_pieces(self.disk, copy.folder, copy.name, _after(block, pieces))
+
+    def block(self, job: Job) -> bytes:
+        """Return the lines in front of this recipient's copy; the same at every attempt."""
+        message = job.mail.message
+        return self.lines(message.reverse_path, job.recipient.target, message.id, message.born)
+
+    def lines(self, reverse_path: str, target: str, queue_id: int, born: float) -> bytes:
+        """Return the lines in front of a copy, foreseen or made."""
+        return prepended(reverse_path, target, queue_id, self._me(), self._uid, self._dates(born))
+
+    def _name(self, job: Job, size: int) -> str:
+        return maildir.file_name(
+            int(self.clock.now()), job.mail.message.id, job.recipient.number, 0, self._me(), size
+        )
+
+
+class Copy:
+    """One copy on its way into a Maildir."""
+
+    __slots__ = ("folder", "job", "local", "name", "rule", "send")
+
+    def __init__(
+        self, local: LocalDelivery, job: Job, send: Scheduler, folder: str, name: str, rule: Rule
+    ) -> None:
+        self.local = local
+        self.job = job
+        self.send = send
+        self.folder = folder
+        self.name = name
+        self.rule = rule
+
+    def written(self, result: object) -> None:
+        """Go on after a large copy was written on a thread."""
+        match result:
+            case Unsynced():
+                self.local.syncs.submit(result, self.staged)
+            case Failed():
+                self.send.finish(self.job, result)
+            case error:
+                self._defer(error)
+
+    def staged(self, failure: Exception | None) -> None:
+        """The copy and its name in tmp/ are durable: mark it."""
+        if failure is not None:
+            self._defer(failure)
+            return
+        step = Step(
+            self.job.recipient.number, 0, self.folder, self.name, self.local.boot,
+            self.local.clock.now(),
+        )  # fmt: skip
+        self.send.stage(self.job, step, self.marked)
+
+    def marked(self) -> None:
+        """It is marked staged: only now may it be seen in new/."""
+        try:
+            unsynced = maildir.publish(self.local.disk, self.folder, self.name)
+        except MailError as error:
+            self._defer(error)
+            return
+        self.local.syncs.submit(unsynced, self.published)
+
+    def published(self, failure: Exception | None) -> None:
+        """Its name in new/ is durable: it is delivered."""
+        if failure is not None:
+            self._defer(failure)
+        else:
+            self.send.finish(self.job, Delivered(DID_ONE, self.rule))
+
+    def _defer(self, failure: object) -> None:
+        text = str(failure) if isinstance(failure, MailError) else repr(failure)
+        self.send.finish(self.job, Deferred(f"{text} (#4.3.0)", self.rule))
+
+
+def _after(block: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    yield block
+    yield from pieces

@@ -1,0 +1,455 @@
+"""qmail-send: one queue, its mail and its schedule.
+
+    send.accept(message, recipients, done)     # done(None) after the commit: now 250 may be said
+    ... local deliveries start by themselves; each asks back:
+    send.stage(job, step, done)                # done() after the copy in tmp/ is marked
+    send.finish(job, outcome)                  # Delivered, Deferred or Failed
+
+Commit points: 1 (accept) and 2 (finish) are the committer's rounds; see `queue.sqlite`.
+Memory is bounded: the window holds what is in work, everything else waits in the database and is
+loaded when it is due.  A recipient's outcome leaves the database after the trace is synced.
+
+When a commit fails the queue is *closed*: nothing more is accepted or started, what runs is
+forgotten, and it is opened and recovered again every `REOPEN` seconds.  What is on disk then
+decides, exactly as after a crash.
+
+Source: spec/queue.md 1.8, 2, 5.4; DESIGN 4.  Not here: how a local delivery is made
+(`serve.local`), which recipient is next (`schedule.window`), when to retry (`schedule.retry`).
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from indimail.durable.committer import Committer, Done
+from indimail.mail.channel import Channel
+from indimail.mail.clock import Clock
+from indimail.mail.errors import MailError, QueueUnwritable
+from indimail.mail.events import Event, Record
+from indimail.mail.ids import QueueId
+from indimail.mail.outcome import Deferred, Delivered, Failed, Outcome
+from indimail.mail.verdict import Rule
+from indimail.queue.port import (
+    Accepted,
+    Change,
+    Finished,
+    MessageStatus,
+    Postponed,
+    QueuedMessage,
+    QueuedRecipient,
+    QueueStore,
+    Staged,
+    State,
+    Step,
+    Traced,
+)
+from indimail.queue.spool import Spool
+from indimail.schedule.retry import CHANNEL_SKIP, GIVING_UP, is_expired, next_try
+from indimail.schedule.window import Window
+from indimail.serve.job import Job, Mail
+from indimail.serve.maillog import DeliveryLog
+from indimail.serve.snapshot import SendSettings
+
+REOPEN: Final = 5.0
+LOADED_AT_ONCE: Final = 200
+BEGINNING: Final = (-1.0, 0, 0)
+NEVER_TRIED_DONE: Final = (1e-9, 0, 0)  # what is accepted from now on comes by `_accepted`
+SETTLED: Final = 1.0  # a row younger than this may still be followed by an older one: loaded later
+
+
+class Trace(Protocol):
+    """Where decisions are recorded."""
+
+    def add(self, record: Record) -> None:
+        """Keep a record; durable after the next sync."""
+
+
+class LocalDeliverer(Protocol):
+    """Makes local deliveries."""
+
+    def start(self, job: Job, send: "Send") -> None:
+        """Begin; the end is told to `send.finish`."""
+
+
+class Send:
+    """The scheduler of one queue."""
+
+    def __init__(
+        self,
+        name: str,
+        ident: int,
+        directory: str,
+        *,
+        opened: Callable[[], tuple[QueueStore, QueueStore, Spool]],
+        commits: Callable[[Callable[[Sequence[Change]], None], str], Committer[Change]],
+        local: LocalDeliverer,
+        settings: Callable[[], SendSettings],
+        clock: Clock,
+        trace: Trace,
+        log: DeliveryLog,
+    ) -> None:
+        """`opened` returns the writing store, a reading one and the spool of this queue."""
+        self.name = name
+        self.ident = ident
+        self.directory = directory
+        self.life = 0
+        self.failure: MailError | None = None
+        self._opened = opened
+        self._commits = commits
+        self._local = local
+        self._settings = settings
+        self._clock = clock
+        self._trace = trace
+        self._log = log
+        self._untraced: list[QueueId] = []
+        self._spooled: set[QueueId] = set()
+        self._jobs: dict[tuple[int, int], Job] = {}
+        self._window: Window[Job] = Window()
+        self._running = 0
+        self._after: tuple[float, int, int] = BEGINNING
+        self._reopen_at = 0.0
+        self.draining = False
+        self._start()
+
+    # -- opening and recovery ------------------------------------------------------------------
+
+    def _start(self) -> None:
+        """Open, learn what a crash left, and begin to load what is due."""
+        self._store, self._look, self.spool = self._opened()
+        self._committer = self._commits(self._apply, self.name)
+        self._steps: dict[tuple[int, int], Step] = {
+            (queue_id, step.number): step for queue_id, step in self._store.staged()
+        }
+        self._retrace()
+        self.spool.sweep(_Known(self._store))
+        self._load()
+
+    def _retrace(self) -> None:
+        """Record again the outcomes whose trace may have been lost with us."""
+        for queue_id in self._store.untraced():
+            found = self._store.message(queue_id)
+            if found is None:
+                continue
+            if found.message.body is None:
+                self._spooled.add(queue_id)
+            for status in found.recipients:
+                if status.state is not State.WAITING:
+                    facts: dict[str, str | int | float | bool] = {
+                        "recipient": status.recipient.address,
+                        "number": status.recipient.number,
+                    }
+                    self._trace.add(
+                        Record(queue_id, status.at, Event.OUTCOME, status.state.value, status.text,
+                               Rule(status.rule), facts=facts)
+                    )  # fmt: skip
+            self._untraced.append(queue_id)
+
+    def _apply(self, changes: Sequence[Change]) -> None:
+        self._store.apply(changes)
+
+    def _close(self, failure: MailError) -> None:
+        """Stop at a failed commit: what is on disk decides after the next opening."""
+        if self.failure is not None:
+            return
+        self.failure = failure
+        self.life += 1
+        self._jobs.clear()
+        self._window = Window()
+        self._running = 0
+        self._untraced.clear()
+        self._after = BEGINNING
+        self._reopen_at = self._clock.steady() + REOPEN
+        self._log.alert(f"queue {self.name} closed: {failure}")
+
+    def _reopen(self) -> None:
+        if self._clock.steady() < self._reopen_at or self._committer.waiting:
+            return
+        self._reopen_at = self._clock.steady() + REOPEN
+        try:
+            self._committer.close()
+            self._look.close()
+            self._store.close()
+            self._start()
+        except MailError as error:
+            self._log.alert(f"queue {self.name} stays closed: {error}")
+            return
+        self.failure = None
+        self._log.alert(f"queue {self.name} opened again")
+
+    # -- accepting -----------------------------------------------------------------------------
+
+    def accept(
+        self, message: QueuedMessage, recipients: tuple[QueuedRecipient, ...], done: Done
+    ) -> None:
+        """Queue a message.  `done(None)` follows its commit; `done(error)`: nothing was queued."""
+        if self.failure is not None:
+            done(QueueUnwritable(str(self.failure)))
+            return
+        fits = self._window.room >= len(recipients)
+        if not fits:  # it waits in the database, and is loaded when its turn comes
+            recipients = tuple(_dated(r, message.born) for r in recipients)
+        life = self.life
+
+        def committed(failure: Exception | None) -> None:
+            if failure is None and life == self.life:
+                self._accepted(message, recipients, fits)
+            done(failure)
+            if failure is not None:
+                self._close(_as_ours(failure))
+
+        self._committer.submit(Accepted(message, recipients), committed)
+
+    def _accepted(
+        self, message: QueuedMessage, recipients: tuple[QueuedRecipient, ...], fits: bool
+    ) -> None:
+        self._log.new_msg(message.id)
+        self._log.info_msg(message.id, message.size, message.reverse_path, message.id, message.uid)
+        if message.body is None:
+            self._spooled.add(message.id)
+        if fits:
+            mail = Mail(message, len(recipients))
+            for recipient in recipients:
+                if (message.id, recipient.number) not in self._jobs:  # loaded a moment ago
+                    self._add(Job(mail, recipient, self.life), fresh=True)
+            self._pump()
+
+    def _add(self, job: Job, *, fresh: bool) -> None:
+        if job.recipient.channel is Channel.REMOTE:
+            return  # kept in the queue until there is a way out
+        self._jobs[job.key] = job
+        destination = job.recipient.target
+        if fresh:
+            self._window.add_fresh(job, destination)
+        else:
+            self._window.add_due(job, destination)
+
+    # -- scheduling ----------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Do what time brings; called about once a second."""
+        if self.failure is not None:
+            self._reopen()
+        else:
+            self._load()
+
+    def _load(self) -> None:
+        """Fill the window with recipients that have become due, a bounded number at a time."""
+        if not self._window.wants_more() or self.draining:
+            return
+        before = self._clock.now() - SETTLED
+        if before < self._after[0]:  # the clock stepped back: look at everything again
+            self._after = BEGINNING
+        due = self._look.due(Channel.LOCAL, before, self._after, LOADED_AT_ONCE)
+        if self._after[0] <= 0 and (not due or due[0].due > 0):
+            self._after = NEVER_TRIED_DONE
+        mails: dict[QueueId, Mail] = {}
+        for entry in due:
+            self._after = (entry.due, entry.id, entry.number)
+            if (entry.id, entry.number) not in self._jobs:
+                self._load_one(entry.id, entry.number, mails)
+        if due:
+            self._pump()
+
+    def _load_one(self, queue_id: QueueId, number: int, mails: dict[QueueId, Mail]) -> None:
+        found = self._look.message(queue_id)
+        if found is None:
+            return
+        if queue_id not in mails:
+            mails[queue_id] = self._mail_of(found)
+        for status in found.recipients:
+            if status.recipient.number == number and status.state is State.WAITING:
+                staged = self._steps.get((queue_id, number))
+                self._add(Job(mails[queue_id], status.recipient, self.life, staged), fresh=False)
+
+    def _mail_of(self, found: MessageStatus) -> Mail:
+        """Share the `Mail` that jobs of this message already have."""
+        for status in found.recipients:
+            job = self._jobs.get((found.message.id, status.recipient.number))
+            if job is not None:
+                return job.mail
+        waiting = sum(s.state is State.WAITING for s in found.recipients)
+        return Mail(found.message, waiting)
+
+    def _pump(self) -> None:
+        """Start as many deliveries as the channel's concurrency allows."""
+        settings = self._settings()
+        if settings.holdlocal or self.draining or self.failure is not None:
+            return
+        for job in self._window.take(self._running, settings.concurrencylocal):
+            self._running += 1
+            self._begin(job, settings)
+
+    def _begin(self, job: Job, settings: SendSettings) -> None:
+        message, recipient = job.mail.message, job.recipient
+        self._log.envelope(
+            "local", message.reverse_path, recipient.target, message.id, message.size, "compat mode"
+        )
+        job.delivery = self._log.starting_delivery(message.id, "local", recipient.target)
+        self._log_status(settings)
+        self._trace.add(
+            Record(message.id, self._clock.now(), Event.ATTEMPT, "start", "local delivery",
+                   facts={"recipient": recipient.address, "number": recipient.number,
+                          "target": recipient.target, "attempt": recipient.attempts + 1})
+        )  # fmt: skip
+        self._local.start(job, self)
+
+    def _log_status(self, settings: SendSettings) -> None:
+        self._log.status(
+            (self._running, settings.concurrencylocal),
+            (0, settings.concurrencyremote),
+            local_held=settings.holdlocal,
+            remote_held=settings.holdremote,
+            exitasap=self.draining,
+        )
+
+    # -- what deliveries say -------------------------------------------------------------------
+
+    def stage(self, job: Job, step: Step, done: Callable[[], None]) -> None:
+        """Mark a copy that is synced in tmp/; `done` follows the commit, never a failure."""
+        if job.life != self.life:
+            return
+
+        def committed(failure: Exception | None) -> None:
+            if failure is not None:
+                self._close(_as_ours(failure))
+            elif job.life == self.life:
+                self._steps[job.key] = step
+                done()
+
+        self._committer.submit(Staged(job.mail.message.id, step), committed)
+
+    def finish(self, job: Job, outcome: Outcome) -> None:
+        """End an attempt: record the final outcome, or when to try again."""
+        if job.life != self.life:
+            return
+        message, recipient = job.mail.message, job.recipient
+        now = self._clock.now()
+        if isinstance(outcome, Deferred):
+            outcome = self._or_expired(outcome, message, now)
+        change: Change
+        if isinstance(outcome, Deferred):
+            due = next_try(
+                message.born, now, CHANNEL_SKIP[recipient.channel.value],
+                random.random() if recipient.attempts >= 2 else 0.0,  # noqa: S311  spreads retries
+            )  # fmt: skip
+            change = Postponed(message.id, recipient.number, due, outcome.text, str(outcome.rule))
+        else:
+            change = Finished(message.id, recipient.number, outcome, now)
+
+        def committed(failure: Exception | None) -> None:
+            if failure is not None:
+                self._close(_as_ours(failure))
+            elif job.life == self.life:
+                self._ended(job, outcome, change, now)
+
+        self._committer.submit(change, committed)
+
+    def _or_expired(self, outcome: Deferred, message: QueuedMessage, now: float) -> Outcome:
+        settings = self._settings()
+        lifetime = settings.queuelifetime if message.reverse_path else settings.bouncelifetime
+        if is_expired(message.born, now, lifetime):
+            return Failed(f"{outcome.text}\n{GIVING_UP}", outcome.rule)
+        return outcome
+
+    def _ended(self, job: Job, outcome: Outcome, change: Change, now: float) -> None:
+        """Tell the log and the trace, after the commit that made it true."""
+        message, recipient = job.mail.message, job.recipient
+        self._running -= 1
+        self._jobs.pop(job.key, None)
+        self._window.done(job)
+        settings = self._settings()
+        verdict = _VERDICTS[type(outcome)]
+        facts: dict[str, str | int | float | bool] = {
+            "recipient": recipient.address, "number": recipient.number,
+        }  # fmt: skip
+        if isinstance(change, Postponed):
+            facts["next_try"] = change.due
+        rule = outcome.rule
+        self._trace.add(
+            Record(message.id, now, Event.DELIVERY, verdict, outcome.text, rule, facts=facts)
+        )
+        self._log.delivery(job.delivery, _LOG_WORDS[type(outcome)], outcome.text)
+        self._log_status(settings)
+        if isinstance(change, Finished):
+            self._steps.pop(job.key, None)
+            self._trace.add(
+                Record(message.id, now, Event.OUTCOME, verdict, outcome.text, rule, facts=facts)
+            )
+            self._untraced.append(message.id)
+            job.mail.waiting -= 1
+            if job.mail.waiting == 0:
+                self._log.end_msg(message.id)
+        self._pump()
+        if self._window.wants_more() and not self._running:
+            self._load()
+
+    # -- trace and end -------------------------------------------------------------------------
+
+    def take_untraced(self) -> list[QueueId]:
+        """Return the ids whose outcomes were recorded since the last call; sync the trace next."""
+        taken, self._untraced = self._untraced, []
+        return taken
+
+    def keep_untraced(self, ids: list[QueueId]) -> None:
+        """Take ids back: the trace could not be synced yet."""
+        self._untraced[:0] = ids
+
+    def forget(self, ids: list[QueueId]) -> None:
+        """Let rows go whose outcomes are in the synced trace, and their spool files after them."""
+        if not ids or self.failure is not None:
+            return
+        unique = tuple(dict.fromkeys(ids))
+        self._committer.submit(Traced(unique), lambda failure: self._forgotten(unique, failure))
+
+    def _forgotten(self, ids: tuple[QueueId, ...], failure: Exception | None) -> None:
+        if failure is not None:
+            self._close(_as_ours(failure))
+            return
+        for queue_id in self._spooled.intersection(ids):
+            if self._look.message(queue_id) is None:
+                self._spooled.discard(queue_id)
+                self.spool.discard(queue_id)
+
+    @property
+    def running(self) -> int:
+        """Deliveries in work."""
+        return self._running
+
+    def close(self) -> None:
+        """Commit what was submitted and let go."""
+        self._committer.close()
+        self._look.close()
+        self._store.close()
+
+
+class _Known:
+    """Which ids have a row; asked for the few names in `mess/` alone."""
+
+    def __init__(self, store: QueueStore) -> None:
+        self._store = store
+
+    def __contains__(self, queue_id: object) -> bool:
+        return isinstance(queue_id, int) and self._store.message(QueueId(queue_id)) is not None
+
+
+_VERDICTS: Final[dict[type, str]] = {
+    Delivered: "delivered",
+    Deferred: "deferred",
+    Failed: "failed",
+}
+_LOG_WORDS: Final[dict[type, str]] = {
+    Delivered: "success",
+    Deferred: "deferral",
+    Failed: "failure",
+}
+
+
+def _dated(recipient: QueuedRecipient, due: float) -> QueuedRecipient:
+    r = recipient
+    return QueuedRecipient(
+        r.number, r.address, r.channel, r.target, r.route, r.notify, r.orcpt, r.attempts, due
+    )
+
+
+def _as_ours(failure: Exception) -> MailError:
+    return failure if isinstance(failure, MailError) else QueueUnwritable(repr(failure))

@@ -1,0 +1,193 @@
+"""The configuration in force, as one value that all workers take together.
+
+    settings = snapshot.session("smtp", snapshot.tcp_rules.find("192.0.2.1"))
+    settings.session_rules.databytes, settings.relayclient_rule     # Rule('tcp/tcp.smtp', 3)
+
+`app.configuration` makes it, whole or not at all; it goes to the workers pickled, and nothing in it
+changes afterwards.  A conversation keeps the one it began a MAIL with.  What differs by client was
+resolved for every rule of tcp.smtp when the files were read, so that a wrong value in a rule is
+told then, and a connection costs one look-up.
+
+Units: seconds, octets.  Not here: where values come from (`app.settings`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from indimail.delivery.assign import Assign
+from indimail.mail.secret import Secret
+from indimail.mail.verdict import Rule
+from indimail.policy.limits import ConnectionLimits
+from indimail.policy.recipient import RecipientLimits
+from indimail.policy.relay import RelayRules
+from indimail.policy.sender import SenderRules
+from indimail.policy.tcprules import ClientRule, TcpRules
+from indimail.schedule.route import Routing
+from indimail.smtp.rules import SessionRules
+
+# Role -> the port that the spec gives it.
+ROLES: Final[Mapping[str, int]] = {
+    "smtp": 25,
+    "submission": 587,
+    "submissions": 465,
+    "pop3": 110,
+    "pop3s": 995,
+    "imap": 143,
+    "imaps": 993,
+    "http": 8080,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerConfig:
+    """Where to accept what; port 0 is any free one."""
+
+    name: str
+    role: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """What a connection of one listener and one rule of tcp.smtp is served with."""
+
+    session_rules: SessionRules
+    connection_limits: ConnectionLimits
+    sender_rules: SenderRules
+    recipient_limits: RecipientLimits
+    timeout: float  # longest silence
+    session_time: float  # longest conversation; 0 = no limit
+    penalty: float
+    smtps: bool
+    hide_host: bool
+    check_recipient: bool
+    check_recipient_rule: Rule
+    relayclient: str | None  # None: may not relay by this; else the suffix of its recipients
+    relayclient_rule: Rule
+    localhost: str  # our name in the Received line
+    localiphost: str
+    more_ip_me: frozenset[str]
+    not_ip_me: frozenset[str]
+    queuedir: str  # empty: a queue of this worker's
+
+
+@dataclass(frozen=True, slots=True)
+class SendSettings:
+    """How a queue is worked off; `concurrency...` 0 holds too."""
+
+    concurrencylocal: int
+    concurrencyremote: int
+    holdlocal: bool
+    holdremote: bool
+    queuelifetime: float
+    bouncelifetime: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """Which queues there are; `count` of them, from `start` on, take new mail."""
+
+    base: str
+    start: int
+    count: int
+    queuedir: str
+    min_free: int
+    send: SendSettings
+    # Queues with a concurrency of their own (control/concurrencyl.queue2): name -> its settings.
+    sends: Mapping[str, SendSettings] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The queues that take new mail."""
+        return tuple(f"queue{self.start + number}" for number in range(self.count))
+
+    def send_settings(self, name: str) -> SendSettings:
+        """Return how the queue of this name is worked off."""
+        return self.sends.get(name, self.send)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """What is decided before the first fork; a change takes effect at the next start."""
+
+    workers: int
+    user: str
+    log_files: bool  # log/ instead of stderr
+    drain: float
+    max_connections: int
+    max_connections_rule: Rule
+    certificate: str  # a path; empty: there is none
+    key: str
+    database_url: Secret  # empty: SQLite in db/
+
+
+# (variables, removed): rules of tcp.smtp that say the same share their settings.
+Grant = tuple[frozenset[tuple[str, str]], frozenset[str]]
+
+
+@dataclass(slots=True, eq=False)
+class Snapshot:
+    """Everything that files, the command line and the environment say.
+
+    `fingerprint` is equal where nothing changed, whatever the generation.
+    """
+
+    generation: int
+    fingerprint: str
+    me: str
+    listeners: tuple[ListenerConfig, ...]
+    process: ProcessSettings
+    tcp_rules: TcpRules
+    relay: RelayRules
+    routing: Routing
+    assign: Assign
+    queue: QueueSettings
+    sessions: Mapping[tuple[str, Grant], SessionSettings]
+    variables: Mapping[str, str]  # for deliveries and commands: [variables], then the environment
+    notices: tuple[str, ...] = ()
+    _by_rule: dict[tuple[str, Rule], SessionSettings] = field(default_factory=dict, repr=False)
+
+    def session(self, listener: str, client: ClientRule) -> SessionSettings:
+        """Return what a client is served with; the first call for a rule fills a cache."""
+        key = (listener, client.rule)
+        found = self._by_rule.get(key)
+        if found is None:
+            found = self.sessions[listener, grant(client)]
+            found = _named(found, client.rule) if client.variables else found
+            self._by_rule[key] = found
+        return found
+
+
+# Stands for the rule of tcp.smtp in settings that several rules share.
+GRANTED: Final = Rule("tcp/tcp.smtp")
+
+
+def _named(settings: SessionSettings, rule: Rule) -> SessionSettings:
+    """Put a rule where settings say that its like decided."""
+    limits, senders = settings.connection_limits, settings.sender_rules
+    recipients = settings.recipient_limits
+    if limits.maxperip_rule == GRANTED:
+        limits = replace(limits, maxperip_rule=rule)
+    if senders.force_tls == GRANTED:
+        senders = replace(senders, force_tls=rule)
+    if recipients.rule == GRANTED:
+        recipients = replace(recipients, rule=rule)
+    checked, relayed = settings.check_recipient_rule, settings.relayclient_rule
+    return replace(
+        settings,
+        connection_limits=limits,
+        sender_rules=senders,
+        recipient_limits=recipients,
+        check_recipient_rule=rule if checked == GRANTED else checked,
+        relayclient_rule=rule if relayed == GRANTED else relayed,
+    )
+
+
+def grant(client: ClientRule) -> Grant:
+    """Return what a rule changes."""
+    return frozenset(client.variables.items()), client.removed
+
+
+NOTHING_GRANTED: Final[Grant] = (frozenset(), frozenset())

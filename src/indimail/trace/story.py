@@ -1,0 +1,181 @@
+"""A mail's story in plain words: what happened, why, and which line of which file decided.
+
+    for sentence in tell(story):
+        print(render(sentence))
+
+The first sentence is the mail's heading.  With several recipients, what happened to each follows
+the conversation as a group of its own; else all is in time order.  Facts that are told: ``address
+name listener`` (connect), ``sender recipient size message_id helo auth tls`` (decisions),
+``target`` (route), ``attempt due`` (deliveries).  What a peer sent is shown without its control
+characters.  Times are UTC.
+
+Not here: finding the records (`trace.find`), colours (`cli.explain`).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, auto
+from typing import Final
+
+from indimail.mail.events import Event, Record
+from indimail.mail.reply import printable
+from indimail.mail.verdict import NO_RULE
+from indimail.trace.find import Story
+
+INDENT: Final = " " * 16  # the width of a time and the blanks around it
+
+
+class Tone(Enum):
+    """How a sentence is meant, for who has colours."""
+
+    HEADING = auto()
+    PLAIN = auto()
+    GOOD = auto()
+    LATER = auto()
+    BAD = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One event: its time (None for a heading), what happened, then rule and reply."""
+
+    time: float | None
+    tone: Tone
+    text: str
+    details: tuple[str, ...] = ()
+
+
+_PER_RECIPIENT: Final = frozenset({Event.ROUTE, Event.ATTEMPT, Event.DELIVERY, Event.OUTCOME})
+_TONES: Final = {
+    "refuse": Tone.BAD,
+    "failed": Tone.BAD,
+    "removed": Tone.BAD,
+    "later": Tone.LATER,
+    "deferred": Tone.LATER,
+    "delivered": Tone.GOOD,
+    "accept": Tone.GOOD,
+}
+_PAST: Final = {"accept": "accepted", "refuse": "refused", "later": "put off"}
+
+
+def tell(story: Story) -> Iterator[Sentence]:
+    """Walk the sentences of a story."""
+    yield Sentence(None, Tone.HEADING, _heading(story))
+    groups: dict[str, list[Record]] = {}
+    for record in story.records:
+        if record.event in _PER_RECIPIENT:
+            groups.setdefault(_fact(record, "recipient"), []).append(record)
+    if len(groups) < 2:
+        yield from map(_sentence, story.records)
+        return
+    yield from (_sentence(r) for r in story.records if r.event not in _PER_RECIPIENT)
+    for recipient, records in groups.items():
+        yield Sentence(None, Tone.PLAIN, f"to <{recipient}>")
+        yield from map(_sentence, records)
+
+
+def render(sentence: Sentence) -> str:
+    """Return a sentence as lines for a terminal, without colours."""
+    if sentence.time is None:
+        blanks = "" if sentence.tone is Tone.HEADING else "  "
+        return f"{blanks}{sentence.text}"
+    first = f"  {_clock(sentence.time)}  {sentence.text}"
+    return "\n".join([first, *(INDENT + detail for detail in sentence.details)])
+
+
+def _heading(story: Story) -> str:
+    records = story.records
+    began = datetime.fromtimestamp(records[0].time, UTC)
+    heading = f"{story.id}  {began:%Y-%m-%d %H:%M:%S} UTC"
+    message = next((r for r in records if "sender" in r.facts), None)
+    sender = f"  from <{_fact(message, 'sender')}>" if message else ""
+    return f"{heading}{sender}  {_summary(records)}"
+
+
+def _summary(records: Iterable[Record]) -> str:
+    """Count what became of the recipients, the accepted message's and the refused ones."""
+    latest: dict[str, str] = {}
+    accepted = False
+    for record in records:
+        match record.event, record.verdict:
+            case Event.MESSAGE, verdict:
+                accepted = accepted or verdict == "accept"
+            case Event.ROUTE, _:
+                latest.setdefault(_fact(record, "recipient"), "queued")
+            case ((Event.DELIVERY | Event.OUTCOME), verdict):
+                latest[_fact(record, "recipient")] = verdict
+            case Event.RECIPIENT, ("refuse" | "later") as verdict:
+                latest[_fact(record, "recipient")] = _PAST[verdict]
+            case _:
+                pass
+    found = list(latest.values())
+    counted = [f"{found.count(word)} {word}" for word in dict.fromkeys(found)]
+    return ", ".join(counted) or ("accepted" if accepted else "no message")
+
+
+def _sentence(record: Record) -> Sentence:
+    text = f"{_what(record)}: {printable(record.text)}" if record.text else _what(record)
+    details = []
+    if record.rule != NO_RULE:
+        details.append(f"rule {printable(str(record.rule))}")
+    if record.reply:
+        details.append(f"reply {printable(record.reply)}")
+    tone = _TONES.get(record.verdict, Tone.PLAIN)
+    return Sentence(record.time, tone, text, tuple(details))
+
+
+def _what(record: Record) -> str:
+    past = _PAST.get(record.verdict, record.verdict)
+    match record.event:
+        case Event.CONNECT:
+            return f"connection from {_client(record)} {past}"
+        case Event.SENDER:
+            return f"sender <{_fact(record, 'sender')}> {past}{_circumstances(record)}"
+        case Event.RECIPIENT:
+            return f"recipient <{_fact(record, 'recipient')}> {past}{_circumstances(record)}"
+        case Event.MESSAGE:
+            return f"message {past}{_message(record)}"
+        case Event.ROUTE:
+            target = _fact(record, "target")
+            return f"route {record.verdict}" + (f", as {target}" if target else "")
+        case Event.ATTEMPT:
+            return f"attempt {_fact(record, 'attempt')}".rstrip() + " started"
+        case Event.DELIVERY:
+            due = record.facts.get("due")
+            again = f", next try {_moment(due)}" if isinstance(due, int | float) and due else ""
+            return f"delivery {record.verdict}{again}"
+        case Event.OUTCOME:
+            return f"outcome {record.verdict}"
+        case Event.DISCONNECT:
+            return "conversation ended"
+
+
+def _client(record: Record) -> str:
+    name, listener = _fact(record, "name"), _fact(record, "listener")
+    client = _fact(record, "address") + (f" ({name})" if name else "")
+    return client + (f" on {listener}" if listener else "")
+
+
+def _circumstances(record: Record) -> str:
+    words = {"helo": "HELO", "auth": "AUTH", "tls": "TLS"}
+    told = [f"{word} {_fact(record, fact)}" for fact, word in words.items() if _fact(record, fact)]
+    return f" ({', '.join(told)})" if told else ""
+
+
+def _message(record: Record) -> str:
+    size, message_id = _fact(record, "size"), _fact(record, "message_id")
+    told = f", {size} octets" if size else ""
+    return told + (f", Message-ID {message_id}" if message_id else "")
+
+
+def _fact(record: Record, name: str) -> str:
+    return printable(str(record.facts.get(name, "")))
+
+
+def _clock(time: float) -> str:
+    return f"{datetime.fromtimestamp(time, UTC):%H:%M:%S.%f}"[:-3]
+
+
+def _moment(time: float) -> str:
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S}"

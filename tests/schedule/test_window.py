@@ -1,0 +1,115 @@
+"""New mail never waits for old mail, and no destination for another."""
+
+from indimail.schedule.window import Window
+
+
+def filled(fresh: dict[str, int], due: dict[str, int]) -> Window[str]:
+    window: Window[str] = Window()
+    for destination, number in fresh.items():
+        for n in range(number):
+            window.add_fresh(f"{destination}{n}", destination)
+    for destination, number in due.items():
+        for n in range(number):
+            window.add_due(f"{destination}{n}", destination)
+    return window
+
+
+def test_destinations_take_turns() -> None:
+    window = filled({"a": 4, "b": 1, "c": 2}, {})
+    assert window.take(0, 10) == ["a0", "b0", "c0", "a1", "c1", "a2", "a3"]
+    assert window.take(7, 10) == []
+
+
+def test_the_cap_holds() -> None:
+    window = filled({"a": 9}, {})
+    assert len(window.take(3, 5)) == 2
+    assert window.take(5, 5) == []
+    assert window.take(6, 5) == []
+    assert window.take(0, 0) == []
+    assert len(window) == 7
+
+
+def test_due_mail_leaves_slots_free_for_new_mail() -> None:
+    """However much is due, and however slow: x starts at once."""
+    window = filled({}, {"d": 500, "e": 400})
+    assert len(window.take(0, 10)) == 8
+    assert window.take(8, 10) == []
+    window.add_fresh("x", "a")
+    assert window.take(8, 10) == ["x"]
+
+
+def test_slow_due_mail_never_holds_more_than_its_slots() -> None:
+    """New mail ends at once, due mail never: still there is room for new mail after many rounds."""
+    window = filled({"a": 5000}, {"d": 900})
+    stuck, served = 0, 0
+    for _ in range(500):
+        for item in window.take(stuck, 10):
+            if item.startswith("d"):
+                stuck += 1
+            else:
+                served += 1
+                window.done(item)
+    assert stuck == 8
+    assert served >= 500 * 2
+
+
+def test_due_mail_has_its_share_while_new_mail_keeps_coming() -> None:
+    window = filled({"a": 1000}, {"d": 900})
+    started = []
+    for _ in range(100):
+        for item in window.take(0, 1):
+            started.append(item[0])
+            window.done(item)
+    assert started.count("d") == 20
+    assert "".join(started[:10]) == "aaaadaaaad"
+
+
+def test_a_slot_that_due_mail_gives_back_is_due_mails_again() -> None:
+    window = filled({}, {"d": 100})
+    first = window.take(0, 5)
+    assert len(first) == 4
+    window.done(first[0])
+    assert len(window.take(3, 5)) == 1
+
+
+def test_a_caller_that_never_says_done_stops_nothing_for_ever() -> None:
+    window = filled({}, {"d": 100})
+    window.take(0, 5)
+    assert window.take(2, 5) == []
+    assert len(window.take(0, 5)) == 4
+
+
+def test_with_one_slot_both_kinds_get_through() -> None:
+    window = filled({"a": 1}, {"d": 1})
+    assert window.take(0, 1) == ["a0"]
+    assert window.take(0, 1) == ["d0"]
+
+
+def test_more_is_wanted_when_half_is_gone() -> None:
+    window: Window[int] = Window(capacity=10, due_capacity=4)
+    for n in range(2):
+        assert window.wants_more()
+        window.add_due(n, "d")
+    assert window.wants_more()
+    window.add_due(2, "d")
+    assert not window.wants_more()
+    window.take(0, 2)
+    assert window.wants_more()
+
+
+def test_room_is_for_new_mail_and_due_mail_takes_none_of_it() -> None:
+    window: Window[int] = Window(capacity=2, due_capacity=4)
+    window.add_due(0, "d")
+    assert window.room == 2
+    window.add_fresh(1, "a")
+    window.add_fresh(2, "a")
+    assert window.room == 0
+    window.take(0, 1)
+    assert window.room == 1
+
+
+def test_nothing_is_kept_of_destinations_that_are_done() -> None:
+    window = filled({f"u{n}@example.com": 1 for n in range(100)}, {})
+    for item in window.take(0, 200):
+        window.done(item)
+    assert (len(window), len(window._fresh._lines), len(window._fresh._turns)) == (0, 0, 0)

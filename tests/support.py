@@ -1,0 +1,44 @@
+"""What tests share: the programs nobody here wrote, and how a test asks for them.
+
+    swaks = needs("swaks")            # the path; else this test is skipped, and says how to have it
+    needs_root()
+
+A skip made here begins with its Debian package, so that the last line of a run can name all of
+them in one command (see conftest.py).  Packages and programs stand in requirements/debian.txt.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+_LIST = Path(__file__).resolve().parent.parent / "requirements" / "debian.txt"
+# Programs of the system administrator are not on everybody's PATH.
+_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+MISSING = "needs the Debian package "
+ROOT = "needs root"
+
+
+def packages() -> dict[str, str]:
+    """Return program -> Debian package, from requirements/debian.txt."""
+    found = {}
+    for line in _LIST.read_text().splitlines():
+        package, *programs = line.partition("#")[0].split() or [""]
+        found.update(dict.fromkeys(programs, package))
+    return found
+
+
+def needs(program: str) -> str:
+    """Return a program's path; skip the test where it is not installed."""
+    package = packages()[program]  # a KeyError: put it into requirements/debian.txt
+    path = shutil.which(program, path=_PATH)
+    if path is None:
+        pytest.skip(f"{MISSING}{package} ({program})")
+    return path
+
+
+def needs_root() -> None:
+    """Skip the test for anybody but root."""
+    if os.geteuid() != 0:
+        pytest.skip(ROOT)
