@@ -25,7 +25,7 @@ REFUSED = Record(
     "553 5.7.1 sorry",
     {"sender": "bob@example.net", "recipient": "eve@elsewhere.example"},
 )
-CONNECT = Record(OTHER, T + 60, Event.CONNECT, "accept", "", facts={"address": "192.0.2.1"})
+CONNECT = Record(OTHER, T + 60, Event.CONNECT, "accept", "", facts={"ip": "192.0.2.1"})
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_json_is_a_list_of_records_with_all_keys(
             "line": None,
             "reply": "",
             "text": "",
-            "facts": {"address": "192.0.2.1"},
+            "facts": {"ip": "192.0.2.1"},
         },
         {
             "id": str(ID),

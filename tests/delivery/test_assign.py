@@ -58,6 +58,12 @@ def test_the_entry_of_a_local_address(
     )  # fmt: skip
 
 
+def test_a_letter_whose_lower_case_is_longer_does_not_move_the_cut() -> None:
+    found = parsed("+İ.example-:a:1:2:/h:-::", ".").find("İ.EXAMPLE-Bob")
+    assert found is not None
+    assert found.ext == "Bob"
+
+
 def test_ids_are_numbers() -> None:
     found = TABLE.find("root")
     assert found is not None

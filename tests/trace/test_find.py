@@ -33,7 +33,7 @@ def mail(
         (Event.DELIVERY, "delivered", {"recipient": recipient}),
     ]
     if not connection:
-        steps.insert(0, (Event.CONNECT, "accept", {"address": "192.0.2.1"}))
+        steps.insert(0, (Event.CONNECT, "accept", {"ip": "192.0.2.1"}))
     return [
         Record(number, FIRST + second + n / 100, event, verdict, "", facts=facts)
         for n, (event, verdict, facts) in enumerate(steps)
@@ -111,6 +111,22 @@ def test_a_line_that_was_written_twice_is_told_once(disk: SimulatedDisk) -> None
     assert len(story.records) == 4
 
 
+def test_an_outcome_that_a_restart_recorded_again_is_told_once_and_another_is_not_hidden(
+    disk: SimulatedDisk,
+) -> None:
+    def outcome(second: float, verdict: str, rule: str) -> Record:
+        to: dict[str, str | int] = {"recipient": "carol@example.com", "number": 0}
+        return Record(
+            queue_id(100), FIRST + second, Event.OUTCOME, verdict, "", Rule(rule), facts=to
+        )
+
+    told = [outcome(101, "delivered", "a"), outcome(101, "delivered", "b")]
+    write(disk, [*told, outcome(101, "failed", "a"), outcome(102, "delivered", "a")], giver=3)
+    (story,) = find("/trace", Query(id=queue_id(100)), disk)
+    outcomes = [(r.verdict, r.time - FIRST) for r in story.records if r.event is Event.OUTCOME]
+    assert outcomes == [("delivered", 101.0), ("failed", 101.0), ("delivered", 102.0)]
+
+
 def test_a_torn_line_hides_nothing_else(disk: SimulatedDisk) -> None:
     path = segment_path("/trace", FIRST, 1)
     disk.append(path, (b'{"id":"%d","time":1795477' % queue_id(0),))
@@ -170,7 +186,7 @@ def test_a_million_records_are_searched_in_a_second(
     tmp_path: Path,
 ) -> None:
     directory = str(tmp_path)
-    facts = {"address": "192.0.2.1", "name": "mx.example.net", "helo": "mx.example.net"}
+    facts = {"ip": "192.0.2.1", "name": "mx.example.net", "helo": "mx.example.net"}
     envelope = facts | {"sender": "bob@example.net", "recipient": "alice@example.com"}
     rule = Rule("control/rcpthosts", 3)
     template = encode(

@@ -65,7 +65,7 @@ def test_a_line_has_the_promised_keys_and_leaves_out_the_empty_ones() -> None:
 
 
 def test_facts_may_be_a_mapping_that_records_share() -> None:
-    shared = MappingProxyType({"address": "192.0.2.1"})
+    shared = MappingProxyType({"ip": "192.0.2.1"})
     lines, _ = encode([Record(n, 1.0, Event.CONNECT, "accept", "", facts=shared) for n in (1, 2)])
     assert [json.loads(line)["facts"] for line in lines.splitlines()] == [dict(shared)] * 2
 

@@ -10,7 +10,7 @@ from indimail.trace.story import Tone, render, tell
 
 ID = 1838568448000000001
 T = 1_795_477_000.0
-CLIENT = {"address": "192.0.2.1", "name": "mx.example.net", "listener": "smtp"}
+CLIENT = {"ip": "192.0.2.1", "name": "mx.example.net", "listener": "smtp"}
 ENVELOPE = CLIENT | {"helo": "mx.example.net", "tls": "TLSv1.3", "sender": "bob@example.net"}
 RCPTHOSTS = Rule("control/rcpthosts", 3)
 VIRTUAL = Rule("control/virtualdomains", 1)
@@ -74,13 +74,13 @@ def test_a_mail_for_one_is_told_in_time_order() -> None:
 
 
 def test_several_recipients_have_a_group_each() -> None:
-    full = {"due": T + 400}
+    full: dict[str, str | float] = {"next_try": T + 400}
     assert told(
         CONNECT,
         MESSAGE,
         record(0.021, Event.ROUTE, "local", "", VIRTUAL, facts={**ALICE}),
         record(0.021, Event.ROUTE, "local", "", VIRTUAL, facts={**ZOE}),
-        record(0.03, Event.DELIVERY, "deferred", "disk full", facts=ALICE | full),
+        record(0.03, Event.DELIVERY, "deferred", "disk full", facts={**ALICE, **full}),
         record(0.04, Event.OUTCOME, "failed", "no such user", Rule("users"), facts={**ZOE}),
         record(0.5, Event.DISCONNECT, "end"),
     ) == dedent("""\
@@ -104,7 +104,7 @@ def test_several_recipients_have_a_group_each() -> None:
 
 def test_a_refused_recipient_is_a_story_too() -> None:
     assert told(
-        record(0, Event.CONNECT, "accept", facts={"address": "198.51.100.7"}),
+        record(0, Event.CONNECT, "accept", facts={"ip": "198.51.100.7"}),
         record(
             1, Event.RECIPIENT, "refuse", "elsewhere.example is not ours",
             Rule("control/rcpthosts"), f"553 5.7.1 sorry [id {ID}]",
@@ -117,6 +117,15 @@ def test_a_refused_recipient_is_a_story_too() -> None:
                         rule control/rcpthosts
                         reply 553 5.7.1 sorry [id 1838568448000000001]
         """)  # fmt: skip
+
+
+def test_a_command_that_was_refused_unread_shows_its_argument() -> None:
+    facts = {"command": "RCPT", "argument": "TO:<a b>"}
+    text = told(record(0, Event.RECIPIENT, "refuse", "syntax error", Rule("smtp"), "", facts))
+    assert text.splitlines()[1:] == [
+        "  23:36:40.000  recipient TO:<a b> refused: syntax error",
+        "                rule smtp",
+    ]
 
 
 def test_what_a_peer_sent_cannot_move_the_cursor() -> None:

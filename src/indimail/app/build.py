@@ -21,7 +21,7 @@ from indimail.app.instance import Instance
 from indimail.app.logs import LogLines
 from indimail.durable.batch import FileSyncs, SyncMode, Unsynced
 from indimail.durable.committer import Committer
-from indimail.durable.disk import SystemDisk
+from indimail.durable.disk import SystemDisk, sync_above
 from indimail.durable.lock import DirectoryLock
 from indimail.mail.clock import SystemClock
 from indimail.mail.dates import header_date
@@ -114,6 +114,7 @@ class Parts:
     def open_queue(self, directory: str) -> bool:
         """Own and open a queue; False while another process has its lock."""
         self.disk.make_directories(directory)
+        sync_above(self.disk, directory)
         lock = DirectoryLock.take(directory)
         if lock is None:
             return False
@@ -126,9 +127,7 @@ class Parts:
             store = SqliteQueue.open(path)
             return store, SqliteReader.open(path), Spool(self.disk, directory)  # type: ignore[return-value]
 
-        def commits(
-            run: Callable[[Sequence[Change]], None], name: str
-        ) -> Committer[Change]:
+        def commits(run: Callable[[Sequence[Change]], None], name: str) -> Committer[Change]:
             return Committer(run, self._loop.call_soon_threadsafe, name)
 
         send = Send(
@@ -148,7 +147,9 @@ class Parts:
             self.sends.append(send)
             if send.failure is not None:
                 failure = send.failure
-            elif (settings.queuedir and settings.queuedir != send.directory) or (not settings.queuedir and send.name not in queues.names):
+            elif (settings.queuedir and settings.queuedir != send.directory) or (
+                not settings.queuedir and send.name not in queues.names
+            ):
                 continue
             elif self._space(send.directory) < queues.min_free:
                 failure = QueueFull(f"{send.directory}: less than {queues.min_free} octets free")

@@ -69,6 +69,8 @@ from indimail.serve.snapshot import (
 )
 
 TOML: Final = "indimail.toml"
+
+
 T = TypeVar("T")
 
 
@@ -78,6 +80,9 @@ class Overrides:
 
     listen: Sequence[str] = ()
     workers: int | None = None
+
+
+NO_OVERRIDES: Final = Overrides()
 
 
 def open_instance(root: str, environ: Mapping[str, str]) -> Instance:
@@ -104,11 +109,23 @@ def open_instance(root: str, environ: Mapping[str, str]) -> Instance:
 def load(
     instance: Instance,
     environ: Mapping[str, str],
-    overrides: Overrides | None = None,
-    generation: int = 0,
+    overrides: Overrides = NO_OVERRIDES,
+    running: Snapshot | None = None,
 ) -> Snapshot:
-    """Read everything.  Raises `ConfigErrors`."""
-    return Loading(instance, environ, overrides or Overrides()).snapshot(generation)
+    """Read everything.  Raises `ConfigErrors`.
+
+    Beside a `running` server what only a start can change stays as it is there; the generation is
+    the next one.
+    """
+    return Loading(instance, environ, overrides).snapshot(running)
+
+
+def reload(
+    instance: Instance, environ: Mapping[str, str], overrides: Overrides, running: Snapshot
+) -> Snapshot | None:
+    """Read everything again; None where nothing changed.  Raises `ConfigErrors`."""
+    found = load(instance, environ, overrides, running)
+    return None if found.fingerprint == running.fingerprint else found
 
 
 def variables_of_toml(given: Mapping[str, Given], section: str) -> dict[str, Entry]:
@@ -138,7 +155,7 @@ class Loading:
     """One reading: files are read once, mistakes and notices gathered."""
 
     def __init__(
-        self, instance: Instance, environ: Mapping[str, str], overrides: Overrides
+        self, instance: Instance, environ: Mapping[str, str], overrides: Overrides = NO_OVERRIDES
     ) -> None:
         self.instance = instance
         self.overrides = overrides
@@ -154,10 +171,13 @@ class Loading:
         self.me = self._me()
         self._seen: list[object] = []
 
-    def snapshot(self, generation: int) -> Snapshot:
+    def snapshot(self, running: Snapshot | None) -> Snapshot:
         """Read everything.  Raises `ConfigErrors`."""
         process = self.process()
         listeners = self.listeners(process)
+        fingerprinted = (listeners, process)
+        if running is not None:
+            listeners, process = self._kept(listeners, process, running)
         tcp_rules = self.tcp_rules()
         relay = self.relay()
         routing = self.routing()
@@ -171,10 +191,39 @@ class Loading:
             raise ConfigErrors(mistakes)
         variables = self.variables()
         return Snapshot(
-            generation, self._fingerprint(listeners, process, queue, variables), self.me,
-            listeners, process, tcp_rules, relay, routing, assign, queue, sessions, variables,
-            tuple(dict.fromkeys(self.notices)),
+            running.generation + 1 if running else 0,
+            self._fingerprint(*fingerprinted, queue, variables),
+            self.me, listeners, process, tcp_rules, relay, routing, assign, queue, sessions,
+            variables, tuple(dict.fromkeys(self.notices)),
         )  # fmt: skip
+
+    def _kept(
+        self,
+        listeners: tuple[ListenerConfig, ...],
+        process: ProcessSettings,
+        running: Snapshot,
+    ) -> tuple[tuple[ListenerConfig, ...], ProcessSettings]:
+        """Return what was decided at the start, and say where the files say otherwise now."""
+        old = running.process
+        kept = replace(
+            process,
+            workers=old.workers,
+            user=old.user,
+            log_files=old.log_files,
+            database_url=old.database_url,
+        )
+        if kept != process or listeners != running.listeners:
+            what = "listeners, workers, user, log and database"
+            self.notices.append(f"{self.setup.name}: {what} change at the next start")
+        return running.listeners, kept
+
+    def view(self, listener: str) -> Values:
+        """Return every setting as a listener's clients have it without a rule."""
+        table = self.setup.listeners.get(listener)
+        section = f"listener.{listener}.variables"
+        return self.values(
+            Scope, [variables_of_toml(table.variables if table else {}, section)], listener
+        )
 
     def all_mistakes(self) -> list[Mistake]:
         """Return the mistakes found so far, each once, by file and line."""

@@ -19,10 +19,15 @@ class Follower:
     """Keeps `current`."""
 
     def __init__(self, snapshot: Snapshot, channel: Channel, watch: Watch) -> None:
-        self.current = snapshot
+        self._current = snapshot
         self._channel = channel
         self._watch = watch
         self._waiting: list[Callable[[], None]] = []
+
+    @property
+    def current(self) -> Snapshot:
+        """The newest snapshot."""
+        return self._current
 
     def when_fresh(self, go_on: Callable[[], None]) -> bool:
         """Return True where the snapshot is up to date; else call `go_on` once it is."""
@@ -38,7 +43,7 @@ class Follower:
     def configured(self, message: Configured) -> None:
         """Take the supervisor's word, and let those go on who waited for it."""
         if message.snapshot is not None:
-            self.current = pickle.loads(message.snapshot)  # noqa: S301  our own process's
+            self._current = pickle.loads(message.snapshot)  # noqa: S301  our own process's
             return  # the answer to what we asked follows
         waiting, self._waiting = self._waiting, []
         for go_on in waiting:

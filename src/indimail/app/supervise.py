@@ -50,6 +50,7 @@ class Plan:
     ready: Callable[[], None]  # all workers accept
     stopped: Callable[[], None]
     reopen_logs: Callable[[], None]
+    idle: Callable[[], None]  # before each wait: what the log gathered is written
 
 
 Work = Callable[[int, Channel, ConnectionTable, Snapshot], None]
@@ -99,6 +100,7 @@ class Supervisor:
         for number in range(self._plan.workers):
             self._start(number)
         while self._workers or not self._stop_at:
+            self._plan.idle()
             for key, _ in self._selector.select(self._patience()):
                 key.data(key.fileobj)
             self._keep()

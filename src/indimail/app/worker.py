@@ -17,6 +17,7 @@ import os
 import signal
 import socket
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import uvloop
@@ -27,7 +28,6 @@ from indimail.app.follow import Follower
 from indimail.control.watch import watch
 from indimail.mail.errors import MailError
 from indimail.net.connections import ConnectionTable
-from indimail.serve.inject import InjectConnection
 from indimail.serve.smtpd import SmtpConnection
 from indimail.serve.snapshot import ListenerConfig, Snapshot
 
@@ -50,11 +50,12 @@ def work(
     gc.collect()
     gc.freeze()  # what was imported is shared with the other workers, and never garbage
     gc.set_threshold(50_000, 20, 100)  # connections and jobs die by count of references
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    loop = asyncio.new_event_loop()
+    loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     follower = Follower(snapshot, channel, watch(place.instance.watched))
-    worker = _Worker(Parts(place, number, connections, follower, loop), sockets, inject, channel, loop)
+    worker = _Worker(
+        Parts(place, number, connections, follower, loop), sockets, inject, channel, loop
+    )
     try:
         loop.run_until_complete(worker.run())
     finally:
@@ -92,16 +93,10 @@ class _Worker:
                 await asyncio.sleep(LOCK_PATIENCE)
                 if self._ending.is_set():
                     return
-        servers = [
-            await loop.create_server(
-                lambda name=listener.name: SmtpConnection(parts.smtpd, name), sock=sock  # type: ignore[misc]
-            )
-            for listener, sock in self._sockets
-        ]
-        if parts.sends:
-            servers.append(
-                await loop.create_unix_server(lambda: InjectConnection(parts), sock=self._inject)
-            )
+        servers = []
+        for listener, sock in self._sockets:
+            connect = partial(SmtpConnection, parts.smtpd, listener.name)
+            servers.append(await loop.create_server(connect, sock=sock))
         loop.call_later(1.0, self._tick)
         self._channel.send(Ready())
         await self._ending.wait()

@@ -18,12 +18,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+from indimail.app.instance import DEFAULT_ROOT, Instance, find_root
 from indimail.mail.events import Record
 from indimail.trace.find import LateOutcomes, Query, Story, find
 from indimail.trace.story import Sentence, Tone, render, tell
 
 PROGRAM: Final = "indimail explain"
-DEFAULT_ROOT: Final = "/var/indimail"
 SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 # 63-bit numbers of this century have 16 digits or more; the time beside them in a reply has 10.
 _PASTED_ID: Final = re.compile(r"(?<!\d)\d{16,19}(?!\d)")
@@ -58,10 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, late: LateOutcomes | None = None) -> int:
     """Print the stories; `late` are the outcomes that so far only the queues hold."""
-    root = args.root or os.environ.get("INDIMAIL_ROOT") or DEFAULT_ROOT
+    root = find_root(args.root, os.environ)
     try:
         query = _query(args, time.time())
-        stories = _found(f"{root}/trace", query, late)
+        stories = _found(Instance(root).trace, query, late)
     except _WrongUse as error:
         return _failed(str(error), os.EX_USAGE)
     except OSError as error:

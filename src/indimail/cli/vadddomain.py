@@ -19,8 +19,8 @@ from indimail.cli.site import (
     refuse_later,
     usage,
 )
-from indimail.manage.domains import POSTMASTER, NewDomain, add_domain, check_absent
 from indimail.cli.terminal import hide_argument
+from indimail.manage.domains import POSTMASTER, NewDomain, add_domain, check_absent
 from indimail.manage.names import check_case, check_domain
 from indimail.manage.notify import AccountChanged, ControlsChanged
 from indimail.manage.site import Refused

@@ -58,27 +58,26 @@ class FileSyncs:
 
     def run(self, batch: Sequence[Unsynced]) -> None:
         """Return when everything in the batch is on disk.  Raises OSError: then nothing is sure."""
-        files = {file for item in batch for file in item.files}
-        folders = {folder for item in batch for folder in item.folders}
+        files = dict.fromkeys(file for item in batch for file in item.files)
+        folders = dict.fromkeys(folder for item in batch for folder in item.folders)
         above = self._above(folders)
         if self._worth_one_sync(len(files) + len(folders)):
             self._sync_filesystems(folders)
         else:
             self._sync_each(files, folders, above)
-        self._sure |= folders
-        self._sure |= above
+        self._sure.update(folders, above)
 
-    def _above(self, folders: Collection[str]) -> set[str]:
+    def _above(self, folders: Collection[str]) -> dict[str, None]:
         """Return the folders that hold a name of which nothing is known yet."""
         if len(self._sure) > 100_000:
             self._sure.clear()
-        found: set[str] = set()
+        found: dict[str, None] = {}
         for path in folders:
             name = path
             while name not in self._sure and name not in found and name != "/":
-                found.add(name)
+                found[name] = None
                 name = os.path.dirname(name)
-        return {os.path.dirname(name) for name in found}
+        return dict.fromkeys(os.path.dirname(name) for name in found)
 
     def _sync_filesystems(self, folders: Collection[str]) -> None:
         places: dict[int, str] = {}
@@ -95,12 +94,16 @@ class FileSyncs:
             return things >= ENOUGH and self._steady() >= self._each_until
         return self._mode is SyncMode.FILESYSTEM
 
-    def _sync_each(self, files: set[str], folders: set[str], above: set[str]) -> None:
+    def _sync_each(
+        self, files: Collection[str], folders: Collection[str], above: Collection[str]
+    ) -> None:
         for file in files:
             self._disk.sync_file(file)
         for folder in folders:
             self._disk.sync_directory(folder)
-        for folder in above - folders:
+        for folder in above:
+            if folder in folders:
+                continue
             with suppress(PermissionError):  # what we may not read is not of our making
                 self._disk.sync_directory(folder)
 

@@ -15,7 +15,7 @@ import ctypes
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 
@@ -162,6 +162,17 @@ class SystemDisk:
     def device(self, path: str) -> int:
         """Return the number of the file system that holds `path`."""
         return os.stat(path).st_dev
+
+
+def sync_above(disk: Disk, path: str) -> None:
+    """Make a folder's own name survive a power cut, and those of all above it.
+
+    Also where the folder was there already: who made it may have died before its sync.
+    """
+    while path != (above := os.path.dirname(path)):
+        with suppress(PermissionError):  # what we may not read is not of our making
+            disk.sync_directory(above)
+        path = above
 
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -7,7 +7,7 @@ no single line decided (a list in which nothing matched, a built-in check, a cdb
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from indimail.mail.reply import Reply
 
@@ -19,6 +19,15 @@ class Rule:
     file: str
     line: int | None = None
     key: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the rule that `str` wrote as `text`."""
+        if text.endswith("]") and "[" in text:
+            file, _, key = text[:-1].partition("[")
+            return cls(file, key=key)
+        file, colon, line = text.rpartition(":")
+        return cls(file, int(line)) if colon and line.isdecimal() else cls(text)
 
     def __str__(self) -> str:
         if self.line is not None:

@@ -131,9 +131,7 @@ def make_root(root: str, owner: Owner) -> Refused | None:
 
 def make_instance(site: Site, disk: Disk, me: str) -> bool:
     """Make what is missing below the root, as the service account; tell whether anything was."""
-    changed = False
-    for path, mode in _directories(site):
-        changed |= _make_directory(disk, path, mode)
+    changed = _make_directories(disk, _directories(site))
     for path, text, mode in _files(site, me):
         if not disk.exists(path):
             write_atomic(disk, path, [text.encode()], mode)
@@ -177,22 +175,18 @@ def _files(site: Site, me: str) -> list[tuple[str, str, int]]:
     ]
 
 
-def _make_directory(disk: Disk, path: str, mode: int) -> bool:
-    """Make a directory; one of ours that a crash left with a narrower mode gets the right one."""
-    is_new = not os.path.isdir(path)
-    disk.make_directories(path, mode)
-    changed = _set_mode(path, mode) if is_new or _was_left_half(path, mode) else False
-    return is_new or changed
+def _make_directories(disk: Disk, wanted: list[tuple[str, int]]) -> bool:
+    """Make what is missing, each with its mode from the first moment; tell whether any was."""
+    missing = [(path, mode) for path, mode in wanted if not os.path.isdir(path)]
+    umask = os.umask(0)
+    try:
+        for path, mode in missing:
+            disk.make_directories(path, mode)
+    finally:
+        os.umask(umask)
+    return bool(missing)
 
 
-def _was_left_half(path: str, mode: int) -> bool:
-    """Tell whether only the sticky bit or the umask's bits are missing on an empty directory."""
-    found = stat.S_IMODE(os.stat(path).st_mode)
-    return found != mode and found & ~mode == 0 and not os.listdir(path)
-
-
-def _set_mode(path: str, mode: int) -> bool:
-    if stat.S_IMODE(os.stat(path).st_mode) == mode:
-        return False
-    os.chmod(path, mode)
-    return True
+def _set_mode(path: str, mode: int) -> None:
+    if stat.S_IMODE(os.stat(path).st_mode) != mode:
+        os.chmod(path, mode)

@@ -136,13 +136,13 @@ def set_password(
     """Replace a password; what a SCRAM client knew of the old one goes with it."""
     account = accounts.find(name, domain)
     if account is None:
-        return Refused(f"vpasswd: {name}@{domain}: No such user", 1)
+        return Refused(f"{name}@{domain}: No such user", 1)
     if account.flags & Flag.NO_PASSWD_CHNG:
         return Refused("ipasswd: User not allowed to change password", 255)
     if len(password.reveal()) > PASSWORD_LENGTH:
         return Refused("ipasswd: Password too long", 100)
     if not accounts.set_password(name, domain, password, Secret("")):
-        return Refused(f"vpasswd: {name}@{domain}: No such user", 1)
+        return Refused(f"{name}@{domain}: No such user", 1)
     accounts.record_event(account, LastEvent("pass", int(now), ""))
     return replace(account, password=password, scram=Secret(""))
 

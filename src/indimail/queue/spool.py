@@ -18,7 +18,7 @@ from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from indimail.durable.disk import Disk
+from indimail.durable.disk import Disk, sync_above
 from indimail.mail.errors import QueueFull, QueueUnwritable
 from indimail.mail.ids import QueueId
 
@@ -34,6 +34,7 @@ class Spool:
         self._folder = os.path.join(queue_directory, "mess")
         with _translated():
             disk.make_directories(self._folder)
+            sync_above(disk, self._folder)
 
     def path(self, queue_id: QueueId) -> str:
         """Return the file of a message."""

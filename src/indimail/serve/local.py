@@ -231,8 +231,11 @@ class Copy:
             self.send.finish(self.job, Delivered(DID_ONE, self.rule))
 
     def _defer(self, failure: object) -> None:
-        text = str(failure) if isinstance(failure, MailError) else repr(failure)
-        self.send.finish(self.job, Deferred(f"{text} (#4.3.0)", self.rule))
+        ours = isinstance(failure, MailError)
+        text = (
+            str(failure) if ours else f"Temporary error on maildir delivery: {failure!r} (#4.3.0)"
+        )
+        self.send.finish(self.job, Deferred(text, self.rule))
 
 
 def _after(block: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -140,7 +140,7 @@ class Send:
                     }
                     self._trace.add(
                         Record(queue_id, status.at, Event.OUTCOME, status.state.value, status.text,
-                               Rule(status.rule), facts=facts)
+                               Rule.parse(status.rule), facts=facts)
                     )  # fmt: skip
             self._untraced.append(queue_id)
 

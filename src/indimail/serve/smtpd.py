@@ -16,7 +16,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol, cast
 
 from indimail.delivery.plan import Deliver, foresee
 from indimail.mail.address import Address
@@ -34,14 +34,9 @@ from indimail.mail.verdict import NO_RULE, Accept, Refuse, Rule, TryLater
 from indimail.net.connections import WorkerConnections
 from indimail.net.tls import TlsContext, TlsLayer
 from indimail.policy.limits import ConnectionFacts, decide_connection, is_loopback
-from indimail.policy.recipient import (
-    RecipientFacts,
-    RecipientLimits,
-    judge_mailbox,
-    judge_recipient,
-)
+from indimail.policy.recipient import RecipientFacts, judge_mailbox, judge_recipient
 from indimail.policy.relay import RelayFacts, decide_relay, is_ours
-from indimail.policy.sender import SenderFacts, SenderRules, decide_sender
+from indimail.policy.sender import SenderFacts, decide_sender
 from indimail.policy.tcprules import ClientRule, plain_ip
 from indimail.queue.port import QueuedMessage, QueuedRecipient
 from indimail.queue.spool import LARGE
@@ -55,8 +50,6 @@ from indimail.smtp import event as ask
 from indimail.smtp.received import Origin, protocol_word, received_line
 from indimail.smtp.session import SmtpSession
 
-_FORCE_TLS: Final = SenderRules(Rule("built-in", key="FORCE_TLS"))
-_NO_SENDER_RULES: Final = SenderRules()
 UNREAD: Final = 65_536  # octets a client may send ahead of an open question before it has to wait
 LOG: Final = logging.getLogger("indimail.smtpd")
 _MESSAGE_ID: Final = re.compile(rb"(?im)^message-id:[ \t]*(?:\n[ \t]+)?(<[^>\n]{1,250}>)")
@@ -85,14 +78,15 @@ class Smtpd:
     draining: bool = False
 
 
-class Configuration:
-    """The snapshot in force; see `app.worker` for how it comes from the supervisor."""
+class Configuration(Protocol):
+    """The configuration in force; `app.follow` keeps it."""
 
-    current: Snapshot
+    @property
+    def current(self) -> Snapshot:
+        """The newest snapshot."""
 
     def when_fresh(self, go_on: Callable[[], None]) -> bool:
         """Return True where the snapshot is up to date; else call `go_on` once it is."""
-        raise NotImplementedError
 
 
 class SmtpConnection(asyncio.Protocol):
@@ -140,8 +134,7 @@ class SmtpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the client, look at its rule, and begin the conversation."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self._ip: str = plain_ip(peer[0]) if peer else ""
         self._port: int = peer[1] if peer else 0
@@ -170,7 +163,7 @@ class SmtpConnection(asyncio.Protocol):
             self._transport.abort()
             return
         self._settings = settings = snapshot.session(self._listener, client)
-        smtpd.tcpserver.judged("ok", self.id, *ends, "", settings.max_per_ip or 0)
+        smtpd.tcpserver.judged("ok", self.id, *ends, "", settings.connection_limits.maxperip or 0)
         counts = smtpd.connections  # they count this one too
         limited = decide_connection(
             ConnectionFacts(
@@ -180,7 +173,9 @@ class SmtpConnection(asyncio.Protocol):
         )
         if isinstance(limited, TryLater):
             self._record(Traced.CONNECT, "refuse", limited.reason, limited.rule, limited.reply)
-            smtpd.tcpserver.no_slot(self._ip, settings.max_per_ip or 0, limited.reason)
+            smtpd.tcpserver.no_slot(
+                self._ip, settings.connection_limits.maxperip or 0, limited.reason
+            )
             refused = f"{limited.reply.code} {limited.reply.text} [id {self.id}]\r\n"
             self._transport.write(refused.encode())
             self._transport.close()
@@ -379,7 +374,7 @@ class SmtpConnection(asyncio.Protocol):
         tls = self._tls.version if self._tls is not None else ""
         verdict = decide_sender(
             SenderFacts(reverse_path.address, tls),
-            _FORCE_TLS if self._settings.force_tls else _NO_SENDER_RULES,
+            self._settings.sender_rules,
         )
         if isinstance(verdict, Accept):
             self._message = _Message(self, snapshot, reverse_path)
@@ -442,7 +437,9 @@ class SmtpConnection(asyncio.Protocol):
         for refusal in self._session.refusals:
             event = events.get(refusal.verb, Traced.MESSAGE)
             verb = "later" if refusal.reply.is_temporary else "refuse"
-            facts: Facts = {**self._facts, "command": refusal.verb, "argument": refusal.argument}
+            of = self._message.facts if self._message is not None else self._facts
+            facts: Facts = {**of, "command": refusal.verb, "argument": refusal.argument}
+            facts.setdefault("connection", str(self.connection_id))
             rule = Rule("smtp")
             self._record(event, verb, refusal.reply.text, rule, refusal.reply, facts)
         self._session.refusals.clear()
@@ -468,6 +465,7 @@ class _Message:
         "_spooled",
         "_start",
         "_submitted",
+        "facts",
     )
 
     def __init__(
@@ -485,7 +483,7 @@ class _Message:
         self._start = 0
         self._errors = 0
         self._message_id = ""
-        self._facts: Facts = {
+        self.facts: Facts = {
             **connection._facts,
             "connection": str(connection.connection_id),
             "sender": str(reverse_path.address),
@@ -501,7 +499,7 @@ class _Message:
             RecipientFacts(
                 self._reverse_path.address, path.address, len(self._recipients), self._errors
             ),
-            RecipientLimits(settings.max_rcpt_errcount),
+            settings.recipient_limits,
         )
         tls = connection._tls
         facts = RelayFacts(
@@ -733,20 +731,21 @@ class _Message:
     def _trace_accepted(self, reply: Reply) -> None:
         connection = self._connection
         facts: Facts = {
-            **self._facts, "size": self._size, "recipients": len(self._recipients),
+            **self.facts, "size": self._size, "recipients": len(self._recipients),
             "message_id": self._message_id, "queue": self._queue.name,
         }  # fmt: skip
         text = f"queued in {self._queue.name}"
         connection._record(Traced.MESSAGE, "accept", text, NO_RULE, reply, facts)
         session, tls = connection._session, connection._tls
+        sender = str(self._reverse_path.address)
         for recipient, way in self._recipients:
             connection._record(
                 Traced.ROUTE, way.channel.value, _told(way), way.rule,
                 facts={"recipient": recipient.address, "number": recipient.number,
-                       "target": way.target},
+                       "target": way.target, "sender": sender},
             )  # fmt: skip
             connection._log.accepted(
-                session.helo, str(self._reverse_path.address), recipient.address,
+                session.helo, sender, recipient.address,
                 "local-rcpt" if way.channel is Channel.LOCAL else "auth-ip/pop", self._size,
                 tls.version if tls is not None else "No",
             )  # fmt: skip
@@ -755,7 +754,7 @@ class _Message:
         """The message is not taken: forget its octets, and record why."""
         self.drop()
         verb = "later" if reply.is_temporary else "refuse"
-        facts: Facts = {**self._facts, "size": self._size}
+        facts: Facts = {**self.facts, "size": self._size}
         self._connection._record(Traced.MESSAGE, verb, reply.text, Rule("smtp"), reply, facts)
 
     def drop(self) -> None:

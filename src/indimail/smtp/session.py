@@ -256,7 +256,6 @@ class SmtpSession:
         """The handshake is done: nothing that was said before it counts (RFC 3207 4.2)."""
         if not self.awaits_tls and self._step is not SmtpSession._greet:
             raise Misuse("TLS was not offered")
-        self._inbox.clear()
         self._forget_transaction(READY)
         self.helo = ""
         self.extended = False

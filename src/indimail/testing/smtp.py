@@ -5,6 +5,7 @@
     @ rules databytes=100 smtputf8       fields of SessionRules
     @ client 192.0.2.1 client.example    address and name
     @ id 7                               the id that refusals end with
+    @ date 4 Nov 2026 10:00:00 +0000     for the greeting
     @ gate 553 5.7.1 go away             what a client hears that was turned away
     @ answer RCPT bo@example.com: 550 5.1.1 no such mailbox
 
@@ -88,6 +89,8 @@ class SmtpConversation:
         match word:
             case "client":
                 self.session.client_ip, _, self.session.client_name = rest.partition(" ")
+            case "date":
+                self.session.date = rest
             case "id":
                 self.session.id = int(rest)
             case "gate":

@@ -81,8 +81,23 @@ def find(
         if late is not None:
             records = _with_late(records, late.records_of(queue_id))
         if records:
-            stories.append(Story(queue_id, tuple(sorted(records, key=lambda r: r.time))))
+            stories.append(Story(queue_id, _in_order(records)))
     return stories
+
+
+def _in_order(records: list[Record]) -> tuple[Record, ...]:
+    """Sort by time, and tell an outcome once that a restart recorded again from its row."""
+    outcomes = set()
+    ordered = []
+    for record in sorted(records, key=lambda record: record.time):
+        if record.event is Event.OUTCOME:
+            told = (record.verdict, record.facts.get("recipient"), record.facts.get("number"))
+            key = (round(record.time, 3), *told)
+            if key in outcomes:
+                continue
+            outcomes.add(key)
+        ordered.append(record)
+    return tuple(ordered)
 
 
 def _with_late(records: list[Record], late: list[Record]) -> list[Record]:

@@ -4,10 +4,10 @@
         print(render(sentence))
 
 The first sentence is the mail's heading.  With several recipients, what happened to each follows
-the conversation as a group of its own; else all is in time order.  Facts that are told: ``address
-name listener`` (connect), ``sender recipient size message_id helo auth tls`` (decisions),
-``target`` (route), ``attempt due`` (deliveries).  What a peer sent is shown without its control
-characters.  Times are UTC.
+the conversation as a group of its own; else all is in time order.  Facts that are told: ``ip name
+listener`` (connect), ``sender recipient size message_id helo auth_user tls`` (decisions; or the
+``argument`` of a command that was refused unread), ``target`` (route), ``attempt next_try``
+(deliveries).  What a peer sent is shown without its control characters.  Times are UTC.
 
 Not here: finding the records (`trace.find`), colours (`cli.explain`).
 """
@@ -102,11 +102,11 @@ def _summary(records: Iterable[Record]) -> str:
             case Event.MESSAGE, verdict:
                 accepted = accepted or verdict == "accept"
             case Event.ROUTE, _:
-                latest.setdefault(_fact(record, "recipient"), "queued")
+                latest.setdefault(_path(record, "recipient"), "queued")
             case ((Event.DELIVERY | Event.OUTCOME), verdict):
-                latest[_fact(record, "recipient")] = verdict
+                latest[_path(record, "recipient")] = verdict
             case Event.RECIPIENT, ("refuse" | "later") as verdict:
-                latest[_fact(record, "recipient")] = _PAST[verdict]
+                latest[_path(record, "recipient")] = _PAST[verdict]
             case _:
                 pass
     found = list(latest.values())
@@ -131,9 +131,9 @@ def _what(record: Record) -> str:
         case Event.CONNECT:
             return f"connection from {_client(record)} {past}"
         case Event.SENDER:
-            return f"sender <{_fact(record, 'sender')}> {past}{_circumstances(record)}"
+            return f"sender {_path(record, 'sender')} {past}{_circumstances(record)}"
         case Event.RECIPIENT:
-            return f"recipient <{_fact(record, 'recipient')}> {past}{_circumstances(record)}"
+            return f"recipient {_path(record, 'recipient')} {past}{_circumstances(record)}"
         case Event.MESSAGE:
             return f"message {past}{_message(record)}"
         case Event.ROUTE:
@@ -142,7 +142,7 @@ def _what(record: Record) -> str:
         case Event.ATTEMPT:
             return f"attempt {_fact(record, 'attempt')}".rstrip() + " started"
         case Event.DELIVERY:
-            due = record.facts.get("due")
+            due = record.facts.get("next_try")
             again = f", next try {_moment(due)}" if isinstance(due, int | float) and due else ""
             return f"delivery {record.verdict}{again}"
         case Event.OUTCOME:
@@ -153,12 +153,18 @@ def _what(record: Record) -> str:
 
 def _client(record: Record) -> str:
     name, listener = _fact(record, "name"), _fact(record, "listener")
-    client = _fact(record, "address") + (f" ({name})" if name else "")
+    client = _fact(record, "ip") + (f" ({name})" if name else "")
     return client + (f" on {listener}" if listener else "")
 
 
+def _path(record: Record, name: str) -> str:
+    """Return an address in its brackets, or what stood in its place."""
+    shown = f"<{_fact(record, name)}>"
+    return shown if name in record.facts else _fact(record, "argument") or shown
+
+
 def _circumstances(record: Record) -> str:
-    words = {"helo": "HELO", "auth": "AUTH", "tls": "TLS"}
+    words = {"helo": "HELO", "auth_user": "AUTH", "tls": "TLS"}
     told = [f"{word} {_fact(record, fact)}" for fact, word in words.items() if _fact(record, fact)]
     return f" ({', '.join(told)})" if told else ""
 

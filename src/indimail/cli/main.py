@@ -1,0 +1,137 @@
+"""`indimail COMMAND`, and the names that IndiMail's users know, from one table.
+
+    indimail explain 1838568448000000001          # or `python -m indimail.cli.main explain ...`
+    vadduser alice@example.com                    # the console script; also `indimail vadduser`
+
+A command's module has ``add_arguments(parser)`` and ``run(args) -> exit code`` and is imported when
+its command is given, so that `--help` takes a tenth of a second.  A console script's entry is this
+module's attribute of its name with ``_`` for ``-`` (``indimail.cli.main:qmail_qread``).
+
+Exit codes are those of sysexits(3): 64 for wrong use; IndiMail's commands keep their own where it
+has some.  A pipe that was closed (``| head``) is no error.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final, NoReturn, Protocol, cast
+
+
+class CommandModule(Protocol):
+    """What a command's module has."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the arguments."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it; return the exit code."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRow:
+    """A command: its module below `indimail.cli`, a line of help, whether it has a script."""
+
+    module: str
+    help: str
+    is_script: bool = False
+
+
+COMMANDS: Final[dict[str, CommandRow]] = {
+    "init": CommandRow("init", "make an instance, or complete one"),
+    "serve": CommandRow("serve", "run the server"),
+    "config": CommandRow("config", "list every setting: value, default, source, meaning"),
+    "check-config": CommandRow("check_config", "tell every mistake in the configuration"),
+    "explain": CommandRow("explain", "tell what happened to a mail, and why"),
+    "vadddomain": CommandRow("vadddomain", "make a virtual domain", is_script=True),
+    "vadduser": CommandRow("vadduser", "make a user", is_script=True),
+    "vpasswd": CommandRow("vpasswd", "change a user's password", is_script=True),
+    "vuserinfo": CommandRow("vuserinfo", "show a user", is_script=True),
+    "sendmail": CommandRow("sendmail", "put a mail into the queue", is_script=True),
+    "qmail-inject": CommandRow("qmail_inject", "put a mail into the queue", is_script=True),
+    "qmail-qread": CommandRow("qmail_qread", "list the mails in the queues", is_script=True),
+    "qmail-qstat": CommandRow("qmail_qstat", "count the mails in the queues", is_script=True),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Exits 64 (EX_USAGE) where argparse would exit 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the reason."""
+        self.print_usage(sys.stderr)
+        self.exit(os.EX_USAGE, f"{self.prog}: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `indimail COMMAND ...`."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given and given[0] in COMMANDS:
+        return run_command(given[0], given[1:], f"indimail {given[0]}")
+    parser = _overview()
+    if not given:
+        parser.print_help(sys.stderr)
+        return os.EX_USAGE
+    parser.parse_args(given[:1])  # --help and --version end here
+    return parser.error(f"no command '{given[0]}'; see indimail --help")
+
+
+def run_command(name: str, argv: Sequence[str], program: str) -> int:
+    """Import a command, parse its arguments, run it."""
+    command = cast(CommandModule, import_module(f"indimail.cli.{COMMANDS[name].module}"))
+    parser = Parser(prog=program, description=f"{COMMANDS[name].help.capitalize()}.")
+    command.add_arguments(parser)
+    args = parser.parse_args(argv)
+    try:
+        code = command.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at its exit: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return os.EX_OK
+    return code
+
+
+def scripts() -> dict[str, str]:
+    """Return the console scripts: name -> entry point, as in ``[project.scripts]``."""
+    entry = "indimail.cli.main:"
+    named = {
+        name: entry + name.replace("-", "_") for name, row in COMMANDS.items() if row.is_script
+    }
+    return {"indimail": f"{entry}main", **named}
+
+
+def __getattr__(attribute: str) -> Callable[[], int]:
+    """Return the entry of a console script: `vadduser`, `qmail_qread`."""
+    name = attribute.replace("_", "-")
+    row = COMMANDS.get(name)
+    if row is None or not row.is_script:
+        raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
+    return lambda: run_command(name, sys.argv[1:], os.path.basename(sys.argv[0]) or name)
+
+
+def _overview() -> Parser:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name.ljust(width)}  {row.help}" for name, row in COMMANDS.items()]
+    parser = Parser(
+        prog="indimail",
+        usage="indimail COMMAND [--root DIR] ...",
+        description="A mail server that tells why.  `indimail COMMAND --help` tells more.",
+        epilog="commands:\n" + "\n".join(lines),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    return parser
+
+
+def _version() -> str:
+    from indimail import __version__  # noqa: PLC0415
+
+    return f"indimail {__version__}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+"""`indimail serve`: run the server in the foreground."""
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import pwd
+import resource
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from indimail.app.channel import Channel
+    from indimail.app.instance import Instance
+    from indimail.net.connections import ConnectionTable
+    from indimail.serve.snapshot import ListenerConfig, Snapshot
+
+EXAMPLE = "example: indimail serve --root ./var/demo --listen smtp=127.0.0.1:2525"
+BACKLOG = 1024
+SPARE_FILES = 500  # descriptors of a worker besides connections: databases, Maildirs, threads
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.epilog = EXAMPLE
+    parser.add_argument("--root", metavar="DIR", help="the instance (INDIMAIL_ROOT)")
+    parser.add_argument(
+        "--listen",
+        action="append",
+        default=[],
+        metavar="NAME=ADDR:PORT",
+        help="replaces all configured listeners; repeatable; port 0 is any free one",
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="default: one per processor")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGTERM; 78 for a configuration with mistakes, 71 for a port that is taken."""
+    # Everything a worker needs is imported here, before any fork and before privileges are dropped.
+    from indimail.app import build, worker
+    from indimail.app.configuration import Overrides, load, open_instance, reload
+    from indimail.app.instance import find_root
+    from indimail.app.logs import LogLines, log_file, set_up_logging
+    from indimail.app.supervise import Plan, Supervisor
+    from indimail.mail.errors import ConfigErrors
+
+    instance = open_instance(find_root(args.root, os.environ), os.environ)
+    overrides = Overrides(listen=tuple(args.listen), workers=args.workers)
+    try:
+        snapshot = load(instance, os.environ, overrides)
+    except ConfigErrors as error:
+        for mistake in error.mistakes:
+            print(mistake, file=sys.stderr)
+        return os.EX_CONFIG
+    owner = os.stat(instance.root)
+    uid, gid = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    if uid == 0:
+        print("indimail serve: the instance belongs to root; give it to an account "
+              "(indimail init --user NAME)", file=sys.stderr)  # fmt: skip
+        return os.EX_CONFIG
+    if not _raise_files(snapshot.process.max_connections + SPARE_FILES):
+        return os.EX_OSERR
+    lines = LogLines(log_file(instance.log, "serve") if snapshot.process.log_files else None)
+    set_up_logging(lines)
+    log = logging.getLogger("indimail.serve")
+    for notice in snapshot.notices:
+        log.warning("%s", notice)
+    try:
+        sockets = [(listener, _bind(listener)) for listener in snapshot.listeners]
+        control = _unix_socket(os.path.join(instance.run, "control.sock"), 0o600, uid, gid)
+        inject = _unix_socket(os.path.join(instance.run, "inject.sock"), 0o666, uid, gid)
+    except OSError as error:
+        print(f"indimail serve: {error}", file=sys.stderr)
+        return os.EX_OSERR
+    bound = _Bound(instance, sockets, uid, gid)
+    bound.started()
+    place = build.Place(instance, lines, snapshot.process.workers, uid)
+
+    def work(
+        number: int, channel: "Channel", connections: "ConnectionTable", snapshot: "Snapshot"
+    ) -> None:
+        _become(uid, gid)
+        worker.work(place, sockets, inject, number, channel, connections, snapshot)
+
+    plan = Plan(
+        workers=snapshot.process.workers,
+        snapshot=snapshot,
+        reload=lambda running: reload(instance, os.environ, overrides, running),
+        control=control,
+        ready=bound.ready,
+        stopped=bound.stopped,
+        reopen_logs=lines.reopen,
+        idle=lines.flush,
+    )
+    code = Supervisor(plan, work).run()
+    lines.close()
+    return code
+
+
+class _Bound:
+    """What tells others where the server is: run/serve.pid, run/listeners.json, systemd."""
+
+    def __init__(
+        self,
+        instance: "Instance",
+        sockets: "list[tuple[ListenerConfig, socket.socket]]",
+        uid: int,
+        gid: int,
+    ) -> None:
+        self._run = instance.run
+        self._sockets = sockets
+        self._owner = (uid, gid)
+
+    def started(self) -> None:
+        """Nobody accepts yet."""
+        self._remove("listeners.json")
+        self._write("serve.pid", f"{os.getpid()}\n")
+
+    def ready(self) -> None:
+        """All workers accept: write where."""
+        where = {listener.name: list(sock.getsockname()[:2]) for listener, sock in self._sockets}
+        self._write("listeners.json", json.dumps(where) + "\n")
+        for name, (host, port) in where.items():
+            logging.getLogger("indimail.serve").info("%s accepts on %s port %s", name, host, port)
+        _notify("READY=1")
+
+    def stopped(self) -> None:
+        """Nobody accepts any longer."""
+        for name in ("listeners.json", "serve.pid", "control.sock", "inject.sock"):
+            self._remove(name)
+        _notify("STOPPING=1")
+
+    def _write(self, name: str, text: str) -> None:
+        path = os.path.join(self._run, name)
+        with open(path + ".new", "w", encoding="ascii") as file:
+            file.write(text)
+        if os.geteuid() == 0:
+            os.chown(path + ".new", *self._owner)
+        os.replace(path + ".new", path)
+
+    def _remove(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self._run, name))
+
+
+def _bind(listener: "ListenerConfig") -> socket.socket:
+    """Bind a listener; ``::`` takes IPv4 as well."""
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        only = 0 if listener.host == "::" else 1
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+    try:
+        sock.bind((listener.host, listener.port))
+    except OSError as error:
+        where = f"{listener.name}={listener.host}:{listener.port}"
+        raise OSError(error.errno, f"{where}: {error.strerror}") from error
+    sock.listen(BACKLOG)
+    sock.setblocking(False)
+    return sock
+
+
+def _unix_socket(path: str, mode: int, uid: int, gid: int) -> socket.socket:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    sock = socket.socket(socket.AF_UNIX)
+    old = os.umask(0o177)
+    try:
+        sock.bind(path)
+    finally:
+        os.umask(old)
+    if os.geteuid() == 0:
+        os.chown(path, uid, gid)
+    os.chmod(path, mode)
+    sock.listen(BACKLOG)
+    sock.setblocking(False)
+    return sock
+
+
+def _raise_files(needed: int) -> bool:
+    """Raise RLIMIT_NOFILE to what the connections need; refuse what the machine cannot honour."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        print(f"indimail serve: {needed} open files are needed for the configured connections, "
+              f"and {hard} are allowed (ulimit -Hn, LimitNOFILE=)", file=sys.stderr)  # fmt: skip
+        return False
+    if soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    return True
+
+
+def _become(uid: int, gid: int) -> None:
+    """Drop to the service account, for good."""
+    if os.geteuid() == 0:
+        try:
+            name = pwd.getpwuid(uid).pw_name
+            os.initgroups(name, gid)
+        except KeyError:
+            os.setgroups([])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+def _notify(state: str) -> None:
+    """Tell systemd, where it asked to be told (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+            sock.sendto(state.encode(), "\0" + address[1:] if address[0] == "@" else address)

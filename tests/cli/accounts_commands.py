@@ -1,0 +1,36 @@
+"""Run a command as its program would, in this process."""
+
+import argparse
+import io
+from dataclasses import dataclass
+from importlib import import_module
+
+import pytest
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command left: exit code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Terminal:
+    """Runs commands on one instance."""
+
+    def __init__(self, root: str, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch):
+        self.root = root
+        self._capture = capture
+        self._patch = patch
+
+    def __call__(self, name: str, *arguments: str, stdin: str = "") -> Ran:
+        module = import_module(f"indimail.cli.{name}")
+        parser = argparse.ArgumentParser(name)
+        module.add_arguments(parser)
+        self._patch.setattr("sys.stdin", io.StringIO(stdin))
+        self._capture.readouterr()
+        code = module.run(parser.parse_args([*arguments, "--root", self.root]))
+        printed = self._capture.readouterr()
+        return Ran(code, printed.out, printed.err)

@@ -1,0 +1,246 @@
+"""init, vadddomain, vadduser, vpasswd, vuserinfo: texts, exit codes, owners (spec/delivery.md 2)."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.accounts_commands import Ran, Terminal
+from indimail.accounts.passwords import verify
+from indimail.accounts.port import Account, Flag
+from indimail.accounts.sql import SqlAccounts, sqlite_url
+from indimail.cli.terminal import ask_password
+from indimail.mail.secret import Secret
+
+SHA512 = (
+    "$6$abcdefgh$ltjgWl6579NluT/Vi1nwEvcil.G5Nbc4NiXZaNGStk8PSwGfQv72N2CKPPrVACtLtip/"
+    "cZ/1GM/O6IND4WQhG."
+)
+
+
+def accounts(terminal: Terminal) -> SqlAccounts:
+    return SqlAccounts(sqlite_url(f"{terminal.root}/db/indimail.db"))
+
+
+def password_of(terminal: Terminal, name: str) -> Secret:
+    found = accounts(terminal).find(name, "example.com")
+    assert found is not None
+    return found.password
+
+
+@pytest.fixture
+def domain(terminal: Terminal) -> Terminal:
+    assert terminal("vadddomain", "example.com", "secret", "-h", "MD5").code == 0
+    return terminal
+
+
+def test_init_again_changes_nothing(terminal: Terminal) -> None:
+    assert terminal("init") == Ran(0, f"{terminal.root}: nothing to do\n", "")
+
+
+def test_init_wants_a_host_name(terminal: Terminal) -> None:
+    ran = terminal("init", "--me", "no host")
+    assert (ran.code, ran.err) == (
+        64,
+        "indimail init: --me no host: expected a host name with its domain\n",
+    )
+
+
+def test_a_domain_is_added_with_its_aliases(terminal: Terminal) -> None:
+    assert terminal("vadddomain", "example.com", "secret") == Ran(
+        0,
+        "Adding alias abuse@example.com --> postmaster@example.com\n"
+        "Adding alias mailer-daemon@example.com --> postmaster@example.com\n",
+        "",
+    )
+    assert verify(password_of(terminal, "postmaster"), b"secret")
+    assert terminal("vadddomain", "example.com", "secret") == Ran(
+        255, "", "vadddomain: adddomain: domain example.com exists\n"
+    )
+
+
+@pytest.mark.parametrize(("arguments", "code", "err"), [
+    (["vadddomain", "Example.com"], 100,
+     "vadddomain: warning: domain [Example.com] has an uppercase character\n"),
+    (["vadddomain", "example"], 111, "vadddomain: invalid domain: example\n"),
+    (["vadddomain", "a_b.example", "x"], 100, "vadddomain: Invalid domain a_b.example\n"),
+    (["vadddomain", "a.example", "x", "-h", "ROT13"], 100, "vadddomain: wrong hash method ROT13: "
+     "DES MD5 SHA-256 SHA-512 YESCRYPT ARGON2ID\n"),
+    (["vadddomain", "a.example", "x", "-q", "much"], 100,
+     "vadddomain: invalid quota [much]: expected 50M, 50M,1000 or NOQUOTA\n"),
+    (["vadddomain", "-f", "a.example"], 69, "vadddomain: -f: not yet: vfilter\n"),
+    (["vadddomain", "-D", "db", "a.example"], 69, "vadddomain: -D: not yet: the cluster\n"),
+    (["vadduser"], 1, "vadduser: Please input email\n"),
+    (["vadduser", "alice@example.com"], 1, "vadduser: Please input password\n"),
+    (["vadduser", "Alice@example.com"], 100,
+     "vadduser: warning: email [Alice@example.com] has an uppercase character\n"),
+    (["vadduser", "alice@example.net"], 1, "vadduser: example.net: No such domain\n"),
+    (["vadduser", "alice"], 1, "vadduser: mx.example.org: No such domain\n"),
+    (["vadduser", "a..b@example.com"], 100, "vadduser: iadduser: successive periods not allowed "
+     "in local-part See RFC-5322\n"),
+    (["vadduser", "postmaster@example.com"], 100,
+     "vadduser: iadduser: username postmaster@example.com exists\n"),
+    (["vpasswd", "alice"], 1, "vpasswd: alice: No domain specified\n"),
+    (["vpasswd", "alice@example.net"], 1, "vpasswd: example.net: No such domain\n"),
+    (["vpasswd", "alice@example.com"], 1, "vpasswd: alice@example.com: No such user\n"),
+    (["vuserinfo", "alice@example.com"], 1, "vuserinfo: alice@example.com: No such user\n"),
+])  # fmt: skip
+def test_what_is_refused(domain: Terminal, arguments: list[str], code: int, err: str) -> None:
+    assert domain(*arguments) == Ran(code, "", err)
+    assert len(accounts(domain).users("example.com")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("vadddomain", 100), ("vpasswd", 1), ("vuserinfo", 100)]
+)
+def test_without_arguments_the_use_is_shown(terminal: Terminal, name: str, code: int) -> None:
+    ran = terminal(name)
+    assert ran.code == code
+    assert ran.err.startswith(f"usage: {name} [-")
+
+
+def test_a_password_comes_from_the_first_line_of_stdin(domain: Terminal) -> None:
+    assert domain("vadduser", "alice@example.com", stdin="from stdin\nmore\n") == Ran(0, "", "")
+    assert verify(password_of(domain, "alice"), b"from stdin")
+    assert domain("vpasswd", "alice%example.com", stdin="another").code == 0
+    assert verify(password_of(domain, "alice"), b"another")
+
+
+def test_a_terminal_is_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = iter(["one", "two", "three", "three"])
+    prompts: list[str] = []
+
+    def getpass(prompt: str) -> str:
+        prompts.append(prompt)
+        return next(typed)
+
+    monkeypatch.setattr("getpass.getpass", getpass)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    assert ask_password("New IndiMail password for postmaster: ") == "three"
+    assert prompts[0] == prompts[2] == "New IndiMail password for postmaster: "
+
+
+def test_a_hash_is_stored_as_it_is_with_e(domain: Terminal) -> None:
+    domain("vadduser", "-e", "alice@example.com", SHA512)
+    assert password_of(domain, "alice").reveal() == SHA512
+
+
+def test_a_random_password_is_printed_and_works(domain: Terminal) -> None:
+    ran = domain("vadduser", "-r", "12", "alice@example.com")
+    assert ran.out.startswith("Password is ")
+    assert len(ran.out.split()[2]) == 12
+    assert verify(password_of(domain, "alice"), ran.out.split()[2].encode())
+
+
+@pytest.mark.parametrize(
+    ("option", "start"), [("SHA-512", "$6$"), ("1", "$1$"), ("YESCRYPT", "$y$")]
+)
+def test_a_hash_method_by_name_or_number(domain: Terminal, option: str, start: str) -> None:
+    domain("vadduser", "-h", option, "alice@example.com", "x")
+    assert password_of(domain, "alice").reveal().startswith(start)
+
+
+def test_the_domain_s_hash_method_is_remembered(domain: Terminal) -> None:
+    domain("vadduser", "alice@example.com", "x")
+    assert password_of(domain, "alice").reveal().startswith("$1$")
+
+
+def test_an_inactive_user_with_a_quota_and_a_full_name(domain: Terminal) -> None:
+    domain("vadduser", "-i", "-q", "50M,10", "-c", "Alice B.", "alice@example.com", "x")
+    found = accounts(domain).find("alice", "example.com")
+    assert found is not None
+    assert (found.active, found.quota, found.gecos) == (False, "52428800,10", "Alice B.")
+
+
+def test_an_alias_domain_is_its_real_one(domain: Terminal) -> None:
+    os.symlink("example.com", f"{domain.root}/domains/example.net")
+    assert domain("vadduser", "alice@example.net", "x").code == 0
+    assert password_of(domain, "alice")
+
+
+def test_a_user_in_full(domain: Terminal) -> None:
+    domain("vadduser", "-e", "-q", "50M", "alice@example.com", SHA512)
+    accounts(domain).add_alias("alice", "example.com", "&bob@example.com")
+    home = f"{domain.root}/mail/A2E/example.com/alice"
+    Path(home, "Maildir/new/1.x,S=2048").touch()
+    ran = domain("vuserinfo", "alice@example.com")
+    lines = [line for line in ran.out.splitlines() if not line.startswith("Added On")]
+    assert lines == [
+        "name          : alice@example.com",
+        f"passwd        : {SHA512} (SHA-512)",
+        "uid           : 0",
+        "gid           : 0",
+        "                -all services available",
+        "gecos         : alice",
+        f"dir           : {home}",
+        "quota         : 52428800 [50.00] MiB",
+        "curr quota    : 2048S,1C",
+        "Table Name    : indimail",
+        "last  IMAP    : Not yet logged in",
+        "last  POP3    : Not yet logged in",
+        "Forwarding    : &bob@example.com",
+    ]
+
+
+def test_single_fields_flags_and_a_missing_home(domain: Terminal) -> None:
+    account = Account(
+        "bob",
+        "example.com",
+        Secret("x"),
+        flags=Flag.NO_POP | Flag.BOUNCE_MAIL,
+        directory="/nowhere",
+    )
+    accounts(domain).add(account)
+    ran = domain("vuserinfo", "-g", "-d", "-q", "bob@example.com")
+    assert ran.out.splitlines() == [
+        "gid           : 18",
+        "                -pop access closed",
+        "                -mail will be bounced back to sender",
+        "dir           : /nowhere (missing)",
+        "quota         : unlimited",
+        "curr quota    : 0S,0C",
+    ]
+
+
+def test_an_alias_alone_is_shown(domain: Terminal) -> None:
+    assert domain("vuserinfo", "abuse@example.com") == Ran(
+        0, "Forwarding    : &postmaster@example.com\n", ""
+    )
+
+
+def test_a_directory_without_an_instance(folder: str, terminal: Terminal) -> None:
+    terminal.root = f"{folder}/none"
+    assert terminal("vadddomain", "example.com") == Ran(
+        66, "", f"vadddomain: {folder}/none: no instance here; `indimail init` makes one\n"
+    )
+
+
+def test_a_broken_setting_stops_before_anything_is_written(domain: Terminal) -> None:
+    Path(domain.root, "indimail.toml").write_text("[nonsense]\n")
+    ran = domain("vadduser", "alice@example.com", "x")
+    assert ran.code == 78
+    assert "indimail.toml:1" in ran.err
+
+
+def test_every_file_belongs_to_the_service_account(domain: Terminal) -> None:
+    domain("vadduser", "alice@example.com", "x")
+    owner = os.stat(domain.root)
+    assert owner.st_uid != 0
+    for folder, folders, files in os.walk(domain.root):
+        for name in folders + files:
+            found = os.lstat(os.path.join(folder, name))
+            assert (found.st_uid, found.st_gid) == (owner.st_uid, owner.st_gid), name
+    assert stat.S_IMODE(os.stat(f"{domain.root}/db/indimail.db").st_mode) == 0o600
+
+
+def test_a_password_given_as_argument_leaves_the_process_list() -> None:
+    program = (
+        "import sys; from indimail.cli.terminal import hide_argument; hide_argument(sys.argv[2]);"
+        "print(open('/proc/self/cmdline').read().split(chr(0))[-4:-1], sys.argv[2])"
+    )
+    command = [sys.executable, "-c", program, "vpasswd", "hunter2", "-v"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout == "['vpasswd', 'xxxxxxx', '-v'] hunter2\n"
