@@ -17,8 +17,8 @@ from bench.load import SENDER, body, send, wait_until_quiet
 from bench.ours import Ours
 from bench.scenarios import KIB, SCENARIOS
 from bench.server import DOMAIN, USERS, BenchError
-from indimail.mail.ids import QueueIds
 from indimail.mail.channel import Channel
+from indimail.mail.ids import QueueIds
 from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient
 from indimail.queue.sqlite import SqliteQueue
 
@@ -59,29 +59,32 @@ def measure_deferred(
 
 
 def _prepare(server: Ours, waiting: int, due: float) -> None:
-    """Build an instance whose first queue holds so many mails; it is stopped afterwards."""
+    """Build an instance whose queues hold so many mails together; it is stopped afterwards."""
     os.makedirs(server.folder, mode=0o711, exist_ok=True)
     server.build()
     server.start()  # makes the queues
     server.stop()
-    if waiting:
-        fill(os.path.join(server.root, "queue", "queue1"), waiting, due)
+    base = os.path.join(server.root, "queue")
+    queues = sorted(name for name in os.listdir(base) if name.removeprefix("queue").isdigit())
+    born = time.time() - 3600  # the same for all: with the number it makes the id
+    for number, name in enumerate(queues if waiting else []):
+        mine = range(number, waiting, len(queues))
+        fill(os.path.join(base, name), mine, born, due)
 
 
-def fill(queue: str, count: int, due: float) -> None:
-    """Put mails with one earlier attempt into a queue that nobody has open."""
+def fill(queue: str, numbers: range, born: float, due: float) -> None:
+    """Put mails with one earlier attempt into a queue that nobody has open; an id each number."""
     path = os.path.join(queue, "queue.db")
     owner = os.stat(path)
-    now = time.time() - 3600
     ids = QueueIds(giver=1023)
     content = b"From: <%s>\nSubject: deferred\n\n%s" % (SENDER.encode(), body(KIB))
     store = SqliteQueue.open(path)
-    for start in range(0, count, BATCH):
+    for start in range(0, len(numbers), BATCH):
         changes = []
-        for number in range(start, min(start + BATCH, count)):
+        for number in numbers[start : start + BATCH]:
             user = USERS[number % len(USERS)]
-            queue_id = ids.next(int(now * 1e6) + number)
-            message = QueuedMessage(queue_id, now, SENDER, len(content), content)
+            queue_id = ids.next(int(born * 1e6) + number)
+            message = QueuedMessage(queue_id, born, SENDER, len(content), content)
             target = f"{DOMAIN}-{user}@{DOMAIN}"
             recipient = QueuedRecipient(
                 0, f"{user}@{DOMAIN}", Channel.LOCAL, target, attempts=1, due=due

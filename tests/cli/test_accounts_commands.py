@@ -244,3 +244,14 @@ def test_a_password_given_as_argument_leaves_the_process_list() -> None:
     command = [sys.executable, "-c", program, "vpasswd", "hunter2", "-v"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ran.stdout == "['vpasswd', 'xxxxxxx', '-v'] hunter2\n"
+
+
+def test_only_root_and_the_owner_may_run_it(
+    domain: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = os.stat(domain.root)
+    monkeypatch.setattr("os.geteuid", lambda: owner.st_uid + 1)
+    who = f"uid={owner.st_uid}/gid={owner.st_gid}"
+    assert domain("vadduser", "alice@example.com", "x") == Ran(
+        100, "", f"vadduser: you must be root or domain user ({who}) to run this program\n"
+    )

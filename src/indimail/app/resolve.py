@@ -287,13 +287,13 @@ def shown(setting: Setting, value: Value) -> str:
             return "not set"
         case bool():
             return "set" if value else "not set"
+        case "":
+            return '""'
         case _ if setting.kind.secret:
             return "***"
         case tuple() if len(value) > 3:
             return f"{len(value)} lines"
         case tuple():
             return ", ".join(value) if value else "none"
-        case "":
-            return '""'
         case _:
             return str(value)

@@ -27,6 +27,7 @@ from indimail.app.channel import Channel, Configured, Done, Invalidate, Ready
 from indimail.app.follow import Follower
 from indimail.control.watch import watch
 from indimail.mail.errors import MailError
+from indimail.net.accept import Acceptor
 from indimail.net.connections import ConnectionTable
 from indimail.serve.smtpd import SmtpConnection
 from indimail.serve.snapshot import ListenerConfig, Snapshot
@@ -93,15 +94,20 @@ class _Worker:
                 await asyncio.sleep(LOCK_PATIENCE)
                 if self._ending.is_set():
                     return
-        servers = []
-        for listener, sock in self._sockets:
-            connect = partial(SmtpConnection, parts.smtpd, listener.name)
-            servers.append(await loop.create_server(connect, sock=sock))
+        acceptors = [
+            Acceptor(
+                loop, sock, partial(SmtpConnection, parts.smtpd, listener.name),
+                parts.smtpd.connections,
+            )
+            for listener, sock in self._sockets
+        ]  # fmt: skip
+        for acceptor in acceptors:
+            acceptor.start()
         loop.call_later(1.0, self._tick)
         self._channel.send(Ready())
         await self._ending.wait()
-        for server in servers:
-            server.close()
+        for acceptor in acceptors:
+            acceptor.close()
         await self._drain()
         parts.close()
 

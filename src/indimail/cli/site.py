@@ -118,6 +118,8 @@ def attempt(program: str, work: Callable[[], None]) -> int:
     except MailError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return os.EX_TEMPFAIL
+    except BrokenPipeError:  # a reader that had enough: `cli.main` knows
+        raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"{program}: {where}{error.strerror or error}", file=sys.stderr)
@@ -138,14 +140,11 @@ def usage(args: argparse.Namespace, code: int) -> Misused:
 
 @contextmanager
 def opened(program: str, args: argparse.Namespace) -> Iterator[Command]:
-    """Open the instance and act as its owner; for root and the owner alone."""
+    """Open the instance and act as its owner."""
     # The slowest import, and nothing that --help needs.
     from indimail.accounts.sql import SqlAccounts, sqlite_url  # noqa: PLC0415
 
     site, url = find_site(args.root)
-    if os.geteuid() not in (0, site.uid):
-        who = f"you must be root or domain user (uid={site.uid}/gid={site.gid})"
-        raise Failed(f"{who} to run this program", 100)
     with acting_as(site.uid, site.gid):
         accounts = SqlAccounts(url or sqlite_url(os.path.join(site.places.db, "indimail.db")))
         try:
@@ -155,7 +154,7 @@ def opened(program: str, args: argparse.Namespace) -> Iterator[Command]:
 
 
 def find_site(given: str | None) -> tuple[Site, str]:
-    """Return the instance and the database's URL, empty for SQLite in db/."""
+    """Return the instance and the database's URL (empty: SQLite in db/), to root or its owner."""
     root = find_root(given, os.environ)
     try:
         owner = os.stat(root)
@@ -163,6 +162,11 @@ def find_site(given: str | None) -> tuple[Site, str]:
         raise Failed(
             f"{root}: no instance here; `indimail init` makes one", os.EX_NOINPUT
         ) from None
+    if owner.st_uid == 0:
+        raise Failed(f"{root}: belongs to root; mail is never handled as root", 100)
+    if os.geteuid() not in (0, owner.st_uid):
+        who = f"you must be root or domain user (uid={owner.st_uid}/gid={owner.st_gid})"
+        raise Failed(f"{who} to run this program", 100)
     setup, mistakes = read_toml(os.path.join(root, "indimail.toml"), "indimail.toml")
     if mistakes:
         raise Failed(str(mistakes[0]), os.EX_CONFIG)
@@ -172,8 +176,6 @@ def find_site(given: str | None) -> tuple[Site, str]:
     variables = {**os.environ, **set_here}
     url = setup.settings.get("database.url")
     site = Site(Instance(root, variables), variables, owner.st_uid, owner.st_gid)
-    if owner.st_uid == 0:
-        raise Failed(f"{root}: belongs to root; mail is never handled as root", 100)
     return site, str(url.value) if url else ""
 
 

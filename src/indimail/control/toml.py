@@ -95,7 +95,7 @@ def parse_toml(octets: bytes, name: str) -> tuple[Setup, list[Mistake]]:
 
 def _syntax_mistake(error: str, text: str, name: str) -> Mistake:
     at = _POSITION.search(error)
-    lines = text.splitlines() or [""]
+    lines = text.rstrip("\n").split("\n")
     number = int(at[1]) if at and at[1] else len(lines)
     shown = lines[min(number, len(lines)) - 1].strip()
     reason = error[: at.start()] if at else error

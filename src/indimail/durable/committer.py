@@ -15,13 +15,28 @@ Source: DESIGN 4 (group commit).  Not here: what a round does (`queue.sqlite`, `
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from indimail.mail.errors import Misuse
 
 T = TypeVar("T")
+Item = TypeVar("Item", contravariant=True)
 Done = Callable[[Exception | None], None]
 Wake = Callable[[Callable[[], None]], object]
+
+
+class Rounds(Protocol[Item]):
+    """What a committer is to those who submit: a test may run the rounds one by one."""
+
+    @property
+    def waiting(self) -> int:
+        """Items that the running round does not cover."""
+
+    def submit(self, item: Item, done: Done) -> None:
+        """Add an item to the next round; `done` after it."""
+
+    def close(self) -> None:
+        """Finish everything submitted."""
 
 
 class Committer(Generic[T]):

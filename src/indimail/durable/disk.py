@@ -127,7 +127,8 @@ class SystemDisk:
             missing.append(path)
             path = os.path.dirname(path)
         for folder in reversed(missing):
-            os.mkdir(folder, mode)
+            with suppress(FileExistsError):  # another delivery makes it at the same time
+                os.mkdir(folder, mode)
             self.sync_directory(os.path.dirname(folder))
 
     def names(self, path: str) -> list[str]:

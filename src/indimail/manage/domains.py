@@ -114,7 +114,7 @@ def _alone(site: Site) -> Iterator[None]:
     try:
         yield
     finally:
-        pass
+        lock.release()
 
 
 def _make_files(site: Site, disk: Disk, new: NewDomain) -> Refused | None:

@@ -30,6 +30,10 @@ class ConnectionTable:
         """Connections of all workers."""
         return sum(map(self._total_of, range(self._workers)))
 
+    def totals(self) -> list[int]:
+        """Connections of each worker."""
+        return [self._total_of(worker) for worker in range(self._workers)]
+
     def of_client(self, ip: str) -> int:
         """Connections that one client has, over all workers."""
         first, second = _buckets(ip)
@@ -69,6 +73,11 @@ class WorkerConnections:
         self._worker = worker
         self.total: Callable[[], int] = table.total
         self.of_client: Callable[[str], int] = table.of_client
+
+    def surplus(self) -> int:
+        """How many connections more this worker has than the one with the fewest."""
+        totals = self._table.totals()
+        return totals[self._worker] - min(totals)
 
     def opened(self, ip: str) -> None:
         """Count a connection."""

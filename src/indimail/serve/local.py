@@ -20,7 +20,7 @@ from indimail.delivery.headers import prepended
 from indimail.delivery.loop import LOOPING, is_looping
 from indimail.delivery.plan import DID_ONE, Defer, Deliver, Redirect, outcome
 from indimail.durable.batch import Unsynced
-from indimail.durable.committer import Committer
+from indimail.durable.committer import Rounds
 from indimail.durable.disk import Disk
 from indimail.mail.clock import Clock
 from indimail.mail.errors import MailError
@@ -57,7 +57,7 @@ class LocalDelivery:
     def __init__(
         self,
         disk: Disk,
-        syncs: Committer[Unsynced],
+        syncs: Rounds[Unsynced],
         foresight: Foresight,
         clock: Clock,
         aside: RunAside,

@@ -21,7 +21,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from indimail.durable.committer import Committer, Done
+from indimail.durable.committer import Done, Rounds
 from indimail.mail.channel import Channel
 from indimail.mail.clock import Clock
 from indimail.mail.errors import MailError, QueueUnwritable
@@ -81,7 +81,7 @@ class Send:
         directory: str,
         *,
         opened: Callable[[], tuple[QueueStore, QueueStore, Spool]],
-        commits: Callable[[Callable[[Sequence[Change]], None], str], Committer[Change]],
+        commits: Callable[[Callable[[Sequence[Change]], None], str], Rounds[Change]],
         local: LocalDeliverer,
         settings: Callable[[], SendSettings],
         clock: Clock,
@@ -191,11 +191,11 @@ class Send:
         life = self.life
 
         def committed(failure: Exception | None) -> None:
-            if failure is None and life == self.life:
-                self._accepted(message, recipients, fits)
             done(failure)
             if failure is not None:
                 self._close(_as_ours(failure))
+            elif life == self.life:
+                self._accepted(message, recipients, fits)
 
         self._committer.submit(Accepted(message, recipients), committed)
 

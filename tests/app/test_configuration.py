@@ -1,0 +1,369 @@
+import os
+import pickle
+
+import pytest
+
+from indimail.app.configuration import Loading, Overrides, load, open_instance, reload
+from indimail.app.instance import Instance
+from indimail.control.cdb import build_cdb
+from indimail.mail.address import Address
+from indimail.mail.errors import ConfigErrors
+from indimail.mail.verdict import Rule
+from indimail.schedule.route import route
+from indimail.serve.snapshot import ListenerConfig
+
+SMTP = Overrides(listen=("smtp=127.0.0.1:0",), workers=2)
+
+
+def put(root, texts):
+    for name, text in texts.items():
+        path = root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return Instance(str(root))
+
+
+def loaded(root, texts, environ=None, overrides=SMTP):
+    instance = put(root, {"control/me": "mx.example.com\n", **texts})
+    return load(instance, environ or {}, overrides)
+
+
+def session(snapshot, ip="192.0.2.1", listener="smtp"):
+    return snapshot.session(listener, snapshot.tcp_rules.find(ip))
+
+
+def mistakes(root, texts, environ=None, overrides=SMTP):
+    with pytest.raises(ConfigErrors) as errors:
+        loaded(root, texts, environ, overrides)
+    return str(errors.value).splitlines()
+
+
+def age(path, seconds):
+    """Make a file older than now."""
+    state = os.stat(path)
+    os.utime(path, (state.st_atime, state.st_mtime - seconds))
+
+
+def test_an_instance_with_a_name_alone_takes_nothing_from_anybody(tmp_path):
+    snapshot = loaded(tmp_path, {})
+    assert snapshot.notices == (
+        "control/rcpthosts: lists nothing: mail is taken only from who may relay",
+    )
+    assert snapshot.relay.rcpthosts.find("mx.example.com") is None
+    assert session(snapshot).session_rules.greeting == ("mx.example.com",)
+    assert session(snapshot).relayclient is None
+    assert snapshot.routing.locals == {"mx.example.com": Rule("control/me")}
+    assert snapshot.assign.find("anybody") is None
+    assert snapshot.queue.names == ("queue1", "queue2")
+
+
+def test_every_mistake_of_every_file_is_told_at_once(tmp_path):
+    texts = {
+        "indimail.toml": "[process]\nworkers = 0\n[variables]\nDATABYTES = -1\nmaxhops = 1\n",
+        "control/maxhops": "# loops\nmany\n",
+        "control/rcpthosts": "example.com\nexam ple.org\n",
+        "control/me": "mx example com\n",
+        "control/virtualdomains": "example.com\n",
+        "control/concurrencyl.queue2": "x\n",
+        "tcp/tcp.smtp": '127.:allow,RELAYCLIENT\n10.:allow,MAXPERIP="x"\n',
+        "users/assign": "nonsense\n.\n",
+    }
+    found = mistakes(tmp_path, texts, {"QUEUE_COUNT": "0"}, Overrides(listen=("smtp=x:1",)))
+    assert [line.partition(", expected")[0] for line in found] == [
+        "--listen: found 'smtp=x:1'",
+        "control/concurrencyl.queue2:1: found 'x'",
+        "control/maxhops:2: found 'many'",
+        "control/me:1: found 'mx example com'",
+        "control/rcpthosts:2: found 'exam ple.org'",
+        "control/virtualdomains:1: found 'example.com'",
+        'environment: found QUEUE_COUNT="0"',
+        'indimail.toml:2: found workers="0"',
+        'indimail.toml:4: found DATABYTES="-1"',
+        "tcp/tcp.smtp:1: found ',RELAYCLIENT'",
+        'tcp/tcp.smtp:2: found MAXPERIP="x"',
+        "users/assign:1: found 'nonsense'",
+    ]
+
+
+def test_without_a_name_nothing_starts(tmp_path):
+    expected = "expected the full name of this host, as in mx.example.org"
+    (tmp_path / "control").mkdir()
+    with pytest.raises(ConfigErrors, match=f"control/me: found no such file, {expected}"):
+        load(Instance(str(tmp_path)), {}, SMTP)
+
+
+LEVELS = [
+    ("tcp/tcp.smtp", ':allow,DATABYTES="5"\n', 5, "tcp/tcp.smtp:1"),
+    ("indimail.toml", "[listener.smtp.variables]\nDATABYTES = 4\n[variables]\nDATABYTES = 3\n",
+     4, "indimail.toml [listener.smtp.variables]"),
+    ("indimail.toml", "[variables]\nDATABYTES = 3\n", 3, "indimail.toml [variables]"),
+    ("environment", "2", 2, "environment"),
+    ("control/databytes", "1\n", 1, "control/databytes:1"),
+    ("none", "", 0, "default"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("first", range(len(LEVELS)))
+def test_a_variable_is_sought_in_the_documented_order(tmp_path, first):
+    """Each level with all those after it; the first has the value."""
+    texts, environ = {}, {}
+    for name, text, _, _ in reversed(LEVELS[first:]):
+        if name == "environment":
+            environ["DATABYTES"] = text
+        elif name != "none":
+            texts[name] = text
+    snapshot = loaded(tmp_path, texts, environ)
+    assert session(snapshot).session_rules.databytes == LEVELS[first][2]
+    if first > 0:
+        loading = Loading(Instance(str(tmp_path)), environ)
+        assert loading.view("smtp")["databytes"].source == LEVELS[first][3]
+
+
+@pytest.mark.parametrize("removal", ["!DATABYTES", "false"])
+def test_a_variable_that_is_taken_away_leaves_the_control_file(tmp_path, removal):
+    texts = {"control/databytes": "1\n"}
+    if removal == "false":
+        texts["indimail.toml"] = "[variables]\nDATABYTES = false\n"
+    else:
+        texts["tcp/tcp.smtp"] = f":allow,{removal}\n"
+    assert session(loaded(tmp_path, texts, {"DATABYTES": "9"})).session_rules.databytes == 1
+
+
+def test_an_empty_number_in_the_environment_is_not_set_and_an_empty_switch_is(tmp_path):
+    settings = session(loaded(tmp_path, {}, {"DATABYTES": "", "HIDE_HOST": "", "RELAYCLIENT": ""}))
+    assert settings.session_rules.databytes == 0
+    assert settings.hide_host
+    assert (settings.relayclient, settings.relayclient_rule) == (
+        "", Rule("environment", key="RELAYCLIENT"),
+    )  # fmt: skip
+
+
+def test_settings_of_a_client_name_the_line_of_its_own_rule(tmp_path):
+    """Lines 2 and 4 say the same and share their settings, not their names."""
+    text = '# a\n10.:allow,RELAYCLIENT="",MAXPERIP="3",FORCE_TLS=""\n:allow\n' \
+        '172.16.:allow,RELAYCLIENT="",MAXPERIP="3",FORCE_TLS=""\n'  # fmt: skip
+    snapshot = loaded(tmp_path, {"tcp/tcp.smtp": text})
+    for ip, line in (("10.0.0.1", 2), ("172.16.0.1", 4)):
+        settings, rule = session(snapshot, ip), Rule("tcp/tcp.smtp", line)
+        assert (settings.relayclient, settings.relayclient_rule) == ("", rule)
+        assert settings.connection_limits.maxperip == 3
+        assert settings.connection_limits.maxperip_rule == rule
+        assert settings.sender_rules.force_tls == rule
+        assert settings.recipient_limits.rule == Rule("built-in", key="MAX_RCPT_ERRCOUNT")
+    assert session(snapshot, "192.0.2.1").relayclient is None
+    assert session(snapshot, "10.0.0.1") is session(snapshot, "10.9.9.9")
+
+
+def test_listeners_may_differ(tmp_path):
+    toml = '[listener.smtp]\naddress = "127.0.0.1"\n[listener.inside]\nrole = "smtp"\n' \
+        'address = "::1"\nport = 26\n[listener.inside.variables]\nRELAYCLIENT = ""\n'  # fmt: skip
+    snapshot = loaded(tmp_path, {"indimail.toml": toml}, overrides=Overrides())
+    assert snapshot.listeners == (
+        ListenerConfig("smtp", "smtp", "127.0.0.1", 25),
+        ListenerConfig("inside", "smtp", "::1", 26),
+    )
+    assert session(snapshot).relayclient is None
+    inside = session(snapshot, listener="inside")
+    assert (inside.relayclient, str(inside.relayclient_rule)) == ("", "indimail.toml:8")
+
+
+def test_tls_is_offered_where_there_is_a_certificate(tmp_path):
+    texts = {"indimail.toml": "[variables]\nSTARTTLS = true\n"}
+    assert not session(loaded(tmp_path, texts)).session_rules.starttls
+    texts["certs/servercert.pem"] = "..."
+    both = Overrides(listen=("smtp=127.0.0.1:0", "submissions=127.0.0.1:0"))
+    snapshot = loaded(tmp_path, texts, overrides=both)
+    assert session(snapshot).session_rules.starttls
+    assert not session(snapshot).smtps
+    assert session(snapshot, listener="submissions").smtps
+    assert snapshot.process.certificate == f"{tmp_path}/certs/servercert.pem"
+
+
+def test_a_certificate_that_was_named_must_be_there(tmp_path):
+    found = mistakes(tmp_path, {"indimail.toml": '[tls]\ncertificate = "mine.pem"\n'})
+    expected = 'indimail.toml:2: found certificate = "mine.pem", expected a file in certs/'
+    assert found == [expected]
+
+
+def test_what_has_no_effect_yet_is_a_notice_and_never_a_mistake(tmp_path):
+    texts = {
+        "control/rcpthosts": "example.com\n",
+        "control/badmailfrom": "x@y\n",
+        "control/relaymailfrom.cdb": b"",
+        "control/tarpitcount": "not a number\n",
+        "tcp/tcp.smtp": ':allow,REQUIREAUTH="1",QUEUE_COUNT="3",ANYTHING="x"\n',
+    }
+    assert loaded(tmp_path, texts, {"SPFBEHAVIOR": "3", "HOME": "/"}).notices == (
+        "tcp/tcp.smtp:1: REQUIREAUTH: not yet: SMTP AUTH",
+        "tcp/tcp.smtp:1: QUEUE_COUNT: has no effect for some clients only",
+        "control/badmailfrom: not yet: sender and recipient lists",
+        "control/relaymailfrom.cdb: not yet: the other five relay methods",
+        "control/tarpitcount: not yet: early-talker test and tarpit",
+        "environment[SPFBEHAVIOR]: SPFBEHAVIOR: not yet: SPF",
+    )
+
+
+RULES = '# inside\n10.:allow,RELAYCLIENT=""\n'
+SAME = [(b"10.", b"+RELAYCLIENT=\0")]
+OTHER = [(b"192.0.2.", b"+RELAYCLIENT=\0")]
+
+
+@pytest.mark.parametrize(
+    ("text", "records", "text_age", "ip", "rule", "notices"),
+    [
+        (RULES, SAME, 9, "10.0.0.1", "tcp/tcp.smtp:2", ()),
+        (None, SAME, 9, "10.0.0.1", "tcp/tcp.smtp.cdb[10.]", ()),
+        (RULES, OTHER, 9, "192.0.2.1", "tcp/tcp.smtp.cdb[192.0.2.]",
+         ("tcp/tcp.smtp.cdb: newer than tcp/tcp.smtp, and differs: the .cdb counts",)),
+        (RULES, OTHER, -9, "10.0.0.1", "tcp/tcp.smtp:2",
+         ("tcp/tcp.smtp: newer than tcp/tcp.smtp.cdb: the text counts",)),
+    ],
+)  # fmt: skip
+def test_the_newer_of_text_and_data_base_counts(
+    tmp_path, text, records, text_age, ip, rule, notices
+):
+    texts = {"control/rcpthosts": "a.example\n", "tcp/tcp.smtp.cdb": build_cdb(records)}
+    texts |= {"tcp/tcp.smtp": text} if text else {}
+    put(tmp_path, texts)
+    if text:
+        age(tmp_path / "tcp/tcp.smtp", text_age)
+    instance = put(tmp_path, {"control/me": "mx\n"})
+    snapshot = load(instance, {}, SMTP)
+    assert snapshot.notices == notices
+    assert str(session(snapshot, ip).relayclient_rule) == rule
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts", "domain", "rule"),
+    [
+        ("# more\nexample.org\n", [b"example.org"], "Example.ORG", "control/morercpthosts:2"),
+        ("# more\nexample.org\n", [b"example.org", b".example.net"], "a.example.net",
+         "control/morercpthosts.cdb[.example.net]"),
+        ("# more\nexample.org\n", [b"example.org", b"x.example"], "example.org",
+         "control/morercpthosts:2"),
+        (None, [b"example.org"], "example.org", "control/morercpthosts.cdb[example.org]"),
+        ("example.org\n", None, "example.org", "control/morercpthosts:1"),
+    ],
+)  # fmt: skip
+def test_more_hosts_are_found_and_named_by_their_line(tmp_path, text, hosts, domain, rule):
+    texts = {"control/morercpthosts": text} if text else {}
+    put(tmp_path, texts)
+    if text:
+        age(tmp_path / "control/morercpthosts", 9)
+    if hosts is not None:
+        texts = {"control/morercpthosts.cdb": build_cdb([(key, b"") for key in hosts])}
+    instance = put(tmp_path, {"control/me": "mx\n", **(texts if hosts else {})})
+    assert str(load(instance, {}, SMTP).relay.morercpthosts.find(domain)) == rule
+
+
+def test_a_damaged_data_base_is_a_mistake(tmp_path):
+    texts = {"control/morercpthosts.cdb": b"x", "tcp/tcp.smtp.cdb": build_cdb(SAME)[:-1]}
+    assert [line.partition(":")[0] for line in mistakes(tmp_path, texts)] == [
+        "control/morercpthosts.cdb",
+    ]  # the second damage is in a table that reading all records does not touch
+    texts["tcp/tcp.smtp.cdb"] = build_cdb(SAME)[:2060]
+    assert len(mistakes(tmp_path, texts)) == 2
+
+
+def test_recipients_are_routed_by_the_control_files(tmp_path):
+    texts = {
+        "control/virtualdomains": "example.com:example.com\n",
+        "users/assign": "+example.com-:example.com:5:6:/d/example.com:-::\n.\n",
+        "control/locals": "",
+    }
+    snapshot = loaded(tmp_path, texts)
+    assert str(snapshot.routing.virtualdomains["example.com"].rule) == "control/virtualdomains:1"
+    assert snapshot.routing.locals == {}  # empty is not missing
+    entry = snapshot.assign.find("example.com-ana")
+    assert entry is not None
+    assert (entry.uid, entry.ext, str(entry.rule)) == (5, "ana", "users/assign:1")
+
+
+def test_queues_have_their_own_concurrency(tmp_path):
+    texts = {
+        "control/concurrencylocal": "7\n",
+        "control/concurrencyl.queue2": "3\n",
+        "control/holdlocal": "1\n",
+        "control/queuelifetime": "100\n",
+        "control/queue_base": "/var/spool/q\n",
+        "indimail.toml": "[variables]\nQUEUE_START = 2\nQUEUE_COUNT = 3\n",
+    }
+    put(tmp_path, {"control/me": "mx\n", **texts})
+    queue = load(open_instance(str(tmp_path), {}), {}, SMTP).queue
+    assert (queue.base, queue.names) == ("/var/spool/q", ("queue2", "queue3", "queue4"))
+    assert queue.send_settings("queue1").concurrencylocal == 7
+    assert queue.send_settings("queue2").concurrencylocal == 3
+    assert queue.send_settings("queue2").holdlocal
+    assert (queue.send.queuelifetime, queue.send.bouncelifetime) == (100, 100)
+
+
+def test_parts_lie_where_the_toml_or_the_environment_says(tmp_path):
+    put(tmp_path, {"indimail.toml": '[variables]\nCONTROLDIR = "ctl"\nCERTDIR = false\n'})
+    environ = {"CONTROLDIR": "/elsewhere", "CERTDIR": "/elsewhere", "ASSIGNDIR": "u"}
+    instance = open_instance(str(tmp_path), environ)
+    assert instance.control_dir == f"{tmp_path}/ctl"
+    assert (instance.certs, instance.users_dir) == (f"{tmp_path}/certs", f"{tmp_path}/u")
+
+
+def test_a_snapshot_goes_to_the_workers_pickled(tmp_path):
+    texts = {
+        "control/rcpthosts": "example.com\n",
+        "control/morercpthosts.cdb": build_cdb([(b"example.org", b"")]),
+        "tcp/tcp.smtp": RULES,
+        "indimail.toml": '[database]\nurl = "sqlite:////x"\n',
+    }
+    sent = loaded(tmp_path, texts)
+    got = pickle.loads(pickle.dumps(sent))
+    assert session(got, "10.0.0.1") == session(sent, "10.0.0.1")
+    assert (
+        str(got.relay.morercpthosts.find("example.org")) == "control/morercpthosts.cdb[example.org]"
+    )
+    assert got.process.database_url.reveal() == "sqlite:////x"
+    assert "sqlite" not in repr(got.process)
+
+
+def test_a_reload_takes_changes_and_keeps_what_a_start_decides(tmp_path):
+    instance = put(tmp_path, {"control/me": "mx\n", "control/rcpthosts": "a.example\n"})
+    running = load(instance, {}, Overrides())
+    assert reload(instance, {}, Overrides(), running) is None
+    put(tmp_path, {"control/rcpthosts": "# ours\na.example\n"})
+    new = reload(instance, {}, Overrides(), running)
+    assert new is not None
+    assert (new.generation, str(new.relay.rcpthosts.find("a.example"))) == (
+        1,
+        "control/rcpthosts:2",
+    )
+    assert reload(instance, {}, Overrides(), new) is None
+    toml = "[listener.submission]\nport = 587\n[process]\nworkers = 77\n"
+    put(tmp_path, {"indimail.toml": toml + "[variables]\nHIDE_HOST = true\n"})
+    newer = reload(instance, {}, Overrides(), new)
+    assert newer is not None
+    assert (newer.listeners, newer.process) == (running.listeners, running.process)
+    assert newer.queue.count == running.queue.count
+    assert session(newer).hide_host
+    assert newer.notices == (
+        "indimail.toml: listeners, workers, user, log and database change at the next start",
+    )
+
+
+def test_every_change_of_a_file_is_a_change(tmp_path):
+    instance = put(tmp_path, {"control/me": "mx\n", "certs/servercert.pem": "1"})
+    seen = {load(instance, {}, SMTP).fingerprint}
+    changes = {
+        "control/me": "mx2\n", "control/locals": "", "control/percenthack": "x\n",
+        "tcp/tcp.smtp": ":deny\n", "users/assign": ".\n", "certs/servercert.pem": "22",
+        "control/smtpgreeting": "hello\n", "indimail.toml": "[variables]\nPENALTY = 0\n",
+        "control/morercpthosts.cdb": build_cdb([(b"x", b"")]), "control/concurrencyr.queue1": "1\n",
+        "tcp/tcp.smtp.cdb": build_cdb([(b"", b"D\0")]),
+    }  # fmt: skip
+    for name, text in changes.items():
+        put(tmp_path, {name: text})
+        found = load(instance, {}, SMTP).fingerprint
+        assert found not in seen, name
+        seen.add(found)
+    assert load(instance, {"PENALTY": "9", "MIN_FREE": "1"}, SMTP).fingerprint not in seen
+
+
+def test_an_address_without_domain_gets_ours(tmp_path):
+    way = route(Address("ana", ""), loaded(tmp_path, {}).routing)
+    assert str(way.address) == "ana@mx.example.com"

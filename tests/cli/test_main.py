@@ -1,0 +1,53 @@
+import pytest
+
+from indimail.cli import main as cli
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "text"),
+    [
+        ([], 64, "usage: indimail COMMAND"),
+        (["foo"], 64, "indimail: no command 'foo'; see indimail --help"),
+        (["--nonsense"], 64, "indimail: unrecognized arguments: --nonsense"),
+        (["config", "--nonsense"], 64, "indimail config: unrecognized arguments: --nonsense"),
+    ],
+)
+def test_wrong_use_exits_64_and_says_why_on_stderr(argv, code, text, capsys):
+    try:
+        found = cli.main(argv)
+    except SystemExit as end:
+        found = end.code
+    said = capsys.readouterr()
+    assert (found, said.out) == (code, "")
+    assert text in said.err
+
+
+def test_help_lists_every_command(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--help"])
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    for name, row in cli.COMMANDS.items():
+        assert f"  {name} " in shown
+        assert row.help in shown
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_its_module_and_takes_root(name, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main([name, "--help"])
+    assert end.value.code == 0
+    assert "--root DIR" in capsys.readouterr().out
+
+
+def test_scripts_have_an_entry_of_their_name(monkeypatch, capsys):
+    assert cli.scripts()["qmail-qread"] == "indimail.cli.main:qmail_qread"
+    assert set(cli.scripts()) == {"indimail"} | {n for n, r in cli.COMMANDS.items() if r.is_script}
+    for entry in cli.scripts().values():
+        assert callable(getattr(cli, entry.partition(":")[2]))
+    with pytest.raises(AttributeError):
+        _ = cli.check_config
+    monkeypatch.setattr("sys.argv", ["/usr/bin/vuserinfo", "--nonsense"])
+    with pytest.raises(SystemExit):
+        cli.vuserinfo()
+    assert "vuserinfo" in capsys.readouterr().err

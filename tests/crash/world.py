@@ -1,0 +1,314 @@
+"""One life of a server on a simulated disk: clients, queue, deliveries, trace and a reader.
+
+    with World(disk, clock, ledger, Random("1/0"), SCRIPT) as world:
+        world.run()                  # until nothing is left to do
+
+Every part is the server's own (`serve.smtpd`, `serve.send`, `serve.local`, SQLite, the trace);
+only the threads, the sockets and what a mailbox is are ours.  One thread runs all of it, and at
+each turn the seed says who goes next, so that the same seed takes the same way again, up to the
+operation at which the disk crashes.
+
+A world that crashed is left as it lies: `World` and everything in it is dropped, and the next life
+gets `disk.restart()`, the clock, and the ledger.
+"""
+
+import asyncio
+import random
+import re
+import tempfile
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Any, Final, Self
+
+from indimail.app.configuration import load
+from indimail.app.instance import Instance
+from indimail.delivery.headers import delivered_to
+from indimail.durable.batch import FileSyncs, Unsynced
+from indimail.durable.disk import sync_above
+from indimail.mail.dates import header_date
+from indimail.mail.events import Event, Record
+from indimail.mail.ids import QueueIds
+from indimail.net.connections import ConnectionTable
+from indimail.queue.port import Change, QueueStore
+from indimail.queue.spool import Spool
+from indimail.queue.sqlite import SqliteQueue, SqliteReader, database_of
+from indimail.serve.foresight import Decided
+from indimail.serve.local import LocalDelivery
+from indimail.serve.maillog import DeliveryLog, TcpserverLog
+from indimail.serve.send import Send
+from indimail.serve.smtpd import Configuration, SmtpConnection, Smtpd
+from indimail.serve.snapshot import SessionSettings, Snapshot
+from indimail.serve.traced import TracedOutcomes
+from indimail.testing.clock import FakeClock
+from indimail.testing.disk import SimulatedDisk
+from indimail.testing.vfs import SimulatedVfs
+from indimail.trace.write import TraceWriter
+
+from .ledger import Ledger, Reader
+from .script import Sent, is_foreseen, plan_of
+from .stepped import SteppedAside, SteppedCommitter
+
+QUEUE: Final = "/queue/queue1"
+TRACE: Final = "/trace"
+ACCEPTED: Final = re.compile(rb"^250 2\.0\.0 ok \d+ qp (\d+)\r$", re.M)
+PATIENCE: Final = 20_000  # turns after which a world does not end by itself
+RETRIES: Final = (3.0, 120.0, 400.0, 900.0)  # seconds to let pass, one after the other
+
+
+@cache
+def configuration() -> Snapshot:
+    """Read a plain configuration, once: example.com is ours."""
+    with tempfile.TemporaryDirectory() as root:
+        control = Path(root, "control")
+        control.mkdir()
+        Path(control, "me").write_text("mx.example.com\n")
+        Path(control, "rcpthosts").write_text("example.com\n")
+        Path(control, "virtualdomains").write_text("example.com:example.com\n")
+        return load(Instance(root), {})
+
+
+class Fixed(Configuration):
+    """A configuration that nobody changes."""
+
+    @property
+    def current(self) -> Snapshot:
+        return configuration()
+
+    def when_fresh(self, go_on: Callable[[], None]) -> bool:
+        return True
+
+
+class Silent:
+    """Log lines that nobody reads."""
+
+    def add(self, line: str) -> None: ...
+
+    def urgent(self, line: str) -> None: ...
+
+
+class ScriptedForesight:
+    """Plans by the name of the user."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+
+    def cached(self, target: str) -> Decided | None:
+        return self.decide(target) if is_foreseen(_user(target)) else None
+
+    def decide(self, target: str) -> Decided:
+        plan = plan_of(_user(target), self._clock.now())
+        return Decided(plan, delivered_to(target), None, (), 0.0, (0, 0))
+
+
+def _user(target: str) -> str:
+    return target.partition("@")[0].rpartition("example.com-")[2]
+
+
+class Client(asyncio.Transport):
+    """A sender and its end of the connection."""
+
+    def __init__(self, world: "World", mail: Sent) -> None:
+        super().__init__({"peername": ("127.0.0.1", 40_000), "sockname": ("127.0.0.1", 25)})
+        self._world = world
+        self._mail = mail
+        self._told = b""
+        self._gone = False
+        self.connection = SmtpConnection(world.smtpd, "smtp")
+
+    def begin(self) -> None:
+        """Connect, and say everything up to the body at once (PIPELINING)."""
+        self.connection.connection_made(self)
+        lines = [f"RCPT TO:<{user}@example.com>" for user in self._mail.users]
+        lines = ["EHLO client.example.net", "MAIL FROM:<sender@example.net>", *lines, "DATA"]
+        self._say("".join(f"{line}\r\n" for line in lines).encode())
+
+    def write(self, data: Any) -> None:
+        self._told += bytes(data)
+        if b"\r\n354 " in self._told:
+            self._told = b""
+            body = self._mail.body + b".\r\n"
+            size = -(-len(body) // self._mail.pieces)
+            for at in range(0, len(body), size):
+                self._say(body[at : at + size])
+        elif found := ACCEPTED.search(self._told):
+            self._world.ledger.accept(int(found[1]), self._mail)
+            self._told = b""
+            self._say(b"QUIT\r\n")
+
+    def _say(self, data: bytes) -> None:
+        self._world.ready.append(lambda: self.connection.data_received(data))
+
+    def is_closing(self) -> bool:
+        return self._gone
+
+    def close(self) -> None:
+        if not self._gone:
+            self._gone = True
+            self._world.ready.append(lambda: self.connection.connection_lost(None))
+
+    abort = close
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class WatchedTrace(TraceWriter):
+    """Tells the ledger which outcomes were recorded after their commit."""
+
+    ledger: Ledger
+
+    def add(self, record: Record) -> None:
+        super().add(record)
+        if record.event is Event.OUTCOME:
+            self.ledger.finished.add((record.id, int(record.facts["number"])))
+
+
+class World:
+    """A server process, from its start."""
+
+    def __init__(
+        self,
+        disk: SimulatedDisk,
+        clock: FakeClock,
+        ledger: Ledger,
+        chance: Random,
+        script: Sequence[Sequence[Sent]],
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Nothing is done yet: `run` opens the queue."""
+        self.disk = disk
+        self.clock = clock
+        self.ledger = ledger
+        self.ready: deque[Callable[[], None]] = deque()
+        self._chance = chance
+        self._script = deque(script)
+        self._between = between
+        self._vfs = SimulatedVfs(disk)
+        self._reader = Reader(disk, ledger, chance)
+        random.seed(chance.random())  # the retry's jitter
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._vfs.close()
+
+    def _open(self) -> None:
+        wake = self.ready.append
+        self.aside = SteppedAside(wake)
+        self.trace = WatchedTrace(TRACE, 1, self.disk)
+        self.trace.ledger = self.ledger
+        self.traced = TracedOutcomes(self.trace, self.aside)
+        self.syncs: SteppedCommitter[Unsynced] = SteppedCommitter(
+            FileSyncs(self.disk, self.clock.steady).run, wake, self._between
+        )
+        foresight: Any = ScriptedForesight(self.clock)
+        config = Fixed()
+        self.local = LocalDelivery(
+            self.disk, self.syncs, foresight, self.clock, self.aside, header_date,
+            lambda: "mx.example.com", self.disk.boot, 89,
+        )  # fmt: skip
+        self.disk.make_directories(QUEUE)
+        sync_above(self.disk, QUEUE)
+
+        def opened() -> tuple[QueueStore, QueueStore, Spool]:
+            path = database_of(QUEUE)
+            store: Any = SqliteQueue.open(path, self._vfs.name)
+            look: Any = SqliteReader.open(path, self._vfs.name)
+            return store, look, Spool(self.disk, QUEUE)
+
+        def commits(
+            run: Callable[[Sequence[Change]], None], name: str
+        ) -> SteppedCommitter[Change]:
+            self.commits = SteppedCommitter(run, wake, self._between)
+            return self.commits
+
+        self.send = Send(
+            "queue1", 1, QUEUE, opened=opened, commits=commits, local=self.local,
+            settings=lambda: config.current.queue.send, clock=self.clock, trace=self.trace,
+            log=DeliveryLog(Silent(), "queue1", 1),
+        )  # fmt: skip
+
+        def choose(_: SessionSettings) -> Any:
+            return self.send.failure or self.send
+
+        self.smtpd = Smtpd(
+            config=config,
+            connections=ConnectionTable(1).of_worker(0),
+            ids=QueueIds(1),
+            clock=self.clock,
+            trace=self.trace,
+            lines=Silent(),
+            tcpserver=TcpserverLog(Silent()),
+            foresight=foresight,
+            local=self.local,
+            aside=self.aside,
+            choose_queue=choose,
+            local_host="mx.example.com",
+            tls=lambda: None,
+            open=set(),
+        )
+
+    # -- the turns -------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Live: all mail is sent, and all that time can bring has come."""
+        self._open()
+        self._settle()
+        for seconds in RETRIES:
+            self.clock.advance(seconds)
+            self._tick()
+            self._settle()
+        self._reader.look()
+        for _ in range(2):  # outcomes of the last turns
+            self._tick()
+            self._settle()
+
+    def look(self) -> SqliteReader:
+        """Return a connection to what the queue holds."""
+        return SqliteReader.open(database_of(QUEUE), self._vfs.name)
+
+    def _settle(self) -> None:
+        """Take turns until nobody has anything to do."""
+        for _ in range(PATIENCE):
+            self.clock.advance(0.001)
+            while self.ready:
+                self.ready.popleft()()
+            actors = self._actors()
+            if not actors:
+                return
+            self._chance.choice(actors)()
+        raise AssertionError("the world does not come to rest")
+
+    def _actors(self) -> list[Callable[[], None]]:
+        """Return who can go next; who brings the world on is there more than once."""
+        actors: list[Callable[[], None]] = []
+        if self._script:
+            actors.append(self._send_next)
+        for part in (self.commits, self.syncs, self.aside):
+            if part.waiting:
+                actors += [part.step] * 3
+        if actors:
+            actors += [self._reader.look, self._tick, self.trace.flush]
+        return actors
+
+    def _send_next(self) -> None:
+        for mail in self._script.popleft():
+            self.ledger.sent[mail.tag] = mail
+            Client(self, mail).begin()
+
+    def _tick(self) -> None:
+        """A second passes."""
+        self.clock.advance(1.0)
+        self.send.tick()
+        self.traced.tick([self.send])
