@@ -6,18 +6,23 @@ from indimail.app.resolve import Scope, default, shown
 from indimail.app.settings import BY_NAME, CONTROLS, SETTINGS, VARIABLES, settings_table_markdown
 from indimail.control.toml import SECTIONS
 
+
+def words(text):
+    return text.split()
+
+
 # What issue "the spine" asks for: these have an effect.
-WORKS = """
+WORKS = words("""
 me smtpgreeting localiphost moreipme locals virtualdomains percenthack envnoathost rcpthosts
 morercpthosts databytes maxrecipients maxhops maxcmdlen timeoutsmtpd concurrencylocal holdlocal
 queuelifetime bouncelifetime RELAYCLIENT CHECKRECIPIENT MAX_RCPT_ERRCOUNT PENALTY MAXPERIP
 ALLOW_BARELF HIDE_HOST DISABLE_EXTRA_GREET DISABLE_HELP DISABLE_VRFY SMTPUTF8 STARTTLS SMTPS
 FORCE_TLS QUEUE_BASE QUEUE_START QUEUE_COUNT QUEUEDIR MIN_FREE DATABYTES MAXRECIPIENTS
 SYSCONFDIR CONTROLDIR ASSIGNDIR CERTDIR DOMAINDIR BASE_PATH
-""".split()
+""")
 
 # The rest of spec/smtp.md 14, 15 and spec/queue.md 1.4, 1.6, 1.8: known, and said to wait.
-WAITS = """
+WAITS = words("""
 relayclients relaydomains relaymailfrom tlsclients authdomains recipients chkrcptdomains
 chksenderdomains badmailfrom badmailpatterns badrcptto badrcptpatterns goodrcptto goodrcptpatterns
 blackholedsender blackholedrcpt badhelo badip badhost accesslist hostaccess nodnscheck spamignore
@@ -45,7 +50,7 @@ DKIMSIGN QMAILQUEUE QUEUEPROG ERROR_FD LOGFILTER LOGFD PLUGINDIR SMTP_PLUGIN SMT
 DISABLE_PLUGIN SERVERCERT CLIENTCA CLIENTCRL TLS_CIPHER_LIST TLS_CIPHER_SUITE SSL_BITS
 CLIENT_RENEGOTIATION VIRTUAL_PKG_LIB INFIFO INFIFODIR USE_FSYNC USE_FDATASYNC USE_SYNCDIR
 DYNAMIC_QUEUE QUEUE_MAX QUEUE_LOAD FASTQUEUE
-""".split()
+""")
 
 
 def row(name):

@@ -77,7 +77,7 @@ def test_what_is_too_short_says_so():
     expected = "expected a whole constant data base (make it again from its text)"
     assert broken(b"") == f"control/x.cdb: found 0 octets, {expected}"
     assert "found 2047 octets" in broken(build_cdb(MANY)[:2047])
-    assert "a record up to octet" in broken(build_cdb(MANY)[:2100])
+    assert "a pointer to octet" in broken(build_cdb(MANY)[:2100])
 
 
 @given(st.integers(0, 2600), st.binary(min_size=1, max_size=8), st.integers(0, 3000))
@@ -104,3 +104,19 @@ def test_a_base_is_replaced_whole(tmp_path):
     write_cdb(SystemDisk(), path, [(b"k", b"v")])
     assert list(read_cdb(path, "x.cdb").items()) == [(b"k", b"v")]
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.cdb"]
+
+
+def test_keys_of_one_hash_are_told_apart():
+    assert cdb_hash(b"bC") == cdb_hash(b"cb")
+    base = Cdb(build_cdb([(b"bC", b"1"), (b"cb", b"2")]), "x.cdb")
+    assert (base.get(b"bC"), base.get(b"cb")) == (b"1", b"2")
+
+
+@pytest.mark.parametrize("at", [2048, 2052], ids=["key", "data"])
+def test_a_length_beyond_the_end_is_refused(at):
+    octets = bytearray(build_cdb([(b"one", b"Hello")]))
+    octets[at : at + 4] = b"\xff\xff\xff\x7f"
+    with pytest.raises(ConfigErrors, match="a record up to octet"):
+        Cdb(bytes(octets), "x.cdb").get(b"one")
+    with pytest.raises(ConfigErrors, match="a record up to octet"):
+        list(Cdb(bytes(octets), "x.cdb").items())

@@ -14,6 +14,7 @@ from indimail.control.files import (
 from indimail.durable.disk import SystemDisk
 from indimail.mail.errors import Mistake
 from indimail.mail.line import Line
+from support import needs_root
 
 NAME = "control/rcpthosts"
 
@@ -93,8 +94,8 @@ def test_a_replaced_file_keeps_its_mode(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_what_root_writes_belongs_to_whom_the_old_file_or_the_folder_belongs(tmp_path):
+    needs_root()
     os.chown(tmp_path, 12_345, 12_346)
     old = tmp_path / "old"
     old.write_text("")

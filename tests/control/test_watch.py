@@ -35,7 +35,7 @@ def test_each_kind_of_change_is_seen_once(seen, tmp_path):
         lambda: (control / "locals").rename(control / "rcpthosts"),
         lambda: (tmp_path / "x").rename(control / "me"),
         lambda: (control / "me").chmod(0o600),
-        lambda: (control / "rcpthosts").unlink(),
+        (control / "rcpthosts").unlink,
     ]
     (tmp_path / "x").write_text("mx3\n")
     for change in changes:

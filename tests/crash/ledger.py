@@ -20,14 +20,15 @@ TAG: Final = re.compile(rb"^X-Tag: (.+)$", re.M)
 
 @dataclass
 class Taken:
-    """A copy that a reader deleted: `path` is where it was."""
+    """A copy that a reader deleted."""
 
-    path: str
+    name: str
     tag: str
     folder: str
     key: tuple[int, int]
     recorded: bool  # its recipient's outcome was committed before
-    excused: bool = False  # a power cut came before that: it may be delivered again (DESIGN 4)
+    # A power cut came before that, and the queue found neither name: it is delivered again (DESIGN 4).
+    excused: bool = False
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Ledger:
     accepted: dict[int, Sent] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
     finished: set[tuple[int, int]] = field(default_factory=set)  # told after its commit
+    unsure: set[str] = field(default_factory=set)  # copies that the queue has to look for
     faults: list[str] = field(default_factory=list)
 
     def accept(self, queue_id: int, mail: Sent) -> None:
@@ -50,7 +52,9 @@ class Ledger:
         """Forget deletions that a power cut undid: the copy is the same one."""
         if not power:
             return
-        self.taken = [taken for taken in self.taken if not disk.exists(taken.path)]
+        there = {_base(path) for _, path, _ in copies(disk)}
+        self.unsure |= there
+        self.taken = [taken for taken in self.taken if taken.name not in there]
         for taken in self.taken:
             taken.excused |= not taken.recorded and taken.key not in self.finished
 
@@ -62,6 +66,11 @@ def copies(disk: SimulatedDisk) -> Iterable[tuple[str, str, bytes]]:
         folder, _, rest = path.partition("/Maildir/")
         if rest.startswith(("new/", "cur/")):
             yield f"{folder}/Maildir", path, content
+
+
+def _base(path: str) -> str:
+    """Return a copy's name without a reader's flags."""
+    return path.rpartition("/")[2].partition(":")[0]
 
 
 def check_copy(path: str, content: bytes, sent: dict[str, Sent]) -> tuple[str, str]:
@@ -114,4 +123,5 @@ class Reader:
             assert found is not None
             key = int(found[1]), int(found[2])
             recorded = key in self._ledger.finished
-            self._ledger.taken.append(Taken(path, tag, folder, key, recorded))
+            excused = not recorded and name in self._ledger.unsure
+            self._ledger.taken.append(Taken(name, tag, folder, key, recorded, excused))

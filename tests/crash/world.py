@@ -28,6 +28,7 @@ from indimail.app.configuration import load
 from indimail.app.instance import Instance
 from indimail.delivery.headers import delivered_to
 from indimail.durable.batch import FileSyncs, Unsynced
+from indimail.durable.committer import at_once
 from indimail.durable.disk import sync_above
 from indimail.mail.dates import header_date
 from indimail.mail.events import Event, Record
@@ -210,12 +211,12 @@ class World:
         self.trace.ledger = self.ledger
         self.traced = TracedOutcomes(self.trace, self.aside)
         self.syncs: SteppedCommitter[Unsynced] = SteppedCommitter(
-            FileSyncs(self.disk, self.clock.steady).run, wake, self._between
+            FileSyncs(self.disk, self.clock.steady).run, at_once, self._between
         )
         foresight: Any = ScriptedForesight(self.clock)
         config = Fixed()
         self.local = LocalDelivery(
-            self.disk, self.syncs, foresight, self.clock, self.aside, header_date,
+            self.disk, self.syncs, foresight, self.clock, self.aside, wake, header_date,
             lambda: "mx.example.com", self.disk.boot, 89,
         )  # fmt: skip
         self.disk.make_directories(QUEUE)

@@ -20,7 +20,7 @@ from indimail.app.follow import Follower
 from indimail.app.instance import Instance
 from indimail.app.logs import LogLines
 from indimail.durable.batch import FileSyncs, SyncMode, Unsynced
-from indimail.durable.committer import Committer
+from indimail.durable.committer import Committer, at_once
 from indimail.durable.disk import SystemDisk, sync_above
 from indimail.durable.lock import DirectoryLock
 from indimail.mail.clock import SystemClock
@@ -83,9 +83,10 @@ class Parts:
         )
         mode = SyncMode(follower.current.variables.get("FILE_SYNC", SyncMode.AUTO))
         syncs = FileSyncs(self.disk, self.clock.steady, mode)
-        self.syncs: Committer[Unsynced] = Committer(syncs.run, loop.call_soon_threadsafe, "files")
+        self.syncs: Committer[Unsynced] = Committer(syncs.run, at_once, "files")
         self.local = LocalDelivery(
-            self.disk, self.syncs, self.foresight, self.clock, self.aside, header_date,
+            self.disk, self.syncs, self.foresight, self.clock, self.aside,
+            loop.call_soon_threadsafe, header_date,
             lambda: follower.current.me, boot_id(), place.uid,
         )  # fmt: skip
         self.sends: list[Send] = []

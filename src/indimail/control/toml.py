@@ -103,12 +103,11 @@ def _syntax_mistake(error: str, text: str, name: str) -> Mistake:
 
 
 def _positions(text: str) -> Iterator[tuple[Path, int]]:
-    """Yield the path of every key and section of a valid text with its line, last ones first.
+    """Yield the path of every key and section of a valid text with its line.
 
     A statement is the fewest lines that are TOML by themselves: that takes arrays and texts of
     several lines whole, so nothing in them is mistaken for a key.
     """
-    found: list[tuple[Path, int]] = []
     section: Path = ()
     statement, begun = "", 1
     for number, line in enumerate(text.split("\n"), 1):
@@ -119,11 +118,11 @@ def _positions(text: str) -> Iterator[tuple[Path, int]]:
             continue
         if statement.lstrip().startswith("["):
             section = next(_paths(tree), ())
-            found.append((section, begun))
+            yield section, begun
         else:
-            found += [(section + path, begun) for path in _paths(tree)]
+            for path in _paths(tree):
+                yield section + path, begun
         statement = ""
-    return reversed(found)  # a dict made of this keeps the first of equal paths
 
 
 def _paths(tree: Mapping[str, object]) -> Iterator[Path]:

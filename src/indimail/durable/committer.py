@@ -8,35 +8,39 @@ one session it carries one.  The same class carries both kinds of rounds the pro
 queue's commits, and the syncs of Maildir files.
 
 A round that fails fails for all in it: each `done` gets the error, and nothing of it is true.
-`done` runs on the thread that owns the callers (the event loop), a whole round in one call.
+`wake` decides where `done` runs, a whole round in one call: `loop.call_soon_threadsafe` brings it
+to the event loop, `at_once` runs it on the committer's own thread (then it must be quick, and safe
+there: it may submit to another committer).
 
 Source: DESIGN 4 (group commit).  Not here: what a round does (`queue.sqlite`, `durable.batch`).
 """
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
+from queue import SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
 from indimail.mail.errors import Misuse
 
 T = TypeVar("T")
-Item = TypeVar("Item", contravariant=True)
+T_contra = TypeVar("T_contra", contravariant=True)
 Done = Callable[[Exception | None], None]
 Wake = Callable[[Callable[[], None]], object]
 
 
-class Rounds(Protocol[Item]):
-    """What a committer is to those who submit: a test may run the rounds one by one."""
+class Rounds(Protocol[T_contra]):
+    """What takes items and makes them durable."""
+
+    def submit(self, item: T_contra, done: Done) -> None:
+        """Add an item to the next round."""
 
     @property
     def waiting(self) -> int:
         """Items that the running round does not cover."""
 
-    def submit(self, item: Item, done: Done) -> None:
-        """Add an item to the next round; `done` after it."""
-
     def close(self) -> None:
-        """Finish everything submitted."""
+        """Finish everything submitted, and take no more."""
 
 
 class Committer(Generic[T]):
@@ -45,38 +49,30 @@ class Committer(Generic[T]):
     def __init__(
         self, run: Callable[[Sequence[T]], None], wake: Wake, name: str, most: int = 2000
     ) -> None:
-        """`run` makes a round true; `wake` hands a call to the callers' thread (loop-safe).
-
-        `most` bounds the items of a round, so that one reply never waits for a huge one.
-        """
+        """`run` makes a round true; `most` bounds its items, so that no reply waits for ever."""
         self._run = run
         self._wake = wake
         self._most = most
-        self._gathered: list[tuple[T, Done]] = []
-        self._ready = threading.Condition(threading.Lock())
-        self._closing = False
+        self._gathered: SimpleQueue[tuple[T, Done] | None] = SimpleQueue()
+        self._closed = False
         self._thread = threading.Thread(target=self._rounds, name=f"committer-{name}", daemon=True)
         self._thread.start()
 
     @property
     def waiting(self) -> int:
         """Items that the running round does not cover."""
-        return len(self._gathered)
+        return self._gathered.qsize()
 
     def submit(self, item: T, done: Done) -> None:
-        """Add an item to the next round."""
-        with self._ready:
-            if self._closing:
-                raise Misuse("the committer is closed")
-            self._gathered.append((item, done))
-            if len(self._gathered) == 1:
-                self._ready.notify()
+        """Add an item to the next round.  Raises Misuse after `close`."""
+        if self._closed:
+            raise Misuse("the committer is closed")
+        self._gathered.put((item, done))
 
     def close(self) -> None:
         """Finish everything submitted, then end the thread."""
-        with self._ready:
-            self._closing = True
-            self._ready.notify()
+        self._closed = True
+        self._gathered.put(None)
         self._thread.join()
 
     def _rounds(self) -> None:
@@ -86,19 +82,25 @@ class Committer(Generic[T]):
                 self._run([item for item, _ in round_])
             except Exception as error:  # the task boundary of this thread
                 failure = error
-            self._wake(lambda round_=round_, failure=failure: _tell(round_, failure))  # type: ignore[misc]
+            self._wake(partial(_tell, round_, failure))
 
     def _next_round(self) -> list[tuple[T, Done]]:
-        """Wait for items; an empty round means the end."""
-        with self._ready:
-            while not self._gathered and not self._closing:
-                self._ready.wait()
-            if len(self._gathered) <= self._most:
-                taken, self._gathered = self._gathered, []
-            else:
-                taken = self._gathered[: self._most]
-                del self._gathered[: self._most]
-            return taken
+        """Wait for items and take what has gathered; an empty round means the end."""
+        taken: list[tuple[T, Done]] = []
+        found = self._gathered.get()
+        while found is not None:
+            taken.append(found)
+            if len(taken) == self._most or not self._gathered.qsize():
+                return taken
+            found = self._gathered.get()
+        if taken:
+            self._gathered.put(None)  # the end comes after this round
+        return taken
+
+
+def at_once(call: Callable[[], None]) -> None:
+    """Run a round's `done`s on the committer's own thread."""
+    call()
 
 
 def _tell(round_: Sequence[tuple[T, Done]], failure: Exception | None) -> None:

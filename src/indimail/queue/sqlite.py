@@ -17,11 +17,12 @@ Source: DESIGN 4; sqlite.org "Write-Ahead Logging", "PRAGMA synchronous".
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
 import apsw
+import msgspec
 
 from indimail.mail.channel import Channel
 from indimail.mail.errors import QueueFull, QueueUnwritable
@@ -69,22 +70,33 @@ CREATE TABLE step (
 ) WITHOUT ROWID;
 """
 
+# One statement carries the changes of one kind of a whole batch: a statement costs a hand-over of
+# the interpreter's lock, a row in it does not.  Bodies are bound, all else travels as JSON.
 INSERT_MESSAGE: Final = "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
-INSERT_RECIPIENT: Final = "INSERT INTO recipient VALUES (?,?,?,?,?,?,?,?,?,?,'waiting','','',0)"
-INSERT_STEP: Final = "INSERT OR REPLACE INTO step VALUES (?,?,?,?,?,?,?)"
-DELETE_STEPS: Final = "DELETE FROM step WHERE id = ? AND number = ?"
-POSTPONE: Final = (
-    "UPDATE recipient SET attempts = attempts + 1, due = ?, text = ?, rule = ?"
-    " WHERE id = ? AND number = ? AND state = 'waiting'"
-)
-FINISH: Final = (
-    "UPDATE recipient SET state = ?, text = ?, rule = ?, at = ?"
-    " WHERE id = ? AND number = ? AND state = 'waiting'"
-)
-FORGET_RECIPIENTS: Final = "DELETE FROM recipient WHERE id = ? AND state <> 'waiting'"
-FORGET_MESSAGE: Final = (
-    "DELETE FROM message WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM recipient WHERE id = ?1)"
-)
+INSERT_RECIPIENTS: Final = """
+INSERT INTO recipient SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5,
+    value->>6, value->>7, value->>8, value->>9, 'waiting', '', '', 0 FROM json_each(?)"""
+INSERT_STEPS: Final = """
+INSERT OR REPLACE INTO step SELECT value->>0, value->>1, value->>2, value->>3, value->>4,
+    value->>5, value->>6 FROM json_each(?)"""
+POSTPONE: Final = """
+UPDATE recipient SET attempts = attempts + 1, due = new.due, text = new.text, rule = new.rule
+    FROM (SELECT value->>0 AS id, value->>1 AS number, value->>2 AS due, value->>3 AS text,
+          value->>4 AS rule FROM json_each(?)) AS new
+    WHERE recipient.id = new.id AND recipient.number = new.number AND state = 'waiting'"""
+FINISH: Final = """
+UPDATE recipient SET state = new.state, text = new.text, rule = new.rule, at = new.at
+    FROM (SELECT value->>0 AS id, value->>1 AS number, value->>2 AS state, value->>3 AS text,
+          value->>4 AS rule, value->>5 AS at FROM json_each(?)) AS new
+    WHERE recipient.id = new.id AND recipient.number = new.number AND recipient.state = 'waiting'"""
+DELETE_STEPS: Final = """
+DELETE FROM step WHERE (id, number) IN (SELECT value->>0, value->>1 FROM json_each(?))"""
+FORGET_RECIPIENTS: Final = """
+DELETE FROM recipient WHERE id IN (SELECT value FROM json_each(?)) AND state <> 'waiting'"""
+FORGET_MESSAGES: Final = """
+DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))
+    AND NOT EXISTS (SELECT 1 FROM recipient WHERE recipient.id = message.id)"""
+_ENCODER: Final = msgspec.json.Encoder()
 MESSAGE_COLUMNS: Final = (
     "id, born, reverse_path, size, start, eight_bit, smtputf8, auth, ret, envid, uid, source"
 )
@@ -263,7 +275,7 @@ class SqliteQueue(SqliteReader):
             run = self._db.cursor()
             run.execute("BEGIN IMMEDIATE")
             try:
-                _write(run.executemany, changes)
+                _write(run, changes)
                 run.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
@@ -278,33 +290,34 @@ def require_sqlite(version: str) -> None:
         raise QueueUnwritable(f"SQLite {version} can lose commits: {oldest} or newer is needed")
 
 
-def _write(
-    many: Callable[[str, Iterator[tuple[object, ...]]], object], changes: Sequence[Change]
-) -> None:
-    """Write a batch, kind by kind: one prepared statement per kind, not per change."""
+def _write(run: apsw.Cursor, changes: Sequence[Change]) -> None:
+    """Write a batch, kind by kind."""
     accepted = [c for c in changes if type(c) is Accepted]
     if accepted:
-        many(INSERT_MESSAGE, (_message_row(c.message) for c in accepted))
-        many(INSERT_RECIPIENT, (_recipient_row(c, r) for c in accepted for r in c.recipients))
+        run.executemany(INSERT_MESSAGE, (_message_row(c.message) for c in accepted))
+        rows = [_recipient_row(c, r) for c in accepted for r in c.recipients]
+        run.execute(INSERT_RECIPIENTS, (_json(rows),))
         if len(accepted) == len(changes):
             return
-    staged = [c for c in changes if type(c) is Staged]
-    many(
-        INSERT_STEP,
-        (
-            (c.id, s.number, s.step, s.folder, s.name, s.boot, s.at)
-            for c in staged
-            for s in (c.step,)
-        ),
-    )
-    postponed = [c for c in changes if type(c) is Postponed]
-    many(POSTPONE, ((c.due, c.text, c.rule, c.id, c.number) for c in postponed))
-    finished = [c for c in changes if type(c) is Finished]
-    many(FINISH, map(_finished_row, finished))
-    many(DELETE_STEPS, ((c.id, c.number) for c in finished))
-    for traced in (c for c in changes if type(c) is Traced):
-        many(FORGET_RECIPIENTS, ((id_,) for id_ in traced.ids))
-        many(FORGET_MESSAGE, ((id_,) for id_ in traced.ids))
+    if staged := [(c.id, *_step_row(c.step)) for c in changes if type(c) is Staged]:
+        run.execute(INSERT_STEPS, (_json(staged),))
+    if postponed := [
+        (c.id, c.number, c.due, c.text, c.rule) for c in changes if type(c) is Postponed
+    ]:
+        run.execute(POSTPONE, (_json(postponed),))
+    if finished := [_finished_row(c) for c in changes if type(c) is Finished]:
+        rows_ = _json(finished)
+        run.execute(FINISH, (rows_,))
+        run.execute(DELETE_STEPS, (rows_,))
+    if traced := [id_ for c in changes if type(c) is Traced for id_ in c.ids]:
+        ids = _json(traced)
+        run.execute(FORGET_RECIPIENTS, (ids,))
+        run.execute(FORGET_MESSAGES, (ids,))
+
+
+def _json(rows: Sequence[object]) -> str:
+    """Return rows as `json_each` takes them; numbers keep all 63 bits."""
+    return _ENCODER.encode(rows).decode()
 
 
 def _message_row(m: QueuedMessage) -> tuple[object, ...]:
@@ -321,9 +334,13 @@ def _recipient_row(c: Accepted, r: QueuedRecipient) -> tuple[object, ...]:
     )  # fmt: skip
 
 
+def _step_row(s: Step) -> tuple[object, ...]:
+    return (s.number, s.step, s.folder, s.name, s.boot, s.at)
+
+
 def _finished_row(c: Finished) -> tuple[object, ...]:
     state = State.DELIVERED if isinstance(c.outcome, Delivered) else State.FAILED
-    return (state.value, c.outcome.text, str(c.outcome.rule), c.at, c.id, c.number)
+    return (c.id, c.number, state.value, c.outcome.text, str(c.outcome.rule), c.at)
 
 
 def _message(row: Sequence[Any], body: Any) -> QueuedMessage:  # noqa: ANN401  as SQLite has it

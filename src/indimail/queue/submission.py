@@ -1,4 +1,4 @@
-"""Giving a message to the queue's owner from another process: `sendmail`, and a worker without a queue.
+"""Giving a message to a queue from another process: `sendmail`, and a worker without a queue.
 
     receipt = submit("/var/indimail/run/inject.sock", Submission("eve@example.net", ("a@b",)), pieces)
     receipt.code                              # 0: queued, durably; else the exit code of qmail-queue
@@ -6,11 +6,13 @@
 Where nobody listens the message can be left in the spool directory (`spool_submission`), from which
 it is adopted at the next start, once.  The owner of a file there is its sender, whatever it says.
 
-Source: spec/queue.md 5.5 (exit codes), DESIGN 4.  Not here: the owner's side (`serve.inject`).
+Source: spec/queue.md 5.5 (exit codes), DESIGN 4.
+Not here: the owner's side (`serve.inject`, `serve.adopt`).
 """
 
 import json
 import os
+import re
 import secrets
 import socket
 import time
@@ -20,7 +22,7 @@ from typing import Any, Final, Self
 
 from indimail.durable.disk import Disk
 from indimail.mail.errors import MailError
-from indimail.wire.frames import END, FrameReader, write_frame
+from indimail.wire.frames import END, BrokenFrame, FrameReader, write_frame
 
 LONGEST_ENVELOPE: Final = 4 << 20  # octets of the JSON: some ten thousand recipients
 LONGEST_PIECE: Final = 1 << 20
@@ -31,8 +33,14 @@ TOO_LONG: Final = 11
 TIMEOUT: Final = 52
 WRITE_ERROR: Final = 53
 READ_ERROR: Final = 54
-REFUSED_FOR_NOW: Final = 71
+REFUSED_FOR_NOW: Final = 71  # said before anything was taken: another owner may be asked
+WENT_AWAY: Final = 74
+AS_TOLD: Final = 88  # the text says it: its first letter is D (for good) or Z (for now)
 FORMAT: Final = 91
+
+_PERMANENT: Final = range(11, 41)
+_LONGEST_NAME: Final = 100  # octets of a socket's path that fit in sockaddr_un, and some to spare
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class NobodyListens(MailError):
@@ -43,8 +51,10 @@ class NobodyListens(MailError):
 class Submission:
     """An envelope.
 
-    `id` comes only from a process of the server itself: then the body has its Received line.
-    `queue` names the queue it is meant for; empty: any.
+    `queue` is the queue it is meant for, by name or directory; empty: any.
+
+    Believed only from a process of the server itself, with an `id`: then the body has its Received
+    line, `uid` is who sent it, and `channels`, `targets` and `rules` are the recipients' routes.
     """
 
     reverse_path: str
@@ -58,6 +68,10 @@ class Submission:
     orcpt: tuple[str, ...] = ()
     id: int = 0
     queue: str = ""
+    uid: int = 0
+    channels: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         """Return the JSON frame's content."""
@@ -66,25 +80,49 @@ class Submission:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse a frame's content.  Raises ValueError for anything that is no envelope."""
-        found = json.loads(data)
-        if not isinstance(found, dict) or not set(found) <= set(cls.__slots__):
+        try:
+            found = json.loads(data)
+        except RecursionError as error:
+            raise ValueError("not an envelope") from error
+        if not isinstance(found, dict) or not {"reverse_path", "recipients"} <= set(found):
             raise ValueError("not an envelope")
+        if not set(found) <= set(cls.__slots__):
+            raise ValueError("an envelope of another version")
         for name, value in found.items():
             _require(name, value)
-        for name in ("recipients", "notify", "orcpt"):
-            found[name] = tuple(found.get(name, ()))
+        for name in _LISTS & set(found):
+            found[name] = tuple(found[name])
         values: dict[str, Any] = found
         return cls(**values)
 
 
+_LISTS: Final = frozenset({"recipients", "notify", "orcpt", "channels", "targets", "rules"})
+_KINDS: Final[dict[str, type]] = {"eight_bit": bool, "smtputf8": bool, "id": int, "uid": int}
+
+
 def _require(name: str, value: object) -> None:
-    kinds: dict[str, type] = {"eight_bit": bool, "smtputf8": bool, "id": int}
-    if name in {"recipients", "notify", "orcpt"}:
-        fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    """Check the type of a value, and that a row, a log line and a header can hold it."""
+    if name in _LISTS:
+        fits = isinstance(value, list) and all(map(_is_plain, value))
+    elif _KINDS.get(name) is int:
+        fits = type(value) is int and 0 <= value < 1 << 63
+    elif _KINDS.get(name) is bool:
+        fits = isinstance(value, bool)
     else:
-        fits = isinstance(value, kinds.get(name, str))
+        fits = _is_plain(value)
     if not fits:
-        raise ValueError(f"{name}: {value!r}")
+        raise ValueError(f"{name}: {str(value)[:100]!r}")
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether this is text of one line that UTF-8 can write (a lone surrogate is not)."""
+    if not isinstance(value, str) or _CONTROLS.search(value):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +132,18 @@ class Receipt:
     code: int
     id: int = 0
     text: str = ""
+
+    @property
+    def is_permanent(self) -> bool:
+        """Tell whether trying again cannot help."""
+        if self.code == AS_TOLD:
+            return self.text.startswith("D")
+        return self.code in _PERMANENT
+
+    @property
+    def reason(self) -> str:
+        """Return the text without the letter of code 88."""
+        return self.text[1:] if self.code == AS_TOLD else self.text
 
     def to_bytes(self) -> bytes:
         """Return the answer's frame content."""
@@ -107,26 +157,54 @@ class Receipt:
         return cls(int(found["code"]), int(found["id"]), str(found["text"]))
 
 
-def submit(path: str, submission: Submission, body: Iterable[bytes]) -> Receipt:
+def submit(
+    path: str, submission: Submission, body: Iterable[bytes], patience: float = PATIENCE
+) -> Receipt:
     """Hand a message to the owner and wait for its commit.
 
-    Raises `NobodyListens` where no server runs.  A connection that breaks is code 74: it may have
-    been queued, so trying again may double it, as with every queue.
+    Raises `NobodyListens` where no server runs; nothing was read of `body` then.  A connection that
+    breaks is code 74, silence for `patience` seconds code 52: it may have been queued, so trying
+    again may double it, as with every queue.
     """
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(PATIENCE)
+        connection.settimeout(patience)
         try:
-            connection.connect(path)
-        except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise NobodyListens(path) from error
+            _connect(connection, path)
+        except (
+            FileNotFoundError,
+            ConnectionRefusedError,
+            PermissionError,  # for a moment: the socket is bound, and its mode not yet set
+            BlockingIOError,  # too many wait already
+        ) as error:
+            raise NobodyListens(f"{path}: {error.strerror}") from error
         try:
-            for piece in _frames(submission, body):
-                connection.sendall(piece)
+            _send(connection, submission, body)
             return _read_receipt(connection)
         except TimeoutError:
             return Receipt(TIMEOUT, text="the queue does not answer")
         except (ConnectionError, EOFError):
-            return Receipt(74, text="the queue went away")
+            return Receipt(WENT_AWAY, text="the queue went away")
+
+
+def _connect(connection: socket.socket, path: str) -> None:
+    """Connect also where the path is longer than sockaddr_un (unix(7): 108 octets)."""
+    if len(os.fsencode(path)) <= _LONGEST_NAME:
+        connection.connect(path)
+        return
+    folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        connection.connect(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
+    finally:
+        os.close(folder)
+
+
+def _send(connection: socket.socket, submission: Submission, body: Iterable[bytes]) -> None:
+    """Send everything; an owner that refuses stops reading, and its answer says why."""
+    for piece in _frames(submission, body):
+        try:
+            connection.sendall(piece)
+        except ConnectionError:
+            return
 
 
 def _frames(submission: Submission, body: Iterable[bytes]) -> Iterator[bytes]:
@@ -153,7 +231,8 @@ def spool_submission(
     """Leave a message for the next start.
 
     Commit point: the name is synced in `folder`.  The name cannot be guessed, and the folder cannot
-    be listed by others, so the mail is as private as the sender's own.
+    be listed by others, so the mail is as private as the sender's own.  The server has to read the
+    file: the caller's umask leaves 0644 be.
     """
     name = f"{int(time.time())}.{os.getpid()}.{secrets.token_hex(16)}"
     hidden, path = os.path.join(folder, f".{name}"), os.path.join(folder, name)
@@ -170,18 +249,25 @@ def spool_submission(
 
 
 def read_spooled(disk: Disk, path: str) -> Iterator[bytes]:
-    """Yield the frames of a spooled submission: envelope, then pieces.  Raises ValueError."""
+    """Yield the frames of a spooled submission: envelope, then pieces.
+
+    Raises ValueError where it is cut short or none, OSError for the disk.
+    """
     reader = FrameReader(LONGEST_ENVELOPE)
     offset, size = 0, disk.size(path)
     while True:
-        frame = reader.next()
+        try:
+            frame = reader.next()
+        except BrokenFrame as error:
+            raise ValueError(str(error)) from error
         if frame == b"":
             return
         if frame is not None:
             yield frame
+            reader.most = LONGEST_PIECE
             continue
-        if offset >= size:
-            raise ValueError(f"{path}: cut short")
-        data = disk.read(path, offset, 262_144)
+        data = disk.read(path, offset, 262_144) if offset < size else b""
+        if not data:
+            raise ValueError("cut short")
         offset += len(data)
         reader.feed(data)

@@ -14,13 +14,14 @@ Not here: what is to be done (`serve.foresight`), names and recovery rules (`mai
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Protocol
 
 from indimail.delivery.headers import prepended
 from indimail.delivery.loop import LOOPING, is_looping
 from indimail.delivery.plan import DID_ONE, Defer, Deliver, Redirect, outcome
 from indimail.durable.batch import Unsynced
-from indimail.durable.committer import Rounds
+from indimail.durable.committer import Rounds, Wake
 from indimail.durable.disk import Disk
 from indimail.mail.clock import Clock
 from indimail.mail.errors import MailError
@@ -61,16 +62,23 @@ class LocalDelivery:
         foresight: Foresight,
         clock: Clock,
         aside: RunAside,
+        wake: Wake,
         dates: Callable[[float], str],
         me: Callable[[], str],
         boot: str,
         uid: int,
     ) -> None:
-        """`dates` formats a time for a header; `boot` tells one boot of the machine from another."""
+        """Join what a delivery needs.
+
+        `syncs` tells on its own thread (`durable.committer.at_once`), so that a mark goes to the
+        queue's commit without a way through the event loop; `wake` leads back to it.  `dates`
+        formats a time for a header; `boot` tells one boot of the machine from another.
+        """
         self.disk = disk
         self.syncs = syncs
         self.clock = clock
         self.aside = aside
+        self.wake = wake
         self.boot = boot
         self._foresight = foresight
         self._dates = dates
@@ -179,7 +187,10 @@ class LocalDelivery:
 
 
 class Copy:
-    """One copy on its way into a Maildir."""
+    """One copy on its way into a Maildir.
+
+    `staged` and `published` run on the thread of the syncs; `marked` on the event loop.
+    """
 
     __slots__ = ("folder", "job", "local", "name", "rule", "send")
 
@@ -206,7 +217,7 @@ class Copy:
     def staged(self, failure: Exception | None) -> None:
         """The copy and its name in tmp/ are durable: mark it."""
         if failure is not None:
-            self._defer(failure)
+            self.local.wake(partial(self._defer, failure))
             return
         step = Step(
             self.job.recipient.number, 0, self.folder, self.name, self.local.boot,
@@ -226,7 +237,7 @@ class Copy:
     def published(self, failure: Exception | None) -> None:
         """Its name in new/ is durable: it is delivered."""
         if failure is not None:
-            self._defer(failure)
+            self.local.wake(partial(self._defer, failure))
         else:
             self.send.finish(self.job, Delivered(DID_ONE, self.rule))
 

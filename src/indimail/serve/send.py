@@ -19,12 +19,13 @@ Source: spec/queue.md 1.8, 2, 5.4; DESIGN 4.  Not here: how a local delivery is 
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 from indimail.durable.committer import Done, Rounds
 from indimail.mail.channel import Channel
 from indimail.mail.clock import Clock
-from indimail.mail.errors import MailError, QueueUnwritable
+from indimail.mail.errors import MailError, Misuse, QueueUnwritable
 from indimail.mail.events import Event, Record
 from indimail.mail.ids import QueueId
 from indimail.mail.outcome import Deferred, Delivered, Failed, Outcome
@@ -254,6 +255,8 @@ class Send:
         found = self._look.message(queue_id)
         if found is None:
             return
+        if found.message.body is None:
+            self._spooled.add(queue_id)
         if queue_id not in mails:
             mails[queue_id] = self._mail_of(found)
         for status in found.recipients:
@@ -305,7 +308,10 @@ class Send:
     # -- what deliveries say -------------------------------------------------------------------
 
     def stage(self, job: Job, step: Step, done: Callable[[], None]) -> None:
-        """Mark a copy that is synced in tmp/; `done` follows the commit, never a failure."""
+        """Mark a copy that is synced in tmp/; `done` follows the commit, never a failure.
+
+        May be called on any thread; `done` runs on the event loop.
+        """
         if job.life != self.life:
             return
 
@@ -316,10 +322,10 @@ class Send:
                 self._steps[job.key] = step
                 done()
 
-        self._committer.submit(Staged(job.mail.message.id, step), committed)
+        self._submit(Staged(job.mail.message.id, step), committed)
 
     def finish(self, job: Job, outcome: Outcome) -> None:
-        """End an attempt: record the final outcome, or when to try again."""
+        """End an attempt: record the final outcome, or when to try again.  Any thread may call."""
         if job.life != self.life:
             return
         message, recipient = job.mail.message, job.recipient
@@ -342,7 +348,12 @@ class Send:
             elif job.life == self.life:
                 self._ended(job, outcome, change, now)
 
-        self._committer.submit(change, committed)
+        self._submit(change, committed)
+
+    def _submit(self, change: Change, committed: Done) -> None:
+        """Hand a mark over; one that comes while the queue is being closed is not heard."""
+        with suppress(Misuse):
+            self._committer.submit(change, committed)
 
     def _or_expired(self, outcome: Deferred, message: QueuedMessage, now: float) -> Outcome:
         settings = self._settings()

@@ -27,13 +27,12 @@ def write_frame(data: bytes) -> bytes:
 
 
 class FrameReader:
-    """Takes octets, gives frames."""
+    """Takes octets, gives frames; `most` octets may be in the next one."""
 
-    __slots__ = ("_most", "_unread")
+    __slots__ = ("_unread", "most")
 
     def __init__(self, most: int) -> None:
-        """`most` octets may be in a frame."""
-        self._most = most
+        self.most = most
         self._unread = bytearray()
 
     def feed(self, data: bytes) -> None:
@@ -45,8 +44,8 @@ class FrameReader:
         if len(self._unread) < LENGTH.size:
             return None
         (size,) = LENGTH.unpack_from(self._unread)
-        if size > self._most:
-            raise BrokenFrame(f"a frame of {size} octets, more than {self._most}")
+        if size > self.most:
+            raise BrokenFrame(f"a frame of {size} octets, more than {self.most}")
         end = LENGTH.size + size
         if len(self._unread) < end:
             return None

@@ -1,0 +1,149 @@
+"""Crash at every operation and between any two rounds, and judge what the next lives make of it.
+
+    for point in points(seed): verdict = visit(seed, point)
+    Point.parse("217:power:torn")        # as a complaint prints it; `--only` repeats it
+
+A point is an operation of the first life (or ``r`` and the number of a boundary of rounds), a kind,
+and whether a write there is torn.  Kinds: ``forget`` (power cut, everything un-synced is gone),
+``power`` (what is left is drawn with the seed), ``kill`` (kill -9).  On a tenth of the points the
+next life is ended too, somewhere in its recovery.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Final, Self
+
+from indimail.testing.clock import FakeClock
+from indimail.testing.disk import Crash, Kind, Operation, SimulatedDisk, until_the_crash
+
+from .judge import Verdict, judge
+from .ledger import Ledger
+from .script import SCRIPT, fresh
+from .world import World
+
+KINDS: Final = ("forget", "power", "kill")
+AWAY: Final = {"forget": 30.0, "power": 30.0, "kill": 0.5}  # seconds until the next life
+AGAIN: Final = 10  # one point in so many has a second crash
+RECOVERY: Final = 120  # it comes within so many operations
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where the first life ends: before operation `number`, or at a boundary of rounds."""
+
+    number: int
+    kind: str
+    torn: bool = False
+    boundary: bool = False
+
+    def __str__(self) -> str:
+        return f"{'r' * self.boundary}{self.number}:{self.kind}{':torn' * self.torn}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read one back.  Raises ValueError."""
+        where, kind, *torn = text.split(":")
+        if kind not in KINDS or torn not in ([], ["torn"]):
+            raise ValueError(f"{text}: expected NUMBER:{'|'.join(KINDS)}[:torn]")
+        return cls(int(where.removeprefix("r")), kind, bool(torn), where.startswith("r"))
+
+
+@dataclass(frozen=True)
+class Course:
+    """The first life of a seed as it goes without a crash."""
+
+    history: tuple[Operation, ...]
+    boundaries: int
+    verdict: Verdict
+
+    @property
+    def rounds(self) -> int:
+        """How many commits and batches of syncs there were."""
+        return self.boundaries // 2
+
+    def points(self) -> Iterator[Point]:
+        """Walk every point, in order."""
+        for operation in self.history:
+            for kind in KINDS:
+                yield Point(operation.number, kind)
+                if operation.kind is Kind.WRITE and kind != "forget":
+                    yield Point(operation.number, kind, torn=True)
+        for number in range(1, self.boundaries + 1):
+            for kind in KINDS:
+                yield Point(number, kind, boundary=True)
+
+
+class _Boundaries:
+    """Counts them, and crashes at the one that was planned."""
+
+    def __init__(self, disk: SimulatedDisk, point: Point | None) -> None:
+        self.count = 0
+        self._disk = disk
+        self._point = point
+
+    def __call__(self) -> None:
+        self.count += 1
+        point = self._point
+        if point is not None and point.boundary and point.number == self.count:
+            self._disk.crash(_crash(point.kind))
+            self._disk.exists("/")  # raises PowerCut
+
+
+def _crash(kind: str) -> Crash:
+    return Crash.KILL if kind == "kill" else Crash.POWER
+
+
+def course(seed: int) -> Course:
+    """Live once without a crash."""
+    disk = SimulatedDisk()
+    boundaries = _Boundaries(disk, None)
+    ledger = Ledger()
+    with World(disk, FakeClock(), ledger, _chance(seed), SCRIPT, boundaries) as world:
+        world.run()
+        return Course(tuple(disk.history), boundaries.count, judge(world, ledger))
+
+
+def visit(seed: int, point: Point) -> tuple[Verdict, int, Operation | None]:
+    """Live, crash at the point, live on; return the verdict, the crashes, and where it was."""
+    disk = SimulatedDisk(seed if point.kind == "power" else None)
+    ledger, clock = Ledger(), FakeClock()
+    if not point.boundary:
+        disk.crash_at(point.number, _crash(point.kind), torn=point.torn)
+    boundaries = _Boundaries(disk, point)
+    with (
+        World(disk, clock, ledger, _chance(seed), SCRIPT, boundaries) as world,
+        until_the_crash(disk),
+    ):
+        world.run()
+    where = disk.history[-1] if disk.history else None
+    return *_live_on(seed, point, disk, clock, ledger), where
+
+
+def _live_on(
+    seed: int, point: Point, disk: SimulatedDisk, clock: FakeClock, ledger: Ledger
+) -> tuple[Verdict, int]:
+    """Go through the lives after the first."""
+    chance = Random(f"{seed}/{point}")
+    crashes = 0
+    kind = point.kind
+    while disk.crashed is not None:
+        crashes += 1
+        clock.advance(AWAY[kind])
+        disk = disk.restart()
+        ledger.after_restart(disk, power=kind != "kill")
+        if crashes == 1 and chance.randrange(AGAIN) == 0:
+            kind = chance.choice(KINDS)
+            disk.seed = seed if kind == "power" else None
+            disk.crash_at(chance.randint(1, RECOVERY), _crash(kind), torn=chance.random() < 0.3)
+        with (
+            World(disk, clock, ledger, Random(f"{seed}/{point}/{crashes}"), fresh(crashes)) as world,
+            until_the_crash(disk),
+        ):
+            world.run()
+            return judge(world, ledger), crashes
+    raise AssertionError("the first life went by without its crash")
+
+
+def _chance(seed: int) -> Random:
+    return Random(f"{seed}/first life")
