@@ -94,7 +94,7 @@ def test_a_final_outcome_stays_until_it_is_traced(store: QueueStore) -> None:
     assert found is not None
     first = found.recipients[0]
     assert (first.state, first.text, first.rule, first.at) == (State.DELIVERED, "ok", "f:1", 9.0)
-    store.apply([Traced((ONE,))])
+    store.apply([Traced(((ONE, 0),))])
     found = store.message(ONE)
     assert found is not None
     assert [s.recipient.number for s in found.recipients] == [1]
@@ -102,9 +102,19 @@ def test_a_final_outcome_stays_until_it_is_traced(store: QueueStore) -> None:
     store.apply([Finished(ONE, 1, Failed("no"), 10.0)])
     assert store.counts() == Counts(0, 0, 0)
     assert store.message(ONE) is not None
-    store.apply([Traced((ONE,))])
+    store.apply([Traced(((ONE, 1),))])
     assert store.message(ONE) is None
     assert store.untraced() == []
+
+
+def test_an_outcome_that_came_after_the_trace_was_synced_stays(store: QueueStore) -> None:
+    store.apply([Accepted(message(ONE), (to(0), to(1)))])
+    store.apply([Finished(ONE, 0, Delivered("ok"), 9.0)])
+    store.apply([Traced(((ONE, 0),)), Finished(ONE, 1, Failed("no"), 9.5)])
+    found = store.message(ONE)
+    assert found is not None
+    assert [s.recipient.number for s in found.recipients] == [1]
+    assert store.untraced() == [ONE]
 
 
 def test_an_outcome_is_recorded_once(store: QueueStore) -> None:

@@ -4,7 +4,8 @@
     accounts.find("alice", "example.com")
 
 Tables are made at first use, so an empty database is a valid start.  Values are bound, never
-pasted.  SQLite keeps its rollback journal and syncs at every commit (`synchronous=FULL`).
+pasted.  SQLite keeps its rollback journal and syncs at every commit, the journal's name too
+(`synchronous=EXTRA`: with FULL a power cut can bring the last commit's journal back).
 
 An adapter belongs to one process: make it after a fork, not before.
 
@@ -13,6 +14,7 @@ Sources: spec/cluster-users.md 1.1, 1.4; sqlite.org/pragma.html.
 """
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -28,6 +30,7 @@ from sqlalchemy import (
     delete,
     event,
     insert,
+    inspect,
     literal,
     select,
     union_all,
@@ -96,6 +99,7 @@ class SqlAccounts:
     def __init__(self, url: str) -> None:
         self._url = make_url(url)
         self._engine: Engine | None = None
+        self._opening = threading.Lock()
 
     def find(self, name: str, domain: str) -> Account | None:
         """Return the account, active or not; an active row wins."""
@@ -218,13 +222,18 @@ class SqlAccounts:
                 yield db
 
     def _ready(self) -> Engine:
-        """Return the engine; the first call connects and makes missing tables."""
-        if self._engine is None:
-            engine = _engine(self._url)
-            with engine.execution_options(writes=True).begin() as db:
-                METADATA.create_all(db)
-            self._engine = engine
-        return self._engine
+        """Return the engine; the first call connects and makes missing tables.
+
+        Looks before it writes: at a start many ask at once, and writers wait for each other.
+        """
+        with self._opening:
+            if self._engine is None:
+                engine = _engine(self._url)
+                if not METADATA.tables.keys() <= set(inspect(engine).get_table_names()):
+                    with engine.execution_options(writes=True).begin() as db:
+                        METADATA.create_all(db)
+                self._engine = engine
+            return self._engine
 
     @contextmanager
     def _database_errors(self) -> Iterator[None]:
@@ -253,7 +262,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=DELETE")
-    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA synchronous=EXTRA")
     cursor.close()
 
 

@@ -26,6 +26,10 @@ class Aside:
 
         self._threads.submit(work).add_done_callback(told)
 
+    def abandon(self) -> None:
+        """Begin nothing more, and wait for nothing."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
     def close(self) -> None:
         """Let what runs end."""
         self._threads.shutdown(wait=True)

@@ -8,10 +8,13 @@ files.  Everything is made after the fork: no connection, thread or watch lives 
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
+from zlib import crc32
 
 from indimail.accounts.cache import CachedLookup
 from indimail.accounts.sql import SqlAccounts, sqlite_url
@@ -28,11 +31,17 @@ from indimail.mail.dates import header_date
 from indimail.mail.errors import MailError, QueueFull, QueueUnwritable
 from indimail.mail.ids import QueueIds
 from indimail.net.connections import ConnectionTable
+from indimail.net.local import listen_local
 from indimail.net.tls import TlsContext
+from indimail.queue.found import found_queues
 from indimail.queue.port import Change, QueueStore
 from indimail.queue.spool import Spool
 from indimail.queue.sqlite import SqliteQueue, SqliteReader, database_of
+from indimail.serve.adopt import Adoption, SpoolFiles
 from indimail.serve.foresight import Foresight
+from indimail.serve.handover import HandOver, Transit
+from indimail.serve.inject import Injection
+from indimail.serve.intake import Intake
 from indimail.serve.local import LocalDelivery
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
 from indimail.serve.send import Send
@@ -40,6 +49,7 @@ from indimail.serve.smtpd import Smtpd
 from indimail.serve.snapshot import SessionSettings, Snapshot
 from indimail.trace.write import TraceWriter
 
+HANDING_OVER: Final = 16  # threads that wait for other workers' commits
 THREADS: Final = 8  # for disks and databases that make one wait
 ACCOUNTS_KEPT: Final = 3.0  # seconds; see serve.foresight.KEPT
 SPACE_KEPT: Final = 1.0  # seconds for which a disk's free space is believed
@@ -93,10 +103,26 @@ class Parts:
         self._locks: list[DirectoryLock] = []
         self._free: dict[str, tuple[float, int]] = {}
         self._tls: tuple[str, float, TlsContext | None] = ("", 0.0, None)
+        self._turn = 0
+        self._queue_sockets: dict[str, socket.socket] = {}
+        self.handing_over = Aside(loop, HANDING_OVER)
+        self.transit = Transit(
+            self.disk, os.path.join(instance.queue_base, "handover", str(number))
+        )  # fmt: skip
+        self.transit.clear()
+        ids = QueueIds(number + 1)
+        self.injection = Injection(
+            follower, ids, self.clock, self.trace, self.aside, self.find_queue, place.uid
+        )
+        self.spool_files = SpoolFiles(self.disk, instance.queue_base)
+        self.adoption = Adoption(
+            self.spool_files, follower, ids, self.clock, self.trace, self.aside,
+            lambda: self.find_queue(own=True), self._adopted,
+        )  # fmt: skip
         self.smtpd = Smtpd(
             config=follower,
             connections=connections.of_worker(number),
-            ids=QueueIds(number + 1),
+            ids=ids,
             clock=self.clock,
             trace=self.trace,
             lines=self.lines,
@@ -137,26 +163,74 @@ class Parts:
             clock=self.clock, trace=self.trace, log=DeliveryLog(self.lines, name, ident),
         )  # fmt: skip
         self.sends.append(send)
+        path = self._socket_of(directory)
+        self._queue_sockets[path] = listen_local(path, 0o600)
         return True
 
-    def choose_queue(self, settings: SessionSettings) -> Send | MailError:
-        """Return the queue for a new message: an open one of ours, in turn."""
+    @property
+    def queue_sockets(self) -> list[socket.socket]:
+        """Where other workers hand mail over for our queues."""
+        return list(self._queue_sockets.values())
+
+    def _socket_of(self, directory: str) -> str:
+        """Return the socket of a queue's owner: ``run/queue1.sock``."""
+        above, name = os.path.split(directory)
+        if above != self.config.current.queue.base:
+            name = f"{name}-{crc32(directory.encode()):08x}"
+        return os.path.join(self.place.instance.run, f"{name}.sock")
+
+    def choose_queue(self, settings: SessionSettings) -> Intake | MailError:
+        """Return the queue for a client's message."""
+        return self.find_queue(settings.queuedir)
+
+    def find_queue(self, queue: str = "", own: bool = False) -> Intake | MailError:
+        """Return the queue for a new message: an open one of ours, in turn, else another worker's.
+
+        `queue` is a name or directory, empty for any; `own`: only one of ours.
+        """
         failure: MailError = QueueUnwritable("no queue is open")
         queues = self.config.current.queue
+        named = os.path.join(queues.base, queue) if queue else queues.queuedir
         for _ in range(len(self.sends)):
             send = self.sends.pop(0)
             self.sends.append(send)
             if send.failure is not None:
                 failure = send.failure
-            elif (settings.queuedir and settings.queuedir != send.directory) or (
-                not settings.queuedir and send.name not in queues.names
+            elif (named and named != send.directory) or (
+                not named and send.name not in queues.names
             ):
                 continue
             elif self._space(send.directory) < queues.min_free:
                 failure = QueueFull(f"{send.directory}: less than {queues.min_free} octets free")
             else:
                 return send
-        return failure
+        return failure if own else self._other_queue(named) or failure
+
+    def _other_queue(self, named: str) -> Intake | MailError | None:
+        """Return the way to the owners of the queues that fit; None where nobody owns one."""
+        queues = self.config.current.queue
+        ours = {send.directory for send in self.sends}
+        names = [named] if named else [os.path.join(queues.base, name) for name in queues.names]
+        wanted = [(name, self._socket_of(name)) for name in names if name not in ours]
+        owners = [owner for owner in wanted if os.path.exists(owner[1])]
+        if not owners:
+            return None
+        if self._space(queues.base) < queues.min_free:
+            return QueueFull(f"{queues.base}: less than {queues.min_free} octets free")
+        self._turn = turn = (self._turn + 1) % len(owners)
+        return HandOver(owners[turn:] + owners[:turn], self.transit, self.handing_over)
+
+    def _adopted(self) -> set[str]:
+        """Return the spool files that any queue has a row of; on a thread."""
+        found: set[str] = set()
+        base = self.config.current.queue.base
+        for directory in found_queues(base, *(send.directory for send in self.sends)):
+            reader = SqliteReader.open(database_of(directory))
+            try:
+                found |= reader.adopted()
+            finally:
+                reader.close()
+        return found
 
     def _space(self, directory: str) -> int:
         now = self.clock.steady()
@@ -193,6 +267,11 @@ class Parts:
 
     def close(self) -> None:
         """Finish what was begun, in the order in which parts need each other."""
+        self.handing_over.abandon()
+        for path, sock in self._queue_sockets.items():
+            sock.close()
+            with suppress(FileNotFoundError):
+                os.unlink(path)
         self.syncs.close()
         for send in self.sends:
             send.close()

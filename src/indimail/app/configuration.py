@@ -59,6 +59,7 @@ from indimail.serve.snapshot import (
     GRANTED,
     NOTHING_GRANTED,
     Grant,
+    InjectSettings,
     ListenerConfig,
     ProcessSettings,
     QueueSettings,
@@ -478,6 +479,18 @@ class Loading:
             min_free=values.number("MIN_FREE"),
             send=send,
             sends=self._sends(send),
+            inject=self._inject(),
+        )
+
+    def _inject(self) -> InjectSettings:
+        """Return what holds for local programs, which no listener and no rule is about."""
+        values = self.values([Scope.CLIENT])
+        return InjectSettings(
+            databytes=values.number("databytes"),
+            databytes_rule=values["databytes"].rule,
+            max_recipients=values.number("maxrecipients"),
+            max_recipients_rule=values["maxrecipients"].rule,
+            hide_host=values.switch("HIDE_HOST"),
         )
 
     def _sends(self, send: SendSettings) -> dict[str, SendSettings]:

@@ -29,8 +29,10 @@ from indimail.control.watch import watch
 from indimail.mail.errors import MailError
 from indimail.net.accept import Acceptor
 from indimail.net.connections import ConnectionTable
+from indimail.serve.inject import InjectConnection
 from indimail.serve.smtpd import SmtpConnection
 from indimail.serve.snapshot import ListenerConfig, Snapshot
+from indimail.serve.traced import TracedOutcomes
 
 DRAIN: Final = 30.0
 FLUSH: Final = 0.2
@@ -79,7 +81,9 @@ class _Worker:
         self._loop = loop
         self._ending = asyncio.Event()
         self._grace = DRAIN
-        self._syncing = False
+        self._traced = TracedOutcomes(
+            parts.trace, parts.aside, parts.spool_files.remove
+        )  # fmt: skip
 
     async def run(self) -> None:
         """Open the queues, accept, and wait for the end."""
@@ -101,14 +105,22 @@ class _Worker:
             )
             for listener, sock in self._sockets
         ]  # fmt: skip
+        inject = partial(InjectConnection, parts.injection)
+        if parts.sends:
+            acceptors.append(Acceptor(loop, self._inject, inject, parts.smtpd.connections))
+        owners = [Acceptor(loop, sock, inject, None) for sock in parts.queue_sockets]
+        acceptors += owners
         for acceptor in acceptors:
             acceptor.start()
         loop.call_later(1.0, self._tick)
         self._channel.send(Ready())
         await self._ending.wait()
         for acceptor in acceptors:
-            acceptor.close()
+            if acceptor not in owners:  # other workers may still have a mail to hand over
+                acceptor.close()
         await self._drain()
+        for acceptor in owners:
+            acceptor.close()
         parts.close()
 
     def _own_directories(self) -> list[str]:
@@ -163,23 +175,13 @@ class _Worker:
         now = parts.clock.steady()
         for connection in list(parts.smtpd.open):
             connection.tick(now)
+        for injected in list(parts.injection.open):
+            injected.tick(now)
         for send in parts.sends:
             send.tick()
-        if not self._syncing:
-            self._syncing = True
-            outcomes = [(send, send.take_untraced()) for send in parts.sends]
-            upto = parts.trace.added
-
-            def synced(result: object) -> None:
-                self._syncing = False
-                covered = result if isinstance(result, int) else -1
-                for send, ids in outcomes:
-                    if covered >= upto:
-                        send.forget(ids)
-                    else:
-                        send.keep_untraced(ids)
-
-            parts.aside(parts.trace.sync, synced)
+        if parts.number == 0:  # one worker is enough
+            parts.adoption.tick(now)
+        self._traced.tick(parts.sends)
         self._loop.call_later(1.0, self._tick)
 
     # -- the end ---------------------------------------------------------------------------------
@@ -193,14 +195,19 @@ class _Worker:
         parts = self._parts
         started = parts.clock.steady()
         parts.smtpd.draining = True
+        for injected in list(parts.injection.open):
+            injected.drain()
         for connection in list(parts.smtpd.open):
             connection.drain()
         for send in parts.sends:
             send.draining = True
-        while parts.smtpd.open or any(send.running for send in parts.sends):
+        while parts.smtpd.open or parts.injection.open or parts.adoption.running or any(send.running for send in parts.sends):
             if parts.clock.steady() - started > self._grace:
                 LOG.warning("%d conversations are cut off", len(parts.smtpd.open))
                 break
             await asyncio.sleep(0.02)
         for connection in list(parts.smtpd.open):
             connection.cut()
+        parts.injection.draining = True
+        for injected in list(parts.injection.open):
+            injected.cut()

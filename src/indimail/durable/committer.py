@@ -3,9 +3,11 @@
     committer = Committer(store.apply, loop.call_soon_threadsafe, name="queue1")
     committer.submit(change, done)   # then done(None) after the commit that covers it, or done(error)
 
-One thread, one round at a time, no artificial delay: under load a round carries many changes, with
-one session it carries one.  The same class carries both kinds of rounds the project has: the
-queue's commits, and the syncs of Maildir files.
+One thread, one round at a time.  An item that somebody waits for (`submit`) is never delayed: under
+load a round carries many, with one session it carries one.  One that nobody waits for (`add`: a
+mark, a copy in tmp/) rides with the next of those, or comes `LEISURE` seconds later with what else
+gathered by then.  The same class carries both kinds of rounds the project has: the queue's commits,
+and the syncs of Maildir files.
 
 A round that fails fails for all in it: each `done` gets the error, and nothing of it is true.
 `wake` decides where `done` runs, a whole round in one call: `loop.call_soon_threadsafe` brings it
@@ -16,12 +18,20 @@ Source: DESIGN 4 (group commit).  Not here: what a round does (`queue.sqlite`, `
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import IntEnum
 from functools import partial
-from queue import SimpleQueue
-from typing import Generic, Protocol, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Final, Generic, Protocol, TypeVar
 
 from indimail.mail.errors import Misuse
+
+LEISURE: Final = (
+    0.005  # seconds; a sync costs a good part of that, and saves one for each that came
+)
+MANY: Final = 64  # so many need not wait for more
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -33,7 +43,10 @@ class Rounds(Protocol[T_contra]):
     """What takes items and makes them durable."""
 
     def submit(self, item: T_contra, done: Done) -> None:
-        """Add an item to the next round."""
+        """Add an item that somebody waits for; a round begins at once."""
+
+    def add(self, item: T_contra, done: Done) -> None:
+        """Add an item that nobody waits for; it rides along."""
 
     @property
     def waiting(self) -> int:
@@ -53,7 +66,9 @@ class Committer(Generic[T]):
         self._run = run
         self._wake = wake
         self._most = most
-        self._gathered: SimpleQueue[tuple[T, Done] | None] = SimpleQueue()
+        self._items: deque[tuple[T, Done]] = deque()
+        self._calls: SimpleQueue[_Call] = SimpleQueue()
+        self._called = _Call.NOT  # the strongest call that is on its way
         self._closed = False
         self._thread = threading.Thread(target=self._rounds, name=f"committer-{name}", daemon=True)
         self._thread.start()
@@ -61,41 +76,69 @@ class Committer(Generic[T]):
     @property
     def waiting(self) -> int:
         """Items that the running round does not cover."""
-        return self._gathered.qsize()
+        return len(self._items)
 
     def submit(self, item: T, done: Done) -> None:
-        """Add an item to the next round.  Raises Misuse after `close`."""
-        if self._closed:
-            raise Misuse("the committer is closed")
-        self._gathered.put((item, done))
+        """Add an item that somebody waits for.  Raises Misuse after `close`."""
+        self._append(item, done)
+        self._call(_Call.NOW)
+
+    def add(self, item: T, done: Done) -> None:
+        """Add an item that nobody waits for.  Raises Misuse after `close`."""
+        self._append(item, done)
+        self._call(_Call.LATER if len(self._items) < MANY else _Call.NOW)
 
     def close(self) -> None:
         """Finish everything submitted, then end the thread."""
         self._closed = True
-        self._gathered.put(None)
+        self._calls.put(_Call.END)
         self._thread.join()
 
-    def _rounds(self) -> None:
-        while round_ := self._next_round():
-            failure: Exception | None = None
-            try:
-                self._run([item for item, _ in round_])
-            except Exception as error:  # the task boundary of this thread
-                failure = error
-            self._wake(partial(_tell, round_, failure))
+    def _append(self, item: T, done: Done) -> None:
+        if self._closed:
+            raise Misuse("the committer is closed")
+        self._items.append((item, done))
 
-    def _next_round(self) -> list[tuple[T, Done]]:
-        """Wait for items and take what has gathered; an empty round means the end."""
-        taken: list[tuple[T, Done]] = []
-        found = self._gathered.get()
-        while found is not None:
-            taken.append(found)
-            if len(taken) == self._most or not self._gathered.qsize():
-                return taken
-            found = self._gathered.get()
-        if taken:
-            self._gathered.put(None)  # the end comes after this round
-        return taken
+    def _call(self, call: "_Call") -> None:
+        """Wake the thread, unless a call as strong is on its way."""
+        if self._called < call:
+            self._called = call
+            self._calls.put(call)
+
+    def _rounds(self) -> None:
+        call = _Call.NOT
+        while call is not _Call.END:
+            call = self._calls.get()
+            if call is _Call.LATER:
+                with suppress(Empty):
+                    call = self._calls.get(timeout=LEISURE)
+            self._called = _Call.NOT  # before the items are taken: none is overlooked
+            while self._items:
+                self._finish(self._taken())
+                if call is not _Call.END and len(self._items) < self._most:
+                    break  # they have calls of their own
+
+    def _taken(self) -> list[tuple[T, Done]]:
+        """Take what has gathered, at most a round."""
+        number = min(len(self._items), self._most)
+        return [self._items.popleft() for _ in range(number)]
+
+    def _finish(self, round_: list[tuple[T, Done]]) -> None:
+        failure: Exception | None = None
+        try:
+            self._run([item for item, _ in round_])
+        except Exception as error:  # the task boundary of this thread
+            failure = error
+        self._wake(partial(_tell, round_, failure))
+
+
+class _Call(IntEnum):
+    """Why the thread is woken; the larger, the sooner it works."""
+
+    NOT = 0
+    LATER = 1
+    NOW = 2
+    END = 3
 
 
 def at_once(call: Callable[[], None]) -> None:

@@ -31,8 +31,9 @@ class Acceptor:
         loop: asyncio.AbstractEventLoop,
         listener: socket.socket,
         connect: Callable[[], asyncio.BaseProtocol],
-        connections: WorkerConnections,
+        connections: WorkerConnections | None,
     ) -> None:
+        """`connections` None: there is nobody to share with."""
         self._loop = loop
         self._listener = listener
         self._connect = connect
@@ -50,7 +51,7 @@ class Acceptor:
         self._loop.remove_reader(self._listener.fileno())
 
     def _ready(self) -> None:
-        if self._connections.surplus() > 0:
+        if self._connections is not None and self._connections.surplus() > 0:
             self._pause(COURTESY)
         else:
             self._accept()

@@ -50,9 +50,9 @@ class MemoryQueue:
                 case Finished(id_, number, outcome, at):
                     self._finish(id_, number, isinstance(outcome, Delivered), outcome.text,
                                  str(outcome.rule), at)  # fmt: skip
-                case Traced(ids):
-                    for id_ in ids:
-                        self._forget(id_)
+                case Traced(outcomes):
+                    for id_, number in outcomes:
+                        self._forget(id_, number)
 
     def _postpone(self, id_: QueueId, number: int, due: float, text: str, rule: str) -> None:
         status = self._recipients.get((id_, number))
@@ -75,12 +75,11 @@ class MemoryQueue:
         for key in [key for key in self._steps if key[:2] == (id_, number)]:
             del self._steps[key]
 
-    def _forget(self, id_: QueueId) -> None:
-        mine = [key for key in self._recipients if key[0] == id_]
-        done = [key for key in mine if self._recipients[key].state is not State.WAITING]
-        for key in done:
-            del self._recipients[key]
-        if len(done) == len(mine):
+    def _forget(self, id_: QueueId, number: int) -> None:
+        status = self._recipients.get((id_, number))
+        if status is not None and status.state is not State.WAITING:
+            del self._recipients[id_, number]
+        if not self._of(id_):
             self._messages.pop(id_, None)
 
     def message(self, queue_id: QueueId) -> MessageStatus | None:

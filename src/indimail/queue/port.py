@@ -128,9 +128,12 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """The trace of these outcomes is on disk: their rows may go."""
+    """The trace of these outcomes, (id, number) each, is on disk: their rows may go.
 
-    ids: tuple[QueueId, ...]
+    Others of the same message may have ended since: theirs stay.
+    """
+
+    outcomes: tuple[tuple[QueueId, int], ...]
 
 
 Change = Accepted | Staged | Postponed | Finished | Traced

@@ -92,9 +92,10 @@ UPDATE recipient SET state = new.state, text = new.text, rule = new.rule, at = n
 DELETE_STEPS: Final = """
 DELETE FROM step WHERE (id, number) IN (SELECT value->>0, value->>1 FROM json_each(?))"""
 FORGET_RECIPIENTS: Final = """
-DELETE FROM recipient WHERE id IN (SELECT value FROM json_each(?)) AND state <> 'waiting'"""
+DELETE FROM recipient WHERE (id, number) IN (SELECT value->>0, value->>1 FROM json_each(?))
+    AND state <> 'waiting'"""
 FORGET_MESSAGES: Final = """
-DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))
+DELETE FROM message WHERE id IN (SELECT value->>0 FROM json_each(?))
     AND NOT EXISTS (SELECT 1 FROM recipient WHERE recipient.id = message.id)"""
 _ENCODER: Final = msgspec.json.Encoder()
 MESSAGE_COLUMNS: Final = (
@@ -309,10 +310,10 @@ def _write(run: apsw.Cursor, changes: Sequence[Change]) -> None:
         rows_ = _json(finished)
         run.execute(FINISH, (rows_,))
         run.execute(DELETE_STEPS, (rows_,))
-    if traced := [id_ for c in changes if type(c) is Traced for id_ in c.ids]:
-        ids = _json(traced)
-        run.execute(FORGET_RECIPIENTS, (ids,))
-        run.execute(FORGET_MESSAGES, (ids,))
+    if traced := [key for c in changes if type(c) is Traced for key in c.outcomes]:
+        keys = _json(traced)
+        run.execute(FORGET_RECIPIENTS, (keys,))
+        run.execute(FORGET_MESSAGES, (keys,))
 
 
 def _json(rows: Sequence[object]) -> str:

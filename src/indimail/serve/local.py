@@ -152,7 +152,7 @@ class LocalDelivery:
         except MailError as error:
             send.finish(job, Deferred(str(error), rule))
             return
-        self.syncs.submit(unsynced, copy.staged)
+        self.syncs.add(unsynced, copy.staged)
 
     def _stage_large(self, copy: "Copy", decided: Decided) -> Unsynced | Failed:
         """Stage a spooled body, on a thread: by a link where its lines are in front already."""
@@ -208,7 +208,7 @@ class Copy:
         """Go on after a large copy was written on a thread."""
         match result:
             case Unsynced():
-                self.local.syncs.submit(result, self.staged)
+                self.local.syncs.add(result, self.staged)
             case Failed():
                 self.send.finish(self.job, result)
             case error:
@@ -232,7 +232,7 @@ class Copy:
         except MailError as error:
             self._defer(error)
             return
-        self.local.syncs.submit(unsynced, self.published)
+        self.local.syncs.add(unsynced, self.published)
 
     def published(self, failure: Exception | None) -> None:
         """Its name in new/ is durable: it is delivered."""

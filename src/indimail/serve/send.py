@@ -102,8 +102,9 @@ class Send:
         self._clock = clock
         self._trace = trace
         self._log = log
-        self._untraced: list[QueueId] = []
+        self._untraced: list[tuple[QueueId, int]] = []
         self._spooled: set[QueueId] = set()
+        self._sources: dict[QueueId, str] = {}
         self._jobs: dict[tuple[int, int], Job] = {}
         self._window: Window[Job] = Window()
         self._running = 0
@@ -133,6 +134,8 @@ class Send:
                 continue
             if found.message.body is None:
                 self._spooled.add(queue_id)
+            if found.message.source:
+                self._sources[queue_id] = found.message.source
             for status in found.recipients:
                 if status.state is not State.WAITING:
                     facts: dict[str, str | int | float | bool] = {
@@ -143,7 +146,7 @@ class Send:
                         Record(queue_id, status.at, Event.OUTCOME, status.state.value, status.text,
                                Rule.parse(status.rule), facts=facts)
                     )  # fmt: skip
-            self._untraced.append(queue_id)
+                    self._untraced.append((queue_id, status.recipient.number))
 
     def _apply(self, changes: Sequence[Change]) -> None:
         self._store.apply(changes)
@@ -322,7 +325,7 @@ class Send:
                 self._steps[job.key] = step
                 done()
 
-        self._submit(Staged(job.mail.message.id, step), committed)
+        self._mark(Staged(job.mail.message.id, step), committed)
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         """End an attempt: record the final outcome, or when to try again.  Any thread may call."""
@@ -348,12 +351,12 @@ class Send:
             elif job.life == self.life:
                 self._ended(job, outcome, change, now)
 
-        self._submit(change, committed)
+        self._mark(change, committed)
 
-    def _submit(self, change: Change, committed: Done) -> None:
+    def _mark(self, change: Change, committed: Done) -> None:
         """Hand a mark over; one that comes while the queue is being closed is not heard."""
         with suppress(Misuse):
-            self._committer.submit(change, committed)
+            self._committer.add(change, committed)
 
     def _or_expired(self, outcome: Deferred, message: QueuedMessage, now: float) -> Outcome:
         settings = self._settings()
@@ -386,7 +389,9 @@ class Send:
             self._trace.add(
                 Record(message.id, now, Event.OUTCOME, verdict, outcome.text, rule, facts=facts)
             )
-            self._untraced.append(message.id)
+            self._untraced.append((message.id, recipient.number))
+            if message.source:
+                self._sources[message.id] = message.source
             job.mail.waiting -= 1
             if job.mail.waiting == 0:
                 self._log.end_msg(message.id)
@@ -396,26 +401,36 @@ class Send:
 
     # -- trace and end -------------------------------------------------------------------------
 
-    def take_untraced(self) -> list[QueueId]:
-        """Return the ids whose outcomes were recorded since the last call; sync the trace next."""
+    def take_untraced(self) -> list[tuple[QueueId, int]]:
+        """Return the recipients whose outcomes were recorded since; sync the trace next."""
         taken, self._untraced = self._untraced, []
         return taken
 
-    def keep_untraced(self, ids: list[QueueId]) -> None:
-        """Take ids back: the trace could not be synced yet."""
-        self._untraced[:0] = ids
+    def keep_untraced(self, outcomes: list[tuple[QueueId, int]]) -> None:
+        """Take them back: the trace could not be synced yet."""
+        self._untraced[:0] = outcomes
 
-    def forget(self, ids: list[QueueId]) -> None:
+    def sources(self, outcomes: list[tuple[QueueId, int]]) -> list[str]:
+        """Return the spool files these mails were adopted from: they go before the rows do."""
+        if not self._sources:
+            return []
+        ids = {queue_id for queue_id, _ in outcomes}
+        return [source for queue_id, source in self._sources.items() if queue_id in ids]
+
+    def forget(self, outcomes: list[tuple[QueueId, int]]) -> None:
         """Let rows go whose outcomes are in the synced trace, and their spool files after them."""
-        if not ids or self.failure is not None:
+        if not outcomes or self.failure is not None:
             return
-        unique = tuple(dict.fromkeys(ids))
-        self._committer.submit(Traced(unique), lambda failure: self._forgotten(unique, failure))
+        ids = {queue_id for queue_id, _ in outcomes}
+        traced = Traced(tuple(outcomes))
+        self._committer.add(traced, lambda failure: self._forgotten(ids, failure))
 
-    def _forgotten(self, ids: tuple[QueueId, ...], failure: Exception | None) -> None:
+    def _forgotten(self, ids: set[QueueId], failure: Exception | None) -> None:
         if failure is not None:
             self._close(_as_ours(failure))
             return
+        for queue_id in self._sources.keys() & ids:
+            del self._sources[queue_id]
         for queue_id in self._spooled.intersection(ids):
             if self._look.message(queue_id) is None:
                 self._spooled.discard(queue_id)

@@ -13,7 +13,6 @@ Not here: the protocol (`smtp.session`), the rules (`policy`), the queue's sched
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
@@ -42,9 +41,10 @@ from indimail.queue.port import QueuedMessage, QueuedRecipient
 from indimail.queue.spool import LARGE
 from indimail.schedule.route import Route, route
 from indimail.serve.foresight import Decided, Foresight
+from indimail.serve.intake import Intake, message_id_of, route_text
 from indimail.serve.local import LocalDelivery, RunAside
 from indimail.serve.maillog import LineSink, SmtpLog, TcpserverLog
-from indimail.serve.send import Send, Trace
+from indimail.serve.send import Trace
 from indimail.serve.snapshot import SessionSettings, Snapshot
 from indimail.smtp import event as ask
 from indimail.smtp.received import Origin, protocol_word, received_line
@@ -52,7 +52,6 @@ from indimail.smtp.session import SmtpSession
 
 UNREAD: Final = 65_536  # octets a client may send ahead of an open question before it has to wait
 LOG: Final = logging.getLogger("indimail.smtpd")
-_MESSAGE_ID: Final = re.compile(rb"(?im)^message-id:[ \t]*(?:\n[ \t]+)?(<[^>\n]{1,250}>)")
 
 Facts = dict[str, str | int | float | bool]
 
@@ -71,7 +70,7 @@ class Smtpd:
     foresight: Foresight
     local: LocalDelivery
     aside: RunAside
-    choose_queue: Callable[[SessionSettings], "Send | MailError"]
+    choose_queue: Callable[[SessionSettings], Intake | MailError]
     local_host: str
     tls: Callable[[], TlsContext | None]
     open: "set[SmtpConnection]"
@@ -622,7 +621,7 @@ class _Message:
             return self._connection._answer(None)
         parts, self._parts = self._parts, []
         if not self._spooled:
-            self._find_message_id(b"".join(parts))
+            self._message_id = message_id_of(b"".join(parts))
         connection = self._connection
         self._busy = True
         connection._smtpd.aside(lambda: self._write(parts), self._written)
@@ -675,7 +674,7 @@ class _Message:
             connection._smtpd.aside(lambda: self._seal(parts), self._sealed)
             return False
         body = b"".join(self._parts)
-        self._find_message_id(body)
+        self._message_id = message_id_of(body)
         self._submit(body)
         return False
 
@@ -723,11 +722,6 @@ class _Message:
             connection._message = None
             connection._answer_later(reply)
 
-    def _find_message_id(self, beginning: bytes) -> None:
-        end = beginning.find(b"\n\n")
-        found = _MESSAGE_ID.search(beginning, 0, end if end >= 0 else len(beginning))
-        self._message_id = found[1].decode("utf-8", "replace") if found else ""
-
     def _trace_accepted(self, reply: Reply) -> None:
         connection = self._connection
         facts: Facts = {
@@ -740,7 +734,7 @@ class _Message:
         sender = str(self._reverse_path.address)
         for recipient, way in self._recipients:
             connection._record(
-                Traced.ROUTE, way.channel.value, _told(way), way.rule,
+                Traced.ROUTE, way.channel.value, route_text(way.channel, way.target), way.rule,
                 facts={"recipient": recipient.address, "number": recipient.number,
                        "target": way.target, "sender": sender},
             )  # fmt: skip
@@ -778,12 +772,6 @@ _ANSWERS: Final[dict[type, Callable[[SmtpConnection, Any], bool]]] = {
     ask.MessageAborted: SmtpConnection._aborted,
     ask.TlsOffered: SmtpConnection._tls_offered,
 }
-
-
-def _told(way: Route) -> str:
-    if way.channel is Channel.LOCAL:
-        return f"local: {way.target}"
-    return f"remote: waits in the queue for {way.target} (remote delivery: not yet)"
 
 
 def _failure_reply(failure: object) -> Reply:

@@ -17,7 +17,7 @@ from typing import Final
 
 from indimail.delivery.assign import Assign
 from indimail.mail.secret import Secret
-from indimail.mail.verdict import Rule
+from indimail.mail.verdict import NO_RULE, Rule
 from indimail.policy.limits import ConnectionLimits
 from indimail.policy.recipient import RecipientLimits
 from indimail.policy.relay import RelayRules
@@ -86,6 +86,17 @@ class SendSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class InjectSettings:
+    """What local programs may send; 0 = no limit."""
+
+    databytes: int = 0
+    databytes_rule: Rule = NO_RULE
+    max_recipients: int = 0
+    max_recipients_rule: Rule = NO_RULE
+    hide_host: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class QueueSettings:
     """Which queues there are; `count` of them, from `start` on, take new mail."""
 
@@ -97,6 +108,7 @@ class QueueSettings:
     send: SendSettings
     # Queues with a concurrency of their own (control/concurrencyl.queue2): name -> its settings.
     sends: Mapping[str, SendSettings] = field(default_factory=dict)
+    inject: InjectSettings = field(default_factory=InjectSettings)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ then the rows stay, so that after a crash `Send` can record their outcomes again
 Source: DESIGN 4 (outcomes).  Not here: what an outcome's record says (`serve.send`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from indimail.serve.local import RunAside
@@ -30,9 +30,16 @@ class SyncedTrace(Protocol):
 class TracedOutcomes:
     """Of all queues of a process, since they share its trace."""
 
-    def __init__(self, trace: SyncedTrace, aside: RunAside) -> None:
+    def __init__(
+        self,
+        trace: SyncedTrace,
+        aside: RunAside,
+        remove_sources: Callable[[Sequence[str]], None] | None = None,
+    ) -> None:
+        """`remove_sources` removes, durably, the files that mails were adopted from."""
         self._trace = trace
         self._aside = aside
+        self._remove_sources = remove_sources
         self.syncing = False
 
     def tick(self, sends: Sequence[Send]) -> None:
@@ -41,15 +48,21 @@ class TracedOutcomes:
             return
         self.syncing = True
         outcomes = [(send, send.take_untraced()) for send in sends]
+        sources = [source for send, ended in outcomes for source in send.sources(ended)]
         upto = self._trace.added
+
+        def sync() -> int:
+            if sources and self._remove_sources is not None:
+                self._remove_sources(sources)
+            return self._trace.sync()
 
         def synced(result: object) -> None:
             self.syncing = False
             covered = result if isinstance(result, int) else -1
-            for send, ids in outcomes:
+            for send, ended in outcomes:
                 if covered >= upto:
-                    send.forget(ids)
+                    send.forget(ended)
                 else:
-                    send.keep_untraced(ids)
+                    send.keep_untraced(ended)
 
-        self._aside(self._trace.sync, synced)
+        self._aside(sync, synced)

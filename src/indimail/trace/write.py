@@ -191,7 +191,10 @@ class TraceWriter:
             return self._size == 0
         self._disk.make_directories(self._directory)
         self._path = segment_path(self._directory, first_time, self._giver)
-        self._opened, self._size, self._is_torn = first_time, 0, False
+        self._opened, self._size = first_time, 0
+        # Outcomes that are recorded again after a crash have their old times, and so may lead to
+        # the segment that an earlier try began; its last line may be torn.
+        self._is_torn = self._disk.exists(self._path)
         self._expire_at = now
         return True
 

@@ -1,0 +1,590 @@
+"""The owner's side of the local sockets: mail from programs of this machine, and from other workers.
+
+    Acceptor(loop, run_inject_sock, lambda: InjectConnection(injection)).start()
+
+A program connects to ``run/inject.sock`` and sends frames (`queue.submission`): envelope, body, end.
+The kernel says who it is (SO_PEERCRED).  From root or the server's own uid an envelope with an `id`
+comes from a worker that hands over: its routes and its Received line stand already, only a queue of
+this process is taken, and its records are the other worker's.  Everybody else's message gets an id
+and a Received line here, and is traced here.
+
+Commit point 1: the queue's commit; only `InjectConnection._committed` answers 0.
+
+Limits: `LONGEST_ENVELOPE` and `LONGEST_PIECE` octets a frame, 1002 octets an address (code 11),
+``databytes`` and ``maxrecipients`` (code 88, for good), `SILENCE` and `LONGEST` seconds (code 52),
+`MOST` conversations at once, `MOST_OF_ONE` of a uid (code 71).
+
+Sources: spec/queue.md 1.3, 5.5; unix(7).  Not here: files in the spool directory (`serve.adopt`).
+"""
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from indimail.mail.address import Address
+from indimail.mail.channel import Channel
+from indimail.mail.clock import Clock
+from indimail.mail.dates import header_date
+from indimail.mail.errors import MailError, QueueUnwritable
+from indimail.mail.events import Event, Record
+from indimail.mail.ids import QueueId, QueueIds
+from indimail.mail.verdict import NO_RULE, Rule
+from indimail.queue.port import QueuedMessage, QueuedRecipient
+from indimail.queue.spool import LARGE
+from indimail.queue.submission import (
+    AS_TOLD,
+    FORMAT,
+    LONGEST_ENVELOPE,
+    LONGEST_PIECE,
+    QUEUED,
+    REFUSED_FOR_NOW,
+    TIMEOUT,
+    TOO_LONG,
+    WRITE_ERROR,
+    Receipt,
+    Submission,
+)
+from indimail.schedule.route import Routing, route
+from indimail.serve.intake import Intake, message_id_of, route_text
+from indimail.serve.local import RunAside
+from indimail.serve.send import Trace
+from indimail.serve.smtpd import Configuration
+from indimail.serve.snapshot import InjectSettings, Snapshot
+from indimail.wire.frames import BrokenFrame, FrameReader, write_frame
+
+LONGEST_ADDRESS: Final = 1002  # octets; qmail-queue's 1003 count its NUL
+SILENCE: Final = 1200.0
+LONGEST: Final = 86_400.0  # as long as a qmail-queue may live (DEATH)
+MOST: Final = 400
+MOST_OF_ONE: Final = 100
+UNREAD: Final = 262_144  # octets a program may send ahead before it has to wait
+SOCKET: Final = Rule("run/inject.sock")
+LOG: Final = logging.getLogger("indimail.inject")
+_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: struct ucred
+
+Facts = dict[str, str | int | float | bool]
+
+
+@dataclass(slots=True)
+class Injection:
+    """What all injections of a worker share."""
+
+    config: Configuration
+    ids: QueueIds
+    clock: Clock
+    trace: Trace
+    aside: RunAside
+    # A queue by name or directory (empty: any); where True, only one of this process.
+    choose_queue: Callable[[str, bool], Intake | MailError]
+    uid: int  # the service account's
+    open: "set[InjectConnection]" = field(default_factory=set)
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who a message is from, and which way it came: the rule that took it, and facts of it."""
+
+    uid: int
+    rule: Rule
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a submission is not taken: an exit code of qmail-queue, its text, the rule."""
+
+    code: int
+    text: str
+    rule: Rule = NO_RULE
+
+
+def judge(submission: Submission, settings: InjectSettings) -> Refusal | None:
+    """Decide over the envelope of a local program; None: take it."""
+    addresses = (submission.reverse_path, *submission.recipients)
+    if any(len(address.encode()) > LONGEST_ADDRESS for address in addresses):
+        return Refusal(TOO_LONG, "envelope address too long (#5.1.3)")
+    if not submission.recipients or not all(submission.recipients):
+        return Refusal(FORMAT, "envelope without a recipient (#4.3.0)")
+    if 0 < settings.max_recipients < len(submission.recipients):
+        text = "Dsorry, too many recipients (#5.7.1)"
+        return Refusal(AS_TOLD, text, settings.max_recipients_rule)
+    return None
+
+
+def judge_size(size: int, settings: InjectSettings) -> Refusal | None:
+    """Decide over a body's size so far, our Received line not counted."""
+    if not 0 < settings.databytes < size:
+        return None
+    text = "Dsorry, that message size exceeds my databytes limit (#5.3.4)"
+    return Refusal(AS_TOLD, text, settings.databytes_rule)
+
+
+def received_line(queue_id: int, uid: int, me: str, date: str, *, hide_host: bool) -> bytes:
+    """Return the line in front of a local program's message (spec/queue.md 1.3)."""
+    host = "" if hide_host else f" by host {me}"
+    return f"Received: indimail-mta queue {queue_id}{host}\n (invoked by uid {uid}); {date}\n".encode()
+
+
+def recipients_of(submission: Submission, routing: Routing) -> tuple[QueuedRecipient, ...]:
+    """Route the recipients, unless the worker that handed them over did."""
+    count = len(submission.recipients)
+    notify = submission.notify if len(submission.notify) == count else ("",) * count
+    orcpt = submission.orcpt if len(submission.orcpt) == count else ("",) * count
+    if len(submission.channels) == len(submission.targets) == len(submission.rules) == count:
+        ways = [
+            (Channel(channel), target, rule)
+            for channel, target, rule in zip(
+                submission.channels, submission.targets, submission.rules, strict=True
+            )
+        ]
+    else:
+        found = (route(Address.parse(a), routing) for a in submission.recipients)
+        ways = [(way.channel, way.target, str(way.rule)) for way in found]
+    return tuple(
+        QueuedRecipient(number, address, *ways[number], notify[number], orcpt[number])
+        for number, address in enumerate(submission.recipients)
+    )
+
+
+def message_of(
+    queue_id: QueueId, born: float, submission: Submission, uid: int, size: int,
+    body: bytes | None, source: str = "", *, eight_bit: bool = False,
+) -> QueuedMessage:  # fmt: skip
+    """Return the row of a submission's message."""
+    s = submission
+    utf8 = s.smtputf8 or not all(a.isascii() for a in (s.reverse_path, *s.recipients))
+    return QueuedMessage(
+        queue_id, born, s.reverse_path, size, body, 0, s.eight_bit or eight_bit, utf8,
+        s.auth, s.ret, s.envid, uid, source,
+    )  # fmt: skip
+
+
+class Story:
+    """The records of one local program's message."""
+
+    def __init__(self, trace: Trace, clock: Clock, queue_id: int, origin: Origin) -> None:
+        self._trace = trace
+        self._clock = clock
+        self._id = queue_id
+        self._origin = origin
+
+    def connected(self) -> None:
+        """Somebody has a message."""
+        self._add(Event.CONNECT, "accept", "local programs may send", self._origin.rule)
+
+    def refused(self, refusal: Refusal, submission: Submission | None, verdict: str) -> None:
+        """It was not taken."""
+        facts: Facts = {}
+        if submission is not None:
+            facts["sender"] = submission.reverse_path
+            if submission.recipients:
+                facts["recipient"] = submission.recipients[0]
+            facts["recipients"] = len(submission.recipients)
+        reply = f"exit {refusal.code}"
+        self._add(Event.MESSAGE, verdict, _plain(refusal), refusal.rule, reply, facts)
+
+    def accepted(
+        self, message: QueuedMessage, recipients: tuple[QueuedRecipient, ...],
+        message_id: str, queue: str,
+    ) -> None:  # fmt: skip
+        """It is in a queue."""
+        facts: Facts = {
+            "sender": message.reverse_path, "size": message.size, "recipients": len(recipients),
+            "message_id": message_id, "queue": queue,
+        }  # fmt: skip
+        self._add(Event.MESSAGE, "accept", f"queued in {queue}", NO_RULE, "exit 0", facts)
+        for r in recipients:
+            text = route_text(r.channel, r.target)
+            told: Facts = {
+                "recipient": r.address, "number": r.number, "target": r.target,
+                "sender": message.reverse_path,
+            }  # fmt: skip
+            self._add(Event.ROUTE, r.channel.value, text, Rule.parse(r.route), "", told)
+
+    def ended(self, text: str) -> None:
+        """The conversation is over."""
+        self._add(Event.DISCONNECT, "end", text)
+
+    def _add(
+        self, event: Event, verdict: str, text: str, rule: Rule = NO_RULE, reply: str = "",
+        facts: Facts | None = None,
+    ) -> None:  # fmt: skip
+        told = {**self._origin.facts, **(facts or {})}
+        self._trace.add(Record(self._id, self._clock.now(), event, verdict, text, rule, reply, told))
+
+
+def _plain(refusal: Refusal) -> str:
+    return refusal.text[1:] if refusal.code == AS_TOLD else refusal.text
+
+
+class InjectConnection(asyncio.Protocol):
+    """One local program, or worker, with one message."""
+
+    __slots__ = (
+        "_ascii",
+        "_born",
+        "_busy",
+        "_conversation",
+        "_eof",
+        "_handed_over",
+        "_heard",
+        "_id",
+        "_injection",
+        "_message_id",
+        "_over",
+        "_parts",
+        "_paused",
+        "_pid",
+        "_queue",
+        "_reader",
+        "_received",
+        "_recipients",
+        "_size",
+        "_snapshot",
+        "_spooled",
+        "_story",
+        "_submission",
+        "_submitted",
+        "_transport",
+        "uid",
+    )
+
+    _queue: Intake
+    _snapshot: Snapshot
+    _recipients: tuple[QueuedRecipient, ...]
+    _id: QueueId
+
+    def __init__(self, injection: Injection) -> None:
+        self._injection = injection
+        self._reader = FrameReader(LONGEST_ENVELOPE)
+        self._submission: Submission | None = None
+        self._story: Story | None = None
+        self._handed_over = False
+        self._parts: list[bytes] = []
+        self._size = self._received = 0
+        self._ascii = True
+        self._message_id = ""
+        self._spooled = False
+        self._busy = False  # waits for a thread, the configuration or the commit
+        self._submitted = False  # the queue decides what becomes of the octets
+        self._over = False  # answered, or gone
+        self._eof = False
+        self._paused = False
+        self._conversation = self._heard = injection.clock.steady()
+        self._born = 0.0
+
+    # -- the transport's side --------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Learn who it is."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("socket")
+        found = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        self._pid, self.uid, _ = _CREDENTIALS.unpack(found)
+        injection = self._injection
+        injection.open.add(self)
+        if injection.draining:
+            self._answer(Receipt(REFUSED_FOR_NOW, text="the server stops (#4.3.2)"))
+        elif self._is_one_too_many():
+            self._answer(Receipt(REFUSED_FOR_NOW, text="too many messages at once (#4.3.2)"))
+
+    def _is_one_too_many(self) -> bool:
+        others = self._injection.open
+        if self.uid == self._injection.uid or len(others) <= MOST_OF_ONE:
+            return False
+        return len(others) > MOST or sum(o.uid == self.uid for o in others) > MOST_OF_ONE
+
+    def data_received(self, data: bytes) -> None:
+        """Take octets; whoever is ahead of us has to wait."""
+        if self._over:
+            return
+        self._heard = self._injection.clock.steady()
+        self._reader.feed(data)
+        if not self._busy:
+            self._pump()
+        elif not self._paused and self._reader.unread > UNREAD:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """The peer is done; what it sent whole is still answered."""
+        self._eof = True
+        if not self._busy:
+            self._pump()
+        return not self._over
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  either way it is over
+        """Forget the peer; a message that was not whole is dropped."""
+        self._injection.open.discard(self)
+        if not self._over:
+            self._over = True
+            if not self._submitted:
+                self._told_gone()
+                self._drop()
+
+    def tick(self, now: float) -> None:
+        """Close the conversation of a peer that is silent, or has been here, for too long."""
+        late = now - self._heard > SILENCE or now - self._conversation > LONGEST
+        if late and not self._busy and not self._over:
+            self._refuse(Refusal(TIMEOUT, "timeout (#4.3.0)"))
+
+    def drain(self) -> None:
+        """The server stops: who has not begun may try again."""
+        if self._submission is None and not self._over:
+            self._answer(Receipt(REFUSED_FOR_NOW, text="the server stops (#4.3.2)"))
+
+    def cut(self) -> None:
+        """There is no more time."""
+        self._transport.abort()
+
+    # -- frames ----------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Take the frames that are there until one needs time."""
+        try:
+            while not self._busy and not self._over:
+                frame = self._reader.next()
+                if frame is None:
+                    break
+                self._take(frame)
+        except BrokenFrame as error:
+            self._refuse(Refusal(FORMAT, str(error)))
+        if self._eof and not self._busy and not self._over:  # spec: exit 54, nothing queued
+            self._over = True
+            self._told_gone()
+            self._drop()
+            self._transport.close()
+
+    def _take(self, frame: bytes) -> None:
+        if self._submission is None:
+            self._begin(frame)
+        elif frame:
+            self._piece(frame)
+        else:
+            self._end()
+
+    def _begin(self, frame: bytes) -> None:
+        """The envelope: judge it under the newest configuration."""
+        try:
+            self._submission = Submission.from_bytes(frame)
+        except ValueError as error:
+            self._refuse(Refusal(FORMAT, f"envelope: {error}"))
+            return
+        self._reader.most = LONGEST_PIECE
+        self._busy = True
+        if self._injection.config.when_fresh(self._fresh_later):
+            self._fresh()
+
+    def _fresh_later(self) -> None:
+        if self._over:
+            return
+        self._fresh()
+        self._go_on()
+
+    def _fresh(self) -> None:
+        self._busy = False
+        injection, submission = self._injection, self._submission
+        assert submission is not None
+        self._snapshot = snapshot = injection.config.current
+        self._handed_over = bool(submission.id) and self.uid in {0, injection.uid}
+        if not self._handed_over:
+            self._submission = submission = _without_claims(submission)
+            refusal = judge(submission, snapshot.queue.inject)
+            if refusal is not None:
+                self._refuse(refusal)
+                return
+        queue = injection.choose_queue(submission.queue, self._handed_over)
+        if isinstance(queue, MailError):
+            code = REFUSED_FOR_NOW if self._handed_over else WRITE_ERROR
+            self._refuse(Refusal(code, queue.reply_text))
+            return
+        try:
+            self._recipients = recipients_of(submission, snapshot.routing)
+        except ValueError as error:  # a channel of another version
+            self._refuse(Refusal(FORMAT, f"envelope: {error}"))
+            return
+        self._queue = queue
+        self._name()
+
+    def _name(self) -> None:
+        """Give the message its id, and our Received line, where it has none."""
+        injection, submission = self._injection, self._submission
+        assert submission is not None
+        self._born = injection.clock.now()
+        if self._handed_over:
+            self._id = QueueId(submission.id)
+            return
+        self._begin_story()
+        inject = self._snapshot.queue.inject
+        line = received_line(
+            self._id, self.uid, self._snapshot.me, header_date(self._born),
+            hide_host=inject.hide_host,
+        )  # fmt: skip
+        self._parts = [line]
+        self._received = self._size = len(line)
+
+    def _begin_story(self) -> Story:
+        injection = self._injection
+        self._id = injection.ids.next(int(injection.clock.now() * 1e6))
+        facts: Facts = {"listener": "inject", "uid": self.uid, "pid": self._pid}
+        story = Story(
+            injection.trace, injection.clock, self._id, Origin(self.uid, SOCKET, facts)
+        )
+        story.connected()
+        self._story = story
+        return story
+
+    # -- the body --------------------------------------------------------------------------------
+
+    def _piece(self, data: bytes) -> None:
+        """Keep the octets; a body that becomes large goes on in a spool file."""
+        self._parts.append(data)
+        self._size += len(data)
+        self._ascii = self._ascii and data.isascii()
+        if not self._handed_over:
+            refusal = judge_size(self._size - self._received, self._snapshot.queue.inject)
+            if refusal is not None:
+                self._refuse(refusal)
+                return
+        if self._size <= LARGE:
+            return
+        parts, self._parts = self._parts, []
+        if not self._spooled:
+            self._message_id = message_id_of(b"".join(parts))
+        self._busy = True
+        self._injection.aside(lambda: self._write(parts), self._written)
+
+    def _write(self, parts: list[bytes]) -> None:
+        """Spool more of the body, on a thread."""
+        if self._spooled:
+            self._queue.spool.add(self._id, parts)
+        else:
+            self._spooled = True  # before the call: what a failed one left is discarded
+            self._queue.spool.begin(self._id, parts)
+
+    def _written(self, result: object) -> None:
+        self._busy = False
+        if self._over:
+            self._drop()
+        elif result is None:
+            self._go_on()
+        else:
+            self._refuse(_refusal_of(result))
+
+    def _end(self) -> None:
+        """End of the body: into the queue; the answer follows the commit."""
+        self._busy = True
+        if self._spooled:
+            parts, self._parts = self._parts, []
+            self._injection.aside(lambda: self._seal(parts), self._sealed)
+            return
+        body = b"".join(self._parts)
+        self._message_id = message_id_of(body)
+        self._submit(body)
+
+    def _seal(self, parts: list[bytes]) -> None:
+        """Make the spooled body durable, on a thread."""
+        if parts:
+            self._queue.spool.add(self._id, parts)
+        self._queue.spool.seal(self._id)
+
+    def _sealed(self, result: object) -> None:
+        self._busy = False
+        if self._over:
+            self._drop()
+        elif result is None:
+            self._busy = True
+            self._submit(None)
+        else:
+            self._refuse(_refusal_of(result))
+
+    def _submit(self, body: bytes | None) -> None:
+        submission = self._submission
+        assert submission is not None
+        uid = submission.uid if self._handed_over else self.uid
+        message = message_of(
+            self._id, self._born, submission, uid, self._size, body,
+            eight_bit=not self._ascii and not self._handed_over,
+        )  # fmt: skip
+        self._parts = []
+        self._submitted = True
+
+        def committed(failure: Exception | None) -> None:
+            self._committed(message, failure)
+
+        self._queue.accept(message, self._recipients, committed)
+
+    def _committed(self, message: QueuedMessage, failure: Exception | None) -> None:
+        """Commit point 1: without a failure the message is on disk, so 0 may be said."""
+        self._busy = False
+        if failure is not None:  # a large body stays: the queue sweeps when it opens again
+            self._refuse(_refusal_of(failure))
+            return
+        if self._story is not None:
+            self._story.accepted(
+                message, self._recipients, self._message_id, self._queue.name
+            )  # fmt: skip
+        self._answer(Receipt(QUEUED, self._id))
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        self._pump()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Take nothing of it, and say why."""
+        self._drop()
+        receipt = Receipt(refusal.code, text=refusal.text)
+        id_ = 0
+        if not self._handed_over:
+            story = self._story or self._begin_story()
+            id_ = self._id
+            verdict = "refuse" if receipt.is_permanent else "later"
+            story.refused(refusal, self._submission, verdict)
+        self._answer(Receipt(refusal.code, id_, refusal.text))
+
+    def _answer(self, receipt: Receipt) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._transport.write(write_frame(receipt.to_bytes()))
+        self._transport.close()
+
+    def _told_gone(self) -> None:
+        if self._story is not None:
+            self._story.ended("the program went away before its message was whole; nothing is queued")
+
+    def _drop(self) -> None:
+        """Forget the octets; a spool file without a row goes, once no thread is at it."""
+        self._parts = []
+        if self._spooled and not self._busy and not self._submitted:
+            self._spooled = False
+            spool, id_ = self._queue.spool, self._id
+            self._injection.aside(lambda: spool.discard(id_), lambda _: None)
+
+
+def _without_claims(submission: Submission) -> Submission:
+    """Return what a program may say of itself."""
+    s = submission
+    if not (s.id or s.uid or s.channels or s.targets or s.rules):
+        return s
+    return Submission(
+        s.reverse_path, s.recipients, s.eight_bit, s.smtputf8, s.auth, s.ret, s.envid,
+        s.notify, s.orcpt, queue=s.queue,
+    )  # fmt: skip
+
+
+def _refusal_of(failure: object) -> Refusal:
+    """Return the temporary refusal for a failure of ours."""
+    if isinstance(failure, MailError):
+        return Refusal(WRITE_ERROR, failure.reply_text)
+    LOG.error("unexpected failure: %r", failure)
+    return Refusal(WRITE_ERROR, QueueUnwritable.reply_text)
