@@ -41,7 +41,7 @@ def until(probe: Callable[[], T], seconds: float = PATIENCE, say: Callable[[], s
     """Return the probe's first true answer."""
     end = time.monotonic() + seconds
     while not (answer := probe()):
-        assert time.monotonic() < end, f"not within {seconds:.0f} s\n{say()}"
+        assert time.monotonic() < end, f"not within {seconds:.0f} s\n{say()[-3000:]}"
         time.sleep(0.01)
     return answer
 
@@ -63,9 +63,9 @@ class Instance:
         return instance
 
     def run(
-        self, *command: str, given: str = "", code: int = 0, **environ: str
+        self, *command: str, given: str = "", code: int | None = 0, **environ: str
     ) -> "subprocess.CompletedProcess[str]":
-        """Run `indimail COMMAND ...`; its exit code has to be `code`."""
+        """Run `indimail COMMAND ...`; its exit code has to be `code`, None: may be any."""
         done = subprocess.run(
             [sys.executable, "-m", "indimail.cli.main", *command],
             input=f"{given}\n",
@@ -75,7 +75,7 @@ class Instance:
             env=_environment(self.root, environ),
             check=False,
         )
-        assert done.returncode == code, f"{command}: exit {done.returncode}\n{done.stderr}"
+        assert code in (done.returncode, None), f"{command}: exit {done.returncode}\n{done.stderr}"
         return done
 
     def path(self, name: str) -> str:
@@ -125,19 +125,18 @@ class Instance:
         """Return a mail's records once one of them is an outcome."""
 
         def told() -> "list[dict[str, str]]":
-            with contextlib.suppress(AssertionError):
-                records = self.explain(queue_id)
-                if any(record["event"] == "outcome" for record in records):
-                    return records
-            return []
+            done = self.run("explain", queue_id, "--json", code=None)
+            records: list[dict[str, str]] = json.loads(done.stdout or "[]")
+            return records if any(r["event"] == "outcome" for r in records) else []
 
         return until(told)
 
     def serve(
-        self, *listen: str, workers: int = 2, environ: dict[str, str] | None = None
-    ) -> "Server":
+        self, *listen: str, workers: int = 2, environ: dict[str, str] | None = None,
+        files: tuple[int, int] | None = None,
+    ) -> "Server":  # fmt: skip
         """Start a server, and wait until all workers accept."""
-        server = self.start(*listen, workers=workers, environ=environ)
+        server = self.start(*listen, workers=workers, environ=environ, files=files)
         try:
             server.wait_until_ready()
         except BaseException:
@@ -146,11 +145,14 @@ class Instance:
         return server
 
     def start(
-        self, *listen: str, workers: int = 2, environ: dict[str, str] | None = None
-    ) -> "Server":
-        """Start a server, and wait for nothing."""
+        self, *listen: str, workers: int = 2, environ: dict[str, str] | None = None,
+        files: tuple[int, int] | None = None,
+    ) -> "Server":  # fmt: skip
+        """Start a server, and wait for nothing; `files` are its RLIMIT_NOFILE, soft and hard."""
         listeners = [f"--listen={name}" for name in listen or ("smtp=127.0.0.1:0",)]
         command = [sys.executable, "-m", "indimail.cli.main", "serve", f"--workers={workers}"]
+        if files is not None:
+            command = ["prlimit", f"--nofile={files[0]}:{files[1]}", *command]
         output = f"{self.root}.output"
         with open(output, "ab") as file:
             process = subprocess.Popen(
@@ -167,18 +169,19 @@ class Instance:
 class Server:
     """A running `indimail serve`."""
 
-    def __init__(
-        self, instance: Instance, process: "subprocess.Popen[bytes]", output: str
-    ) -> None:
+    def __init__(self, instance: Instance, process: "subprocess.Popen[bytes]", output: str) -> None:
         self.instance = instance
         self.process = process
         self._output = output
         self._from = os.path.getsize(output)
+        self._talks: list[Talk] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
+        for talk in self._talks:
+            talk.close()
         if self.process.poll() is None and kind is None:
             assert self.stop() == 0, self.output
         else:
@@ -218,9 +221,11 @@ class Server:
         return self.listeners["smtp"]
 
     def connect(self, name: str = "smtp", host: str = "") -> "Talk":
-        """Open a conversation and read the greeting."""
+        """Open a conversation and read the greeting; it ends with the server at the latest."""
         address = self.listeners[name]
-        return Talk(socket.create_connection((host or address[0], address[1]), PATIENCE))
+        talk = Talk(socket.create_connection((host or address[0], address[1]), PATIENCE))
+        self._talks.append(talk)
+        return talk
 
     def on_each_worker(self) -> "list[Talk]":
         """Return a conversation with each worker: they share connections evenly."""
@@ -337,7 +342,9 @@ def our_lines(stored: bytes, sent: bytes) -> list[str]:
     """Return the names of the header lines before what was sent, which has to end the mail."""
     assert stored.endswith(sent), f"{stored!r}\ndoes not end with\n{sent!r}"
     head = stored[: len(stored) - len(sent)].decode()
-    return [line.partition(":")[0] for line in head.splitlines() if not line.startswith((" ", "\t"))]
+    return [
+        line.partition(":")[0] for line in head.splitlines() if not line.startswith((" ", "\t"))
+    ]
 
 
 @contextlib.contextmanager

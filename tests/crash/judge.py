@@ -13,7 +13,6 @@ queue, may be delivered again (DESIGN 4: "else deliver again"); such are counted
 
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import chain
 
 from indimail.mail.events import Event
 from indimail.mail.ids import QueueId
@@ -22,7 +21,7 @@ from indimail.queue.sqlite import SqliteReader
 from indimail.testing.disk import Crash, SimulatedDisk
 from indimail.trace.find import Query, find
 
-from .ledger import Ledger, check_copy, copies
+from .ledger import Ledger, base, check_copy, copies
 from .script import home, plan_of
 from .world import QUEUE, TRACE, World
 
@@ -54,7 +53,7 @@ def judge(world: World, ledger: Ledger) -> Verdict:
     """Look at everything; a power cut comes first, since what is told has to be durable."""
     verdict = Verdict(faults=list(ledger.faults))
     _judge_copies(world.disk, ledger, verdict)
-    kept = {(tag, folder) for tag, folder in _found(world.disk.survivor(Crash.POWER), ledger)}
+    kept = {(tag, folder) for tag, folder, _ in _found(world.disk.survivor(Crash.POWER), ledger)}
     kept |= {(taken.tag, taken.folder) for taken in ledger.taken}
     look = world.look()
     for queue_id, mail in ledger.accepted.items():
@@ -104,13 +103,13 @@ def _judge_recipient(
     setattr(verdict, told[0], getattr(verdict, told[0]) + 1)
 
 
-def _found(disk: SimulatedDisk, ledger: Ledger) -> list[tuple[str, str]]:
-    """Return (tag, folder) of each whole copy."""
+def _found(disk: SimulatedDisk, ledger: Ledger) -> list[tuple[str, str, str]]:
+    """Return (tag, folder, name) of each whole copy."""
     found = []
     for folder, path, content in copies(disk):
         tag, wrong = check_copy(path, content, ledger.sent)
         if not wrong:
-            found.append((tag, folder))
+            found.append((tag, folder, base(path)))
     return found
 
 
@@ -119,12 +118,14 @@ def _judge_copies(disk: SimulatedDisk, ledger: Ledger, verdict: Verdict) -> None
         _, wrong = check_copy(path, content, ledger.sent)
         if wrong:
             verdict.faults.append(wrong)
-    taken = [(t.tag, t.folder) for t in ledger.taken if not t.excused]
-    excused = {(t.tag, t.folder) for t in ledger.taken if t.excused}
-    for (tag, folder), count in Counter(chain(_found(disk, ledger), taken)).items():
-        if count > 1:
+    seen = [*_found(disk, ledger), *((t.tag, t.folder, t.name) for t in ledger.taken)]
+    every = Counter((tag, folder) for tag, folder, _ in seen)
+    held = Counter((tag, folder) for tag, folder, name in seen if name not in ledger.excused)
+    for (tag, folder), count in every.items():
+        if held[tag, folder] > 1:
             verdict.doubled.append(f"{tag}: {count} copies in {folder}")
-        verdict.again += (tag, folder) in excused
+        elif count > 1:
+            verdict.again += 1
 
 
 def _rows(look: SqliteReader, queue_id: int) -> dict[int, RecipientStatus]:

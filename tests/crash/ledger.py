@@ -27,8 +27,6 @@ class Taken:
     folder: str
     key: tuple[int, int]
     recorded: bool  # its recipient's outcome was committed before
-    # A power cut came before that, and the queue found neither name: it is delivered again (DESIGN 4).
-    excused: bool = False
 
 
 @dataclass
@@ -40,6 +38,9 @@ class Ledger:
     taken: list[Taken] = field(default_factory=list)
     finished: set[tuple[int, int]] = field(default_factory=set)  # told after its commit
     unsure: set[str] = field(default_factory=set)  # copies that the queue has to look for
+    # Copies that were deleted before their outcome was committed, and then the power was cut: where
+    # the queue finds neither name it delivers again (DESIGN 4), and the deletion may be undone too.
+    excused: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
 
     def accept(self, queue_id: int, mail: Sent) -> None:
@@ -52,11 +53,12 @@ class Ledger:
         """Forget deletions that a power cut undid: the copy is the same one."""
         if not power:
             return
-        there = {_base(path) for _, path, _ in copies(disk)}
+        there = {base(path) for _, path, _ in copies(disk)}
         self.unsure |= there
-        self.taken = [taken for taken in self.taken if taken.name not in there]
         for taken in self.taken:
-            taken.excused |= not taken.recorded and taken.key not in self.finished
+            if not taken.recorded and taken.key not in self.finished:
+                self.excused.add(taken.name)
+        self.taken = [taken for taken in self.taken if taken.name not in there]
 
 
 def copies(disk: SimulatedDisk) -> Iterable[tuple[str, str, bytes]]:
@@ -68,7 +70,7 @@ def copies(disk: SimulatedDisk) -> Iterable[tuple[str, str, bytes]]:
             yield f"{folder}/Maildir", path, content
 
 
-def _base(path: str) -> str:
+def base(path: str) -> str:
     """Return a copy's name without a reader's flags."""
     return path.rpartition("/")[2].partition(":")[0]
 
@@ -123,5 +125,6 @@ class Reader:
             assert found is not None
             key = int(found[1]), int(found[2])
             recorded = key in self._ledger.finished
-            excused = not recorded and name in self._ledger.unsure
-            self._ledger.taken.append(Taken(name, tag, folder, key, recorded, excused))
+            if not recorded and name in self._ledger.unsure:
+                self._ledger.excused.add(name)
+            self._ledger.taken.append(Taken(name, tag, folder, key, recorded))

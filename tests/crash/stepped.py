@@ -38,6 +38,9 @@ class SteppedCommitter(Generic[T]):
     def submit(self, item: T, done: Done) -> None:
         self._gathered.append((item, done))
 
+    def add(self, item: T, done: Done) -> None:
+        self._gathered.append((item, done))
+
     def close(self) -> None:
         while self._gathered:
             self.step()

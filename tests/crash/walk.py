@@ -7,7 +7,12 @@ A point is an operation of the first life (or ``r`` and the number of a boundary
 and whether a write there is torn.  Kinds: ``forget`` (power cut, everything un-synced is gone),
 ``power`` (what is left is drawn with the seed), ``kill`` (kill -9).  On a tenth of the points the
 next life is ended too, somewhere in its recovery.
+
+``eio`` and ``full`` end no life: that one operation fails, with an I/O error or for want of space,
+and the server has to go on.
 """
+
+import errno
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +28,7 @@ from .script import SCRIPT, fresh
 from .world import World
 
 KINDS: Final = ("forget", "power", "kill")
+ERRORS: Final = {"eio": errno.EIO, "full": errno.ENOSPC}
 AWAY: Final = {"forget": 30.0, "power": 30.0, "kill": 0.5}  # seconds until the next life
 AGAIN: Final = 10  # one point in so many has a second crash
 RECOVERY: Final = 120  # it comes within so many operations
@@ -44,8 +50,8 @@ class Point:
     def parse(cls, text: str) -> Self:
         """Read one back.  Raises ValueError."""
         where, kind, *torn = text.split(":")
-        if kind not in KINDS or torn not in ([], ["torn"]):
-            raise ValueError(f"{text}: expected NUMBER:{'|'.join(KINDS)}[:torn]")
+        if kind not in {*KINDS, *ERRORS} or torn not in ([], ["torn"]):
+            raise ValueError(f"{text}: expected NUMBER:{'|'.join((*KINDS, *ERRORS))}[:torn]")
         return cls(int(where.removeprefix("r")), kind, bool(torn), where.startswith("r"))
 
 
@@ -69,6 +75,8 @@ class Course:
                 yield Point(operation.number, kind)
                 if operation.kind is Kind.WRITE and kind != "forget":
                     yield Point(operation.number, kind, torn=True)
+            for kind in ERRORS:
+                yield Point(operation.number, kind)
         for number in range(1, self.boundaries + 1):
             for kind in KINDS:
                 yield Point(number, kind, boundary=True)
@@ -106,6 +114,8 @@ def course(seed: int) -> Course:
 
 def visit(seed: int, point: Point) -> tuple[Verdict, int, Operation | None]:
     """Live, crash at the point, live on; return the verdict, the crashes, and where it was."""
+    if point.kind in ERRORS:
+        return _visit_error(seed, point)
     disk = SimulatedDisk(seed if point.kind == "power" else None)
     ledger, clock = Ledger(), FakeClock()
     if not point.boundary:
@@ -118,6 +128,15 @@ def visit(seed: int, point: Point) -> tuple[Verdict, int, Operation | None]:
         world.run()
     where = disk.history[-1] if disk.history else None
     return *_live_on(seed, point, disk, clock, ledger), where
+
+
+def _visit_error(seed: int, point: Point) -> tuple[Verdict, int, Operation | None]:
+    """Let one operation fail, and live on."""
+    disk, ledger = SimulatedDisk(), Ledger()
+    disk.fail_at(point.number, ERRORS[point.kind])
+    with World(disk, FakeClock(), ledger, _chance(seed), SCRIPT) as world:
+        world.run()
+        return judge(world, ledger), 0, disk.history[point.number - 1]
 
 
 def _live_on(

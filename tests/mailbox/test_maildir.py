@@ -16,6 +16,7 @@ from indimail.mailbox.maildir import (
     Settlement,
     file_name,
     is_staged,
+    is_sticky,
     publish,
     recovery,
     settle,
@@ -161,11 +162,12 @@ def test_a_full_disk_is_temporary_and_leaves_nothing(folder: str) -> None:
     assert os.listdir(f"{folder}/tmp") == []
 
 
-def test_a_sticky_maildir_waits(folder: str) -> None:
-    os.makedirs(folder)
+def test_a_sticky_maildir_is_told_from_a_plain_and_a_missing_one(folder: str) -> None:
+    assert not is_sticky(DISK, folder)
+    os.makedirs(folder, 0o750)
+    assert not is_sticky(DISK, folder)
     os.chmod(folder, 0o1750)
-    with pytest.raises(MailboxUnwritable, match=f"^dir {folder} is sticky$"):
-        stage(DISK, folder, NAME, PARTS)
+    assert is_sticky(DISK, folder)
 
 
 def test_publishing_what_is_not_there_is_temporary(folder: str) -> None:

@@ -32,6 +32,5 @@ def server(instance: Instance) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Server]:
     """An instance that runs for all tests of a module; they leave it as they found it."""
-    with place() as folder:
-        with Instance.make(f"{folder}/i").serve() as running:
-            yield running
+    with place() as folder, Instance.make(f"{folder}/i").serve() as running:
+        yield running

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import socket
 import stat
 import subprocess
@@ -64,7 +63,9 @@ def test_secrets_are_closed_and_ways_are_passable(server: Server) -> None:
 def test_listeners_are_told_once_all_workers_accept_and_not_after_the_end(
     instance: Instance,
 ) -> None:
-    instance.write("run/listeners.json", '{"smtp": ["127.0.0.1", 1]}')  # of a server that was killed
+    instance.write(
+        "run/listeners.json", '{"smtp": ["127.0.0.1", 1]}'
+    )  # of a server that was killed
     server = instance.start("smtp=127.0.0.1:0", "submission=[::1]:0", workers=3)
     with server:
         until(lambda: instance.read("run/serve.pid") == f"{server.process.pid}\n")
@@ -103,13 +104,14 @@ def test_a_port_that_is_taken_is_named(instance: Instance) -> None:
     assert os.listdir(instance.path("run")) == []
 
 
-def test_a_start_beside_a_running_server_leaves_that_one_alone(server: Server) -> None:
-    where = "smtp={}:{}".format(*server.address)
-    second = server.instance.start(where)
+def test_a_second_server_in_an_instance_does_not_start(server: Server) -> None:
+    second = server.instance.start("smtp=127.0.0.1:0")
     assert second.process.wait(PATIENCE) == os.EX_OSERR
+    run = server.instance.path("run")
+    assert second.output == f"indimail serve: {run}: another server runs in this instance\n"
     assert list(server.listeners) == ["smtp"]
     server.instance.run("vadduser", "carol@example.com", given="secret-1")  # by run/control.sock
-    assert server.ask({"op": "status"})["ok"]
+    assert server.status()["ok"]
 
 
 def test_every_mistake_is_told_before_a_start(instance: Instance) -> None:
@@ -129,20 +131,12 @@ def test_every_mistake_is_told_before_a_start(instance: Instance) -> None:
 def test_connections_that_the_machine_cannot_open_are_refused(instance: Instance) -> None:
     instance.variables(MAXDAEMONS=300)
 
-    def run(most: int) -> "subprocess.CompletedProcess[str]":
-        def limit() -> None:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-        command = [sys.executable, "-m", "indimail.cli.main", "serve", "--root", instance.root]
-        return subprocess.run(
-            [*command, "--listen=smtp=127.0.0.1:1x"] if most > 799 else command,
-            capture_output=True, text=True, timeout=PATIENCE, preexec_fn=limit, check=False,
-        )  # fmt: skip
-
-    refused = run(799)
-    assert refused.returncode == os.EX_OSERR
-    assert "800 open files are needed" in refused.stderr
-    assert "799 are allowed" in refused.stderr
+    refused = instance.start(files=(100, 799))
+    assert refused.process.wait(PATIENCE) == os.EX_OSERR
+    assert "800 open files are needed" in refused.output
+    assert "799 are allowed" in refused.output
+    with instance.serve(files=(100, 800)) as server:
+        assert [_open_files(pid) for pid in server.workers] == [["800", "800"]] * 2
 
 
 def test_systemd_is_told_when_workers_accept_and_when_they_stop(instance: Instance) -> None:
@@ -178,6 +172,12 @@ def test_no_worker_is_left_after_the_end(instance: Instance) -> None:
         assert len(workers) == 2
         assert server.stop() == 0
     assert not any(map(alive, workers))
+
+
+def _open_files(pid: int) -> list[str]:
+    with open(f"/proc/{pid}/limits", encoding="ascii") as file:
+        (line,) = (line for line in file if line.startswith("Max open files"))
+    return line.split()[3:5]
 
 
 def _connections_of(server: Server) -> object:

@@ -22,6 +22,8 @@ from indimail.app.aside import Aside
 from indimail.app.follow import Follower
 from indimail.app.instance import Instance
 from indimail.app.logs import LogLines
+from indimail.app.turn import OncePerTurn
+from indimail.control.watch import FolderWatch
 from indimail.durable.batch import FileSyncs, SyncMode, Unsynced
 from indimail.durable.committer import Committer, at_once
 from indimail.durable.disk import SystemDisk, sync_above
@@ -89,8 +91,9 @@ class Parts:
         self.accounts = CachedLookup(_accounts(instance, follower.current), self.clock,
                                      expiry=ACCOUNTS_KEPT)  # fmt: skip
         self.foresight = Foresight(
-            self.accounts, lambda: follower.current, self.clock.steady, instance.root, place.uid
-        )
+            self.accounts, lambda: follower.current, self.clock.steady, self.disk,
+            _Folders(loop), instance.root, place.uid,
+        )  # fmt: skip
         mode = SyncMode(follower.current.variables.get("FILE_SYNC", SyncMode.AUTO))
         syncs = FileSyncs(self.disk, self.clock.steady, mode)
         self.syncs: Committer[Unsynced] = Committer(syncs.run, at_once, "files")
@@ -145,7 +148,6 @@ class Parts:
         lock = DirectoryLock.take(directory)
         if lock is None:
             return False
-        self._locks.append(lock)
         name = os.path.basename(directory)
         ident = int("".join(filter(str.isdigit, name)) or 0)
 
@@ -157,11 +159,16 @@ class Parts:
         def commits(run: Callable[[Sequence[Change]], None], name: str) -> Committer[Change]:
             return Committer(run, self._loop.call_soon_threadsafe, name)
 
-        send = Send(
-            name, ident, directory, opened=opened, commits=commits, local=self.local,
-            settings=lambda: self.config.current.queue.send_settings(name),
-            clock=self.clock, trace=self.trace, log=DeliveryLog(self.lines, name, ident),
-        )  # fmt: skip
+        try:
+            send = Send(
+                name, ident, directory, opened=opened, commits=commits, local=self.local,
+                settings=lambda: self.config.current.queue.send_settings(name),
+                clock=self.clock, trace=self.trace, log=DeliveryLog(self.lines, name, ident),
+            )  # fmt: skip
+        except BaseException:
+            lock.release()
+            raise
+        self._locks.append(lock)
         self.sends.append(send)
         path = self._socket_of(directory)
         self._queue_sockets[path] = listen_local(path, 0o600)
@@ -281,6 +288,15 @@ class Parts:
         self.lines.flush()
         for lock in self._locks:
             lock.release()
+
+
+class _Folders:
+    """The folders of .qmail files, looked at once in a turn of the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        watch = FolderWatch()
+        self.add = watch.add
+        self.changed = OncePerTurn(watch.changed, loop.call_soon)
 
 
 def _accounts(instance: Instance, snapshot: Snapshot) -> SqlAccounts:

@@ -11,17 +11,16 @@ import pickle
 from collections.abc import Callable
 
 from indimail.app.channel import Channel, Configured, Stale
-from indimail.control.watch import Watch
 from indimail.serve.snapshot import Snapshot
 
 
 class Follower:
     """Keeps `current`."""
 
-    def __init__(self, snapshot: Snapshot, channel: Channel, watch: Watch) -> None:
+    def __init__(self, snapshot: Snapshot, channel: Channel, changed: Callable[[], bool]) -> None:
         self._current = snapshot
         self._channel = channel
-        self._watch = watch
+        self._changed = changed
         self._waiting: list[Callable[[], None]] = []
 
     @property
@@ -34,7 +33,7 @@ class Follower:
         if self._waiting:
             self._waiting.append(go_on)
             return False
-        if not self._watch.changed():
+        if not self._changed():
             return True
         self._waiting.append(go_on)
         self._channel.send(Stale())

@@ -33,7 +33,7 @@ from indimail.mail.errors import ConfigErrors
 from indimail.net.connections import ConnectionTable
 from indimail.serve.snapshot import Snapshot
 
-GRACE: Final = 32.0  # seconds: 30 for running sessions, and a little for the commits after them
+LAST_COMMITS: Final = 2.0  # seconds that a worker has after the grace for running sessions
 RESTART_PAUSE: Final = 1.0  # between two starts of one worker
 CONFIRMED_WITHIN: Final = 5.0
 LOG: Final = logging.getLogger("indimail.serve")
@@ -114,6 +114,7 @@ class Supervisor:
         ours, theirs = Channel.pair()
         pid = os.fork()
         if pid == 0:
+            ours.close()  # else the worker would never see our end of it end
             self._become_worker(number, theirs)
         theirs.close()
         worker = Worker(number, pid, ours, time.monotonic())
@@ -225,7 +226,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         if not self._stop_at:
-            self._stop_at = time.monotonic() + GRACE
+            self._stop_at = time.monotonic() + self._plan.snapshot.process.drain + LAST_COMMITS
             self._restart_at.clear()
             self._signal_workers(signal.SIGTERM)
 

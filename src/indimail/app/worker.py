@@ -4,7 +4,7 @@
 
 It owns the queues of its number, accepts on all sockets, and does what time brings: log and trace
 are handed to the system five times a second; once a second the trace is synced, and only then the
-rows of its outcomes are forgotten.  SIGTERM drains: `DRAIN` seconds for running conversations.
+rows of its outcomes are forgotten.  SIGTERM drains: running conversations have ``drain_seconds``.
 When the supervisor dies the worker ends within a second.
 
 Source: DESIGN 5.  Not here: which parts there are (`app.build`), who starts us (`app.supervise`).
@@ -25,16 +25,17 @@ import uvloop
 from indimail.app.build import Parts, Place
 from indimail.app.channel import Channel, Configured, Done, Invalidate, Ready
 from indimail.app.follow import Follower
+from indimail.app.turn import OncePerTurn
 from indimail.control.watch import watch
 from indimail.mail.errors import MailError
 from indimail.net.accept import Acceptor
 from indimail.net.connections import ConnectionTable
+from indimail.queue.found import found_queues
 from indimail.serve.inject import InjectConnection
 from indimail.serve.smtpd import SmtpConnection
 from indimail.serve.snapshot import ListenerConfig, Snapshot
 from indimail.serve.traced import TracedOutcomes
 
-DRAIN: Final = 30.0
 FLUSH: Final = 0.2
 LOCK_PATIENCE: Final = 0.05
 LOG: Final = logging.getLogger("indimail.worker")
@@ -55,7 +56,9 @@ def work(
     gc.set_threshold(50_000, 20, 100)  # connections and jobs die by count of references
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    follower = Follower(snapshot, channel, watch(place.instance.watched))
+    follower = Follower(
+        snapshot, channel, OncePerTurn(watch(place.instance.watched).changed, loop.call_soon)
+    )
     worker = _Worker(
         Parts(place, number, connections, follower, loop), sockets, inject, channel, loop
     )
@@ -80,7 +83,7 @@ class _Worker:
         self._channel = channel
         self._loop = loop
         self._ending = asyncio.Event()
-        self._grace = DRAIN
+        self._grace = parts.config.current.process.drain
         self._traced = TracedOutcomes(
             parts.trace, parts.aside, parts.spool_files.remove
         )  # fmt: skip
@@ -88,7 +91,7 @@ class _Worker:
     async def run(self) -> None:
         """Open the queues, accept, and wait for the end."""
         loop, parts = self._loop, self._parts
-        loop.add_signal_handler(signal.SIGTERM, self._end, DRAIN)
+        loop.add_signal_handler(signal.SIGTERM, self._end, self._grace)
         loop.add_signal_handler(signal.SIGINT, lambda: None)  # the supervisor tells us
         loop.add_signal_handler(signal.SIGUSR1, parts.lines.reopen)
         loop.add_reader(self._channel.fileno(), self._on_channel)
@@ -129,12 +132,9 @@ class _Worker:
         found = {os.path.join(queues.base, name) for name in queues.names}
         if queues.queuedir:
             found = {queues.queuedir}
-        if os.path.isdir(queues.base):
-            found |= {
-                os.path.join(queues.base, name)
-                for name in os.listdir(queues.base)
-                if os.path.exists(os.path.join(queues.base, name, "queue.db"))
-            }
+        sessions = self._parts.config.current.sessions.values()
+        found |= {session.queuedir for session in sessions if session.queuedir}
+        found |= set(found_queues(queues.base))
         ordered = sorted(found, key=lambda path: (len(path), path))
         return ordered[self._parts.number :: self._parts.place.workers]
 
@@ -190,6 +190,11 @@ class _Worker:
         self._grace = min(self._grace, grace)
         self._ending.set()
 
+    def _busy(self) -> bool:
+        parts = self._parts
+        conversations = parts.smtpd.open or parts.injection.open or parts.adoption.running
+        return bool(conversations) or any(send.running for send in parts.sends)
+
     async def _drain(self) -> None:
         """Let conversations and deliveries end, for as long as there is grace."""
         parts = self._parts
@@ -199,9 +204,10 @@ class _Worker:
             injected.drain()
         for connection in list(parts.smtpd.open):
             connection.drain()
+        parts.adoption.draining = True
         for send in parts.sends:
             send.draining = True
-        while parts.smtpd.open or parts.injection.open or parts.adoption.running or any(send.running for send in parts.sends):
+        while self._busy():
             if parts.clock.steady() - started > self._grace:
                 LOG.warning("%d conversations are cut off", len(parts.smtpd.open))
                 break

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, late: LateOutcomes | None = None) -> int:
     root = find_root(args.root, os.environ)
     try:
         query = _query(args, time.time())
-        stories = _found(Instance(root).trace, query, late)
+        stories = _found(Instance(root).trace, query, late or _queues(root))
     except _WrongUse as error:
         return _failed(str(error), os.EX_USAGE)
     except OSError as error:
@@ -74,6 +74,20 @@ def run(args: argparse.Namespace, late: LateOutcomes | None = None) -> int:
     else:
         _print_stories(stories, sys.stdout.isatty())
     return os.EX_OK
+
+
+def _queues(root: str) -> LateOutcomes | None:
+    """Return the queues, or None where they cannot be read: then the trace alone tells."""
+    from indimail.app.configuration import open_instance  # noqa: PLC0415 - not for --help
+    from indimail.mail.errors import MailError  # noqa: PLC0415
+    from indimail.manage.outcomes import Queues  # noqa: PLC0415
+
+    instance = open_instance(root, os.environ)
+    try:
+        return Queues.open(instance.queue_base, instance.queuedir)
+    except (MailError, OSError) as error:
+        print(f"{PROGRAM}: without the queues: {error}", file=sys.stderr)
+        return None
 
 
 def _query(args: argparse.Namespace, now: float) -> Query:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -10,9 +11,16 @@ import resource
 import signal
 import socket
 import sys
+import time
 from typing import TYPE_CHECKING
 
+from indimail.durable.lock import DirectoryLock
+from indimail.manage.site import acting_as
+from indimail.net.local import listen_local
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from indimail.app.channel import Channel
     from indimail.app.instance import Instance
     from indimail.net.connections import ConnectionTable
@@ -20,6 +28,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "example: indimail serve --root ./var/demo --listen smtp=127.0.0.1:2525"
 BACKLOG = 1024
+ORPHANS_END = 2.0  # seconds within which workers follow their supervisor
 SPARE_FILES = 500  # descriptors of a worker besides connections: databases, Maildirs, threads
 
 
@@ -40,12 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM; 78 for a configuration with mistakes, 71 for a port that is taken."""
     # Everything a worker needs is imported here, before any fork and before privileges are dropped.
-    from indimail.app import build, worker
-    from indimail.app.configuration import Overrides, load, open_instance, reload
-    from indimail.app.instance import find_root
-    from indimail.app.logs import LogLines, log_file, set_up_logging
-    from indimail.app.supervise import Plan, Supervisor
-    from indimail.mail.errors import ConfigErrors
+    from indimail.app import build, worker  # noqa: PLC0415
+    from indimail.app.configuration import Overrides, load, open_instance, reload  # noqa: PLC0415
+    from indimail.app.instance import find_root  # noqa: PLC0415
+    from indimail.app.logs import LogLines, log_file, set_up_logging  # noqa: PLC0415
+    from indimail.app.supervise import Plan, Supervisor  # noqa: PLC0415
+    from indimail.mail.errors import ConfigErrors  # noqa: PLC0415
 
     instance = open_instance(find_root(args.root, os.environ), os.environ)
     overrides = Overrides(listen=tuple(args.listen), workers=args.workers)
@@ -63,18 +72,23 @@ def run(args: argparse.Namespace) -> int:
         return os.EX_CONFIG
     if not _raise_files(snapshot.process.max_connections + SPARE_FILES):
         return os.EX_OSERR
-    lines = LogLines(log_file(instance.log, "serve") if snapshot.process.log_files else None)
+    log_path = log_file(instance.root, "serve") if snapshot.process.log_files else None
+    try:
+        with acting_as(uid, gid):
+            lock = _take(instance)
+            lines = LogLines(log_path)
+        sockets = _bind_all(snapshot.listeners, instance)
+        with acting_as(uid, gid):
+            control = listen_local(os.path.join(instance.run, "control.sock"), 0o600)
+            inject = listen_local(os.path.join(instance.run, "inject.sock"), 0o666)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"indimail serve: {where}{error.strerror}", file=sys.stderr)
+        return os.EX_OSERR
     set_up_logging(lines)
     log = logging.getLogger("indimail.serve")
     for notice in snapshot.notices:
         log.warning("%s", notice)
-    try:
-        sockets = [(listener, _bind(listener)) for listener in snapshot.listeners]
-        control = _unix_socket(os.path.join(instance.run, "control.sock"), 0o600, uid, gid)
-        inject = _unix_socket(os.path.join(instance.run, "inject.sock"), 0o666, uid, gid)
-    except OSError as error:
-        print(f"indimail serve: {error}", file=sys.stderr)
-        return os.EX_OSERR
     bound = _Bound(instance, sockets, uid, gid)
     bound.started()
     place = build.Place(instance, lines, snapshot.process.workers, uid)
@@ -82,8 +96,13 @@ def run(args: argparse.Namespace) -> int:
     def work(
         number: int, channel: "Channel", connections: "ConnectionTable", snapshot: "Snapshot"
     ) -> None:
+        lock.release()  # held by the supervisor alone: its death gives the instance up
         _become(uid, gid)
         worker.work(place, sockets, inject, number, channel, connections, snapshot)
+
+    def reopen_logs() -> None:
+        with acting_as(uid, gid):
+            lines.reopen()
 
     plan = Plan(
         workers=snapshot.process.workers,
@@ -92,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         control=control,
         ready=bound.ready,
         stopped=bound.stopped,
-        reopen_logs=lines.reopen,
+        reopen_logs=reopen_logs,
         idle=lines.flush,
     )
     code = Supervisor(plan, work).run()
@@ -135,19 +154,45 @@ class _Bound:
 
     def _write(self, name: str, text: str) -> None:
         path = os.path.join(self._run, name)
-        with open(path + ".new", "w", encoding="ascii") as file:
-            file.write(text)
-        if os.geteuid() == 0:
-            os.chown(path + ".new", *self._owner)
-        os.replace(path + ".new", path)
+        with acting_as(*self._owner):
+            with open(path + ".new", "w", encoding="ascii") as file:
+                file.write(text)
+            os.replace(path + ".new", path)
 
     def _remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self._run, name))
 
 
+def _take(instance: "Instance") -> DirectoryLock:
+    """Make sure that no other server has this instance.  Raises OSError."""
+    lock = DirectoryLock.take(instance.run)
+    if lock is None:
+        raise OSError(errno.EBUSY, "another server runs in this instance", instance.run)
+    return lock
+
+
+def _bind_all(
+    listeners: "Sequence[ListenerConfig]", instance: "Instance"
+) -> "list[tuple[ListenerConfig, socket.socket]]":
+    """Bind all listeners; the workers of a killed server may hold the ports for a moment."""
+    was_killed = os.path.exists(os.path.join(instance.run, "serve.pid"))
+    end = time.monotonic() + (ORPHANS_END if was_killed else 0.0)
+    bound = []
+    for listener in listeners:
+        while True:
+            try:
+                bound.append((listener, _bind(listener)))
+                break
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or time.monotonic() >= end:
+                    raise
+                time.sleep(0.05)
+    return bound
+
+
 def _bind(listener: "ListenerConfig") -> socket.socket:
-    """Bind a listener; ``::`` takes IPv4 as well."""
+    """Bind a listener; ``::`` takes IPv4 as well.  Raises OSError, which names the listener."""
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -157,25 +202,10 @@ def _bind(listener: "ListenerConfig") -> socket.socket:
     try:
         sock.bind((listener.host, listener.port))
     except OSError as error:
-        where = f"{listener.name}={listener.host}:{listener.port}"
-        raise OSError(error.errno, f"{where}: {error.strerror}") from error
-    sock.listen(BACKLOG)
-    sock.setblocking(False)
-    return sock
-
-
-def _unix_socket(path: str, mode: int, uid: int, gid: int) -> socket.socket:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    sock = socket.socket(socket.AF_UNIX)
-    old = os.umask(0o177)
-    try:
-        sock.bind(path)
-    finally:
-        os.umask(old)
-    if os.geteuid() == 0:
-        os.chown(path, uid, gid)
-    os.chmod(path, mode)
+        sock.close()
+        host = f"[{listener.host}]" if ":" in listener.host else listener.host
+        where = f"{listener.name}={host}:{listener.port}"
+        raise OSError(error.errno, error.strerror, where) from error
     sock.listen(BACKLOG)
     sock.setblocking(False)
     return sock
@@ -203,6 +233,7 @@ def _become(uid: int, gid: int) -> None:
             os.setgroups([])
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
+    os.umask(0o077)  # SQLite makes its files by it, and mail is its owner's alone
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 

@@ -114,6 +114,52 @@ class InotifyWatch:
         self.close()
 
 
+class FolderWatch:
+    """Folders that are added as they are met; names that begin with a dot count here.
+
+    `add` may run on any thread, `changed` on one.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        try:
+            self._inotify: INotify | None = INotify(nonblocking=True)
+        except OSError:
+            self._inotify = None
+
+    def add(self, folder: str) -> bool:
+        """Watch a folder from now on; False where that cannot be: then look for yourself."""
+        if folder in self._numbers:
+            return True
+        if self._inotify is None:
+            return False
+        try:
+            self._numbers[folder] = self._inotify.add_watch(folder, _WANTED)
+        except OSError:
+            return False
+        return True
+
+    def changed(self) -> bool:
+        """Tell whether something may have changed in any of them since the last call."""
+        if self._inotify is None:
+            return False
+        found = False
+        while True:
+            try:
+                octets = os.read(self._inotify.fileno(), _BUFFER)
+            except BlockingIOError:
+                return found
+            found = True
+            lost = {event.wd for event in parse_events(octets) if event.mask & _LOST}
+            if lost:
+                self._numbers = {f: n for f, n in self._numbers.items() if n not in lost}
+
+    def close(self) -> None:
+        """Give back the descriptor."""
+        if self._inotify is not None:
+            self._inotify.close()
+
+
 class StatWatch:
     """Compares what the directories hold."""
 

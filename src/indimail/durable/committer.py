@@ -4,10 +4,10 @@
     committer.submit(change, done)   # then done(None) after the commit that covers it, or done(error)
 
 One thread, one round at a time.  An item that somebody waits for (`submit`) is never delayed: under
-load a round carries many, with one session it carries one.  One that nobody waits for (`add`: a
-mark, a copy in tmp/) rides with the next of those, or comes `LEISURE` seconds later with what else
-gathered by then.  The same class carries both kinds of rounds the project has: the queue's commits,
-and the syncs of Maildir files.
+load a round carries many, with one session it carries one.  What nobody waits for (`add`: a mark, a
+copy in tmp/) gathers for `LEISURE` seconds and then rides with the next round, so that few rounds
+pay for many.  The same class carries both kinds of rounds the project has: the queue's commits, and
+the syncs of Maildir files.
 
 A round that fails fails for all in it: each `done` gets the error, and nothing of it is true.
 `wake` decides where `done` runs, a whole round in one call: `loop.call_soon_threadsafe` brings it
@@ -20,10 +20,10 @@ Source: DESIGN 4 (group commit).  Not here: what a round does (`queue.sqlite`, `
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from enum import IntEnum
 from functools import partial
+from math import inf
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import Final, Generic, Protocol, TypeVar
 
 from indimail.mail.errors import Misuse
@@ -32,6 +32,7 @@ LEISURE: Final = (
     0.005  # seconds; a sync costs a good part of that, and saves one for each that came
 )
 MANY: Final = 64  # so many need not wait for more
+NEVER: Final = inf
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -66,9 +67,11 @@ class Committer(Generic[T]):
         self._run = run
         self._wake = wake
         self._most = most
-        self._items: deque[tuple[T, Done]] = deque()
-        self._calls: SimpleQueue[_Call] = SimpleQueue()
-        self._called = _Call.NOT  # the strongest call that is on its way
+        self._awaited: deque[tuple[T, Done]] = deque()
+        self._leisurely: deque[tuple[T, Done]] = deque()
+        self._due = NEVER  # when the leisurely ones have gathered for long enough
+        self._calls: SimpleQueue[bool] = SimpleQueue()  # False: end when nothing is left
+        self._called = False  # a call is on its way
         self._closed = False
         self._thread = threading.Thread(target=self._rounds, name=f"committer-{name}", daemon=True)
         self._thread.start()
@@ -76,52 +79,67 @@ class Committer(Generic[T]):
     @property
     def waiting(self) -> int:
         """Items that the running round does not cover."""
-        return len(self._items)
+        return len(self._awaited) + len(self._leisurely)
 
     def submit(self, item: T, done: Done) -> None:
         """Add an item that somebody waits for.  Raises Misuse after `close`."""
-        self._append(item, done)
-        self._call(_Call.NOW)
+        self._append(self._awaited, item, done)
+        self._call()
 
     def add(self, item: T, done: Done) -> None:
         """Add an item that nobody waits for.  Raises Misuse after `close`."""
-        self._append(item, done)
-        self._call(_Call.LATER if len(self._items) < MANY else _Call.NOW)
+        self._append(self._leisurely, item, done)
+        if len(self._leisurely) in {1, MANY}:
+            self._call()
 
     def close(self) -> None:
         """Finish everything submitted, then end the thread."""
         self._closed = True
-        self._calls.put(_Call.END)
+        self._calls.put(False)
         self._thread.join()
 
-    def _append(self, item: T, done: Done) -> None:
+    def _append(self, items: deque[tuple[T, Done]], item: T, done: Done) -> None:
         if self._closed:
             raise Misuse("the committer is closed")
-        self._items.append((item, done))
+        items.append((item, done))
 
-    def _call(self, call: "_Call") -> None:
-        """Wake the thread, unless a call as strong is on its way."""
-        if self._called < call:
-            self._called = call
-            self._calls.put(call)
+    def _call(self) -> None:
+        """Wake the thread, unless a call is on its way."""
+        if not self._called:
+            self._called = True
+            self._calls.put(True)
 
     def _rounds(self) -> None:
-        call = _Call.NOT
-        while call is not _Call.END:
-            call = self._calls.get()
-            if call is _Call.LATER:
-                with suppress(Empty):
-                    call = self._calls.get(timeout=LEISURE)
-            self._called = _Call.NOT  # before the items are taken: none is overlooked
-            while self._items:
-                self._finish(self._taken())
-                if call is not _Call.END and len(self._items) < self._most:
-                    break  # they have calls of their own
+        goes_on = True
+        while goes_on or self.waiting:
+            if goes_on:
+                goes_on = self._wait()
+            self._called = False  # before the items are taken: none is overlooked
+            if self._due == NEVER and self._leisurely:
+                self._due = monotonic() + LEISURE
+            if round_ := self._taken(everything=not goes_on):
+                self._finish(round_)
 
-    def _taken(self) -> list[tuple[T, Done]]:
-        """Take what has gathered, at most a round."""
-        number = min(len(self._items), self._most)
-        return [self._items.popleft() for _ in range(number)]
+    def _wait(self) -> bool:
+        """Wait for a call, or for the leisurely items' time; False: the end."""
+        if len(self._awaited) or len(self._leisurely) >= MANY:
+            return True  # more than one round had room for, or they came while it ran
+        patience = None if self._due == NEVER else max(0.0, self._due - monotonic())
+        try:
+            return self._calls.get(timeout=patience)
+        except Empty:
+            return True
+
+    def _taken(self, *, everything: bool) -> list[tuple[T, Done]]:
+        """Take a round: what is awaited, and the leisurely ones when it is their time."""
+        number = min(len(self._awaited), self._most)
+        taken = [self._awaited.popleft() for _ in range(number)]
+        many = len(self._leisurely) >= MANY
+        if everything or many or monotonic() >= self._due:
+            self._due = NEVER
+            number = min(len(self._leisurely), self._most)
+            taken += [self._leisurely.popleft() for _ in range(number)]
+        return taken
 
     def _finish(self, round_: list[tuple[T, Done]]) -> None:
         failure: Exception | None = None
@@ -130,15 +148,6 @@ class Committer(Generic[T]):
         except Exception as error:  # the task boundary of this thread
             failure = error
         self._wake(partial(_tell, round_, failure))
-
-
-class _Call(IntEnum):
-    """Why the thread is woken; the larger, the sooner it works."""
-
-    NOT = 0
-    LATER = 1
-    NOW = 2
-    END = 3
 
 
 def at_once(call: Callable[[], None]) -> None:

@@ -113,6 +113,15 @@ def stage_by_link(disk: Disk, source: str, folder: str, name: str) -> Unsynced |
     return Unsynced((), (f"{folder}/{_TMP}",))
 
 
+def is_sticky(disk: Disk, folder: str) -> bool:
+    """Tell whether the owner asked that nothing be delivered now; a missing folder is not."""
+    with _translated(folder):
+        try:
+            return bool(disk.mode(folder) & stat.S_ISVTX)
+        except FileNotFoundError:
+            return False
+
+
 def publish(disk: Disk, folder: str, name: str) -> Unsynced:
     """Move a staged copy to where readers find it.
 
@@ -164,7 +173,7 @@ def recovery(
 ) -> Settlement:
     """Look at the disk and decide.
 
-    PUBLISH: `publish`, then `sync_new`.  DONE: `sync_new` all the same, since the crash may have
+    PUBLISH: mark it again with this boot, then `publish`.  DONE: `sync_new` all the same, since the crash may have
     come before that sync.  AGAIN: stage again.
     """
     return settle(
@@ -182,8 +191,6 @@ def _create(disk: Disk, folder: str, path: str, create: Callable[[], None]) -> N
     `resume`): it is what an attempt before left.
     """
     try:
-        if disk.mode(folder) & stat.S_ISVTX:
-            raise MailboxUnwritable(f"dir {folder} is sticky")
         _undone_on_error(disk, path, create)
     except FileNotFoundError:
         for part in ("cur", "new", _TMP):

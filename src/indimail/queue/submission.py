@@ -17,6 +17,7 @@ import secrets
 import socket
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
@@ -242,10 +243,21 @@ def spool_submission(
             disk.append(hidden, (piece,))
         disk.sync_file(hidden)
         disk.rename(hidden, path)
-        disk.sync_directory(folder)
+        _sync_name(disk, path)
     except OSError as error:
+        for left in (hidden, path):
+            with suppress(OSError):
+                disk.unlink(left)
         return Receipt(WRITE_ERROR, text=f"{folder}: {error.strerror}")
     return Receipt(QUEUED)
+
+
+def _sync_name(disk: Disk, path: str) -> None:
+    """Make a name durable, also in a folder that one may write in and not read."""
+    try:
+        disk.sync_directory(os.path.dirname(path))
+    except PermissionError:
+        disk.sync_filesystem(path)
 
 
 def read_spooled(disk: Disk, path: str) -> Iterator[bytes]:

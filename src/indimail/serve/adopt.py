@@ -103,16 +103,15 @@ class SpoolFiles:
 
     def claim(self) -> list[str]:
         """Move what is whole out of everybody's reach; return what is claimed, oldest first."""
-        if not self.disk.exists(self.spool):
-            return []
-        self.disk.make_directories(self._claimed)
-        found = sorted(self.disk.names(self.spool))
+        found = sorted(self.disk.names(self.spool)) if self.disk.exists(self.spool) else []
         whole = [name for name in found if not name.startswith(".")][:AT_ONCE]
         for name in whole:
             self._claim(name)
         for name in found:
             if name.startswith("."):
                 self._abandon(os.path.join(self.spool, name))
+        if not self.disk.exists(self._claimed):
+            return []
         if whole:
             self.disk.sync_directory(self._claimed)
             self.disk.sync_directory(self.spool)
@@ -122,6 +121,7 @@ class SpoolFiles:
         path = os.path.join(self.spool, name)
         try:
             if _NAME.fullmatch(name):
+                self.disk.make_directories(self._claimed)
                 self.disk.rename(path, self.path(name))
             else:
                 self._put_aside(path, name, "its name is not one that we give")
@@ -208,6 +208,7 @@ class Adoption:
         self._adopted = adopted
         self._seen = -1
         self._at = 0.0
+        self.draining = False
         self._running = False
         self._waiting: list[str] = []
         self._taken: list[str] = []
@@ -219,7 +220,7 @@ class Adoption:
 
     def tick(self, now: float) -> None:
         """Look for files; `now` is the steady clock."""
-        if self._running or now < self._at:
+        if self._running or self.draining or now < self._at:
             return
         changed = self._files.changed()
         if changed != self._seen:
@@ -247,6 +248,9 @@ class Adoption:
 
     def _next(self) -> None:
         """Take the next file, or end the round."""
+        if self.draining:
+            self._end(self._rest)
+            return
         if not self._waiting:
             self._end(self._look_again if self._taken else self._rest)
             return
@@ -342,9 +346,7 @@ class Adoption:
                 self._aside(lambda: queue.spool.discard(queue_id), lambda _: None)
                 self._end(self._again)
 
-    def _committed(
-        self, name: str, queue: Intake, ready: Ready, failure: Exception | None
-    ) -> None:
+    def _committed(self, name: str, queue: Intake, ready: Ready, failure: Exception | None) -> None:
         """Commit point 1, of a mail whose sender is gone."""
         if failure is not None:
             LOG.warning("queue/spool/%s waits: %s", name, failure)

@@ -26,10 +26,12 @@ from indimail.delivery.dotqmail import (
     read_dotqmail,
 )
 from indimail.delivery.headers import delivered_to
-from indimail.delivery.plan import Defer, Discard, Plan, Redirect
+from indimail.delivery.plan import Defer, Deliver, Discard, Plan, Redirect
 from indimail.delivery.virtual import AccountFacts, VirtualFacts, decide_virtual, virtual_user
+from indimail.durable.disk import Disk
 from indimail.mail.errors import MailError
 from indimail.mail.verdict import NO_RULE, Rule
+from indimail.mailbox.maildir import is_sticky
 
 KEPT: Final = 2.0  # and 3 in the cache of the accounts: others' changes are seen within 5 s
 SIZE: Final = 20_000
@@ -58,6 +60,16 @@ class Assigned(Protocol):
     def assign(self) -> Assign: ...
 
 
+class Folders(Protocol):
+    """Tells when a .qmail file may have changed."""
+
+    def add(self, folder: str) -> bool:
+        """Watch a folder from now on; False where that cannot be."""
+
+    def changed(self) -> bool:
+        """Tell whether a name in one of them changed since the last call."""
+
+
 class Foresight:
     """Decides about local addresses, and remembers for a moment."""
 
@@ -66,9 +78,13 @@ class Foresight:
         accounts: Lookup,
         snapshot: Callable[[], Assigned],
         steady: Callable[[], float],
+        disk: Disk,
+        folders: Folders,
         root: str,
         uid: int,
     ) -> None:
+        self._disk = disk
+        self._folders = folders
         self._accounts = accounts
         self._snapshot = snapshot
         self._steady = steady
@@ -84,6 +100,8 @@ class Foresight:
 
     def cached(self, target: str) -> Decided | None:
         """Return what is known and still true, without waiting for anything but a stat."""
+        if self._folders.changed():
+            self.invalidate()
         decided = self._kept.get(target)
         if (
             decided is None
@@ -124,9 +142,12 @@ class Foresight:
     def _plan(self, entry: AssignEntry, host: str) -> tuple[Plan, Signature]:
         """Read the .qmail file that is meant and do what its first step says."""
         names = find_dotqmail_names(entry.dash, entry.ext)
+        watched = self._folders.add(entry.home)  # before the look, so that no change falls between
         paths = [os.path.join(entry.home, name) for name in names]
         signature = tuple((path, _signature(path)) for path in paths)
         path = next((path for path, seen in signature if seen is not None), None)
+        if watched:
+            signature = ()
         if path is None:
             return missing_dotqmail(entry.dash), signature
         shown = path.removeprefix(self._root)
@@ -153,7 +174,9 @@ class Foresight:
         facts = self._facts(user, host, step, alias="")
         plan = decide_virtual(facts)
         if isinstance(plan, Redirect):
-            return decide_virtual(self._facts(plan.user, plan.domain, step, alias=plan.alias))
+            plan = decide_virtual(self._facts(plan.user, plan.domain, step, alias=plan.alias))
+        if isinstance(plan, Deliver) and is_sticky(self._disk, plan.maildir):
+            return Defer(f"dir {plan.maildir} is sticky", plan.rule)
         return plan
 
     def _facts(self, user: str, host: str, step: VDeliver, alias: str) -> VirtualFacts:

@@ -127,7 +127,9 @@ def judge_size(size: int, settings: InjectSettings) -> Refusal | None:
 def received_line(queue_id: int, uid: int, me: str, date: str, *, hide_host: bool) -> bytes:
     """Return the line in front of a local program's message (spec/queue.md 1.3)."""
     host = "" if hide_host else f" by host {me}"
-    return f"Received: indimail-mta queue {queue_id}{host}\n (invoked by uid {uid}); {date}\n".encode()
+    return (
+        f"Received: indimail-mta queue {queue_id}{host}\n (invoked by uid {uid}); {date}\n".encode()
+    )
 
 
 def recipients_of(submission: Submission, routing: Routing) -> tuple[QueuedRecipient, ...]:
@@ -215,7 +217,9 @@ class Story:
         facts: Facts | None = None,
     ) -> None:  # fmt: skip
         told = {**self._origin.facts, **(facts or {})}
-        self._trace.add(Record(self._id, self._clock.now(), event, verdict, text, rule, reply, told))
+        self._trace.add(
+            Record(self._id, self._clock.now(), event, verdict, text, rule, reply, told)
+        )
 
 
 def _plain(refusal: Refusal) -> str:
@@ -432,9 +436,7 @@ class InjectConnection(asyncio.Protocol):
         injection = self._injection
         self._id = injection.ids.next(int(injection.clock.now() * 1e6))
         facts: Facts = {"listener": "inject", "uid": self.uid, "pid": self._pid}
-        story = Story(
-            injection.trace, injection.clock, self._id, Origin(self.uid, SOCKET, facts)
-        )
+        story = Story(injection.trace, injection.clock, self._id, Origin(self.uid, SOCKET, facts))
         story.connected()
         self._story = story
         return story
@@ -560,7 +562,9 @@ class InjectConnection(asyncio.Protocol):
 
     def _told_gone(self) -> None:
         if self._story is not None:
-            self._story.ended("the program went away before its message was whole; nothing is queued")
+            self._story.ended(
+                "the program went away before its message was whole; nothing is queued"
+            )
 
     def _drop(self) -> None:
         """Forget the octets; a spool file without a row goes, once no thread is at it."""

@@ -26,7 +26,7 @@ from indimail.durable.disk import Disk
 from indimail.mail.clock import Clock
 from indimail.mail.errors import MailError
 from indimail.mail.outcome import Deferred, Delivered, Failed
-from indimail.mail.verdict import Rule
+from indimail.mail.verdict import NO_RULE, Rule
 from indimail.mailbox import maildir
 from indimail.queue.port import Step
 from indimail.queue.spool import Spool
@@ -96,6 +96,9 @@ class LocalDelivery:
         def prepared(result: object) -> None:
             if isinstance(result, Decided):
                 self._carry_out(job, send, result)
+            elif isinstance(result, Step):
+                # Marked once more, with this boot: a copy that is then gone from tmp/ was seen.
+                Copy(self, job, send, result.folder, result.name, NO_RULE).staged(None)
             elif isinstance(result, MailError):
                 send.finish(job, outcome(deferred(result)))
             elif isinstance(result, Exception):
@@ -105,24 +108,26 @@ class LocalDelivery:
 
         self.aside(lambda: self._prepare(job), prepared)
 
-    def _prepare(self, job: Job) -> Decided | None:
-        """Settle what an earlier attempt staged (None: it is delivered), else decide."""
-        if job.staged is not None and self._settle(job.staged):
-            return None
-        return self._foresight.decide(job.recipient.target)
+    def _prepare(self, job: Job) -> Decided | Step | None:
+        """Decide, unless an earlier attempt staged a copy.
 
-    def _settle(self, step: Step) -> bool:
-        """Bring a staged copy to its end, durably; False where it has to be written again."""
+        That is returned where it is to be published; None: it was, and is durable now.
+        """
+        step = job.staged
+        if step is None:
+            return self._foresight.decide(job.recipient.target)
         found = maildir.recovery(
             self.disk, step.folder, step.name,
             same_boot=step.boot == self.boot, staged_age=self.clock.now() - step.at,
         )  # fmt: skip
-        if found is maildir.Settlement.PUBLISH:
-            maildir.publish(self.disk, step.folder, step.name)
-        if found is maildir.Settlement.AGAIN:
-            return False
-        maildir.sync_new(self.disk, step.folder)
-        return True
+        match found:
+            case maildir.Settlement.PUBLISH:
+                return step
+            case maildir.Settlement.DONE:
+                maildir.sync_new(self.disk, step.folder)
+                return None
+            case maildir.Settlement.AGAIN:
+                return self._foresight.decide(job.recipient.target)
 
     def _carry_out(self, job: Job, send: Scheduler, decided: Decided) -> None:
         match decided.plan:

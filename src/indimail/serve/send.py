@@ -124,7 +124,15 @@ class Send:
         }
         self._retrace()
         self.spool.sweep(_Known(self._store))
+        self._load_staged()
         self._load()
+
+    def _load_staged(self) -> None:
+        """Let staged copies be settled first, while their readers have touched few of them."""
+        mails: dict[QueueId, Mail] = {}
+        for queue_id, number in self._steps:
+            self._load_one(queue_id, number, mails)
+        self._pump()
 
     def _retrace(self) -> None:
         """Record again the outcomes whose trace may have been lost with us."""

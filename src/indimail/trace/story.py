@@ -154,6 +154,8 @@ def _what(record: Record) -> str:
 def _client(record: Record) -> str:
     name, listener = _fact(record, "name"), _fact(record, "listener")
     client = _fact(record, "ip") + (f" ({name})" if name else "")
+    if "uid" in record.facts:  # a program of this machine
+        client = f"uid {_fact(record, 'uid')}"
     return client + (f" on {listener}" if listener else "")
 
 

@@ -1,0 +1,69 @@
+"""Accounts that change while the server runs: in force on every worker when the command returns."""
+
+import contextlib
+import sqlite3
+import time
+
+import pytest
+
+from live import BOB, DOMAIN, Server, until
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_new_user_is_taken_when_vadduser_returns(server: Server) -> None:
+    """Also by workers that said a moment ago that there is no such user."""
+    carol = f"carol@{DOMAIN}"
+    talks = server.on_each_worker()
+    assert [talk.recipient(carol)[:9] for talk in talks] == ["550 5.1.1", "550 5.1.1"]
+    server.instance.run("vadduser", carol, given="secret-1")
+    assert [talk.recipient(carol)[:4] for talk in talks] == ["250 ", "250 "]
+    server.instance.ended(server.send(carol))
+    assert len(server.instance.mails("carol")) == 1
+
+
+def test_a_new_domain_is_ours_when_vadddomain_returns(server: Server) -> None:
+    talks = server.on_each_worker()
+    assert [talk.recipient("dora@new.example")[:4] for talk in talks] == ["553 ", "553 "]
+    server.instance.run("vadddomain", "new.example", given="secret-1")
+    server.instance.run("vadduser", "dora@new.example", given="secret-1")
+    assert [talk.recipient("dora@new.example")[:4] for talk in talks] == ["250 ", "250 "]
+    assert [talk.recipient("nobody@new.example")[:4] for talk in talks] == ["550 ", "550 "]
+    outcome = server.instance.ended(server.send("dora@new.example"))[-1]
+    assert (outcome["verdict"], outcome["rule"]) == (
+        "delivered",
+        "domains/new.example/.qmail-default:1",
+    )
+
+
+def test_a_changed_password_shows_in_vuserinfo(server: Server) -> None:
+    server.instance.run("vpasswd", BOB, given="another-1")
+    assert BOB.partition("@")[0] in server.instance.run("vuserinfo", BOB).stdout
+    server.instance.ended(server.send())
+
+
+def test_a_change_made_in_the_database_by_others_is_seen_within_5_seconds(server: Server) -> None:
+    """Each worker is asked all the time, so that what it remembers never ages by disuse."""
+    talks = server.on_each_worker()
+    assert all(talk.recipient(BOB).startswith("250 ") for talk in talks)
+    path = server.instance.path("db/indimail.db")
+    with contextlib.closing(sqlite3.connect(path)) as other, other:
+        changed = other.execute("delete from indimail where pw_name='bob'").rowcount
+    assert changed == 1
+    changed_at = time.monotonic()
+    for talk in talks:
+        until(lambda talk=talk: talk.recipient(BOB).startswith("550 5.1.1"), 6)  # type: ignore[misc]
+    assert time.monotonic() - changed_at < 5.5
+
+
+def test_mail_of_a_user_who_went_after_the_250_fails_for_good_and_is_told(server: Server) -> None:
+    server.instance.write("control/holdlocal", "1\n")
+    queue_id = server.send()
+    with contextlib.closing(sqlite3.connect(server.instance.path("db/indimail.db"))) as db, db:
+        db.execute("delete from indimail where pw_name='bob'")
+    server.instance.write("control/holdlocal", "0\n")
+    server.connect()  # asks for the configuration
+    outcome = server.instance.ended(queue_id)[-1]
+    assert outcome["verdict"] == "failed"
+    assert outcome["rule"] == "domains/example.com/.qmail-default:1"
+    assert server.instance.mails("bob") == []
