@@ -6,6 +6,7 @@ name found is no proof of a delivery, and a name missing none against it.
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -106,7 +107,8 @@ class Reader:
             folder = f"{users}/{user}/Maildir"
             if self._disk.exists(f"{folder}/new") and self._disk.exists(f"{folder}/cur"):
                 for name in sorted(self._disk.names(f"{folder}/new")):
-                    self._see_to(folder, name)
+                    with suppress(OSError):  # where one operation is to fail, it may be ours
+                        self._see_to(folder, name)
 
     def _see_to(self, folder: str, name: str) -> None:
         path = f"{folder}/new/{name}"

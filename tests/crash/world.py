@@ -204,7 +204,8 @@ class World:
     ) -> None:
         self._vfs.close()
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Start: open the queue, and begin with what the last life left."""
         wake = self.ready.append
         self.aside = SteppedAside(wake)
         self.trace = WatchedTrace(TRACE, 1, self.disk)
@@ -263,8 +264,12 @@ class World:
     # -- the turns -------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Live: all mail is sent, and all that time can bring has come."""
-        self._open()
+        """Start, and live."""
+        self.open()
+        self.live()
+
+    def live(self) -> None:
+        """Let all mail be sent, and all come that time can bring."""
         self._settle()
         for seconds in RETRIES:
             self.clock.advance(seconds)

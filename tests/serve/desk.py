@@ -95,7 +95,7 @@ def snapshot(*tcp: str, generation: int = 1, **changes: Any) -> Snapshot:
         "mx.example.com",
     )
     assert not wrong + more
-    ours, _ = parse_domains(lines("control/rcpthosts", "# ours", "example.com")[1:])
+    ours, _ = parse_domains(lines("control/rcpthosts", "example.com"))
     plain = session_settings(**changes)
     sessions = {("smtp", NOTHING_GRANTED): plain}
     for _, rule in tcp_rules.listed:

@@ -186,7 +186,7 @@ def test_rset_between_two_chunks_drops_what_was_spooled() -> None:
 
 
 def test_a_denied_client_is_closed_without_a_word_and_recorded() -> None:
-    desk = Desk("# none", "192.0.2.:deny")
+    desk = Desk("10.:allow", "192.0.2.:deny")
     client = desk.connect()
     assert (client.aborted, client.heard()) == (True, [])
     [record] = desk.trace

@@ -50,7 +50,6 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     "vpasswd": CommandRow("vpasswd", "change a user's password", is_script=True),
     "vuserinfo": CommandRow("vuserinfo", "show a user", is_script=True),
     "sendmail": CommandRow("sendmail", "put a mail into the queue", is_script=True),
-    "qmail-inject": CommandRow("qmail_inject", "put a mail into the queue", is_script=True),
     "qmail-qread": CommandRow("qmail_qread", "list the mails in the queues", is_script=True),
     "qmail-qstat": CommandRow("qmail_qstat", "count the mails in the queues", is_script=True),
 }

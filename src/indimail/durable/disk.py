@@ -127,8 +127,11 @@ class SystemDisk:
             missing.append(path)
             path = os.path.dirname(path)
         for folder in reversed(missing):
-            with suppress(FileExistsError):  # another delivery makes it at the same time
+            try:
                 os.mkdir(folder, mode)
+            except FileExistsError:
+                if not os.path.isdir(folder):  # else another delivery made it just now
+                    raise
             self.sync_directory(os.path.dirname(folder))
 
     def names(self, path: str) -> list[str]:

@@ -94,6 +94,7 @@ class SmtpConnection(asyncio.Protocol):
     __slots__ = (
         "_client",
         "_draining",
+        "_early",
         "_facts",
         "_ip",
         "_listener",
@@ -105,6 +106,7 @@ class SmtpConnection(asyncio.Protocol):
         "_session",
         "_settings",
         "_smtpd",
+        "_snapshot",
         "_tls",
         "_transport",
         "_waiting",
@@ -116,6 +118,7 @@ class SmtpConnection(asyncio.Protocol):
     )
 
     _session: SmtpSession
+    _snapshot: Snapshot
     _settings: SessionSettings
     _client: ClientRule
 
@@ -124,6 +127,7 @@ class SmtpConnection(asyncio.Protocol):
         self._listener = listener
         self._message: _Message | None = None
         self._paused = False
+        self._early = b""  # what came while the configuration was being read
         self._tls: TlsLayer | None = None
         self._draining = False
         self._waiting: ask.Event | None = None
@@ -149,7 +153,7 @@ class SmtpConnection(asyncio.Protocol):
         smtpd = self._smtpd
         if self._transport.is_closing():
             return
-        snapshot = smtpd.config.current
+        self._snapshot = snapshot = smtpd.config.current
         self._client = client = snapshot.tcp_rules.find(self._ip)
         self._facts: Facts = {
             "ip": self._ip, "port": self._port, "listener": self._listener, "name": "",
@@ -188,15 +192,21 @@ class SmtpConnection(asyncio.Protocol):
             self._start_tls()
         elif settings.session_rules.extra_greet:
             session.date = header_date(smtpd.clock.now())
-        if self._tls is None:
+        if not settings.smtps:
             self._pump()
+        if self._early:
+            early, self._early = self._early, b""
+            self._let_go()
+            self.data_received(early)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; through TLS where it is on."""
         self.heard = self._smtpd.clock.steady()
-        if not hasattr(
-            self, "_session"
-        ):  # the configuration is being read; clients wait to be greeted
+        if not hasattr(self, "_session"):  # the configuration is being read; clients wait
+            self._early += data
+            if len(self._early) > UNREAD and not self._paused:
+                self._paused = True
+                self._transport.pause_reading()
             return
         if self._tls is not None:
             self._tls_received(data)
@@ -239,6 +249,9 @@ class SmtpConnection(asyncio.Protocol):
         if (now - self.heard > settings.timeout and not waits_for_us) or (
             0 < settings.session_time < now - self.born
         ):
+            if self._transport.is_closing():  # it does not even take what is left for it
+                self._transport.abort()
+                return
             self._log.trouble("timeout reached reading data from client")
             self._session.time_out()
             if not waits_for_us:
@@ -247,7 +260,7 @@ class SmtpConnection(asyncio.Protocol):
     def drain(self) -> None:
         """The server stops: 421 at once to an idle client, at its next reply to a busy one."""
         self._draining = True
-        if hasattr(self, "_session"):
+        if hasattr(self, "_session") and not self._transport.is_closing():
             self._session.shut_down()
             if not self._open_question():
                 self._pump()
@@ -283,16 +296,21 @@ class SmtpConnection(asyncio.Protocol):
         if self._waiting is None or self._transport.is_closing():
             return
         self._answer(reply)
+        self._let_go()
+        self._pump()
+
+    def _let_go(self) -> None:
         if self._paused:
             self._paused = False
             self._transport.resume_reading()
-        self._pump()
 
     def _send(self) -> None:
         session, transport = self._session, self._transport
         out = session.data_to_send()
-        if out:
-            transport.write(out if self._tls is None else self._tls.encrypt(out))
+        if out and self._tls is None:
+            transport.write(out)
+        elif out and self._tls is not None and self._tls.established:  # else nobody can read it
+            transport.write(self._tls.encrypt(out))
         if session.closed:
             if self._tls is not None:
                 transport.write(self._tls.close())
@@ -364,7 +382,12 @@ class SmtpConnection(asyncio.Protocol):
     def _judge_sender(self, reverse_path: ReversePath) -> Reply | None:
         smtpd = self._smtpd
         snapshot = smtpd.config.current
-        self._settings = snapshot.session(self._listener, self._client)
+        if snapshot is not self._snapshot:
+            self._snapshot = snapshot
+            client = snapshot.tcp_rules.find(self._ip)
+            if client.allowed:  # else a new connection is refused; this one keeps what it has
+                self._client = client
+                self._settings = snapshot.session(self._listener, client)
         if self.next_id is None:
             self.id = smtpd.ids.next(int(smtpd.clock.now() * 1e6))
         else:
@@ -634,9 +657,9 @@ class _Message:
             spool.add(id_, parts)
             return
         lines = self._foreseen_lines()
-        spool.begin(id_, [lines, *parts])
         self._start = len(lines)
-        self._spooled = True
+        self._spooled = True  # before the call: what a failed one left is discarded
+        spool.begin(id_, [lines, *parts])
 
     def _written(self, result: object) -> None:
         self._busy = False
