@@ -9,11 +9,10 @@ and whether a write there is torn.  Kinds: ``forget`` (power cut, everything un-
 next life is ended too, somewhere in its recovery.
 
 ``eio`` and ``full`` end no life: that one operation fails, with an I/O error or for want of space,
-and the server has to go on.
+and the server has to go on; one time in `AGAIN_ERRORS` it is killed soon after.
 """
 
 import errno
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
@@ -30,7 +29,8 @@ from .world import World
 
 KINDS: Final = ("forget", "power", "kill")
 ERRORS: Final = {"eio": errno.EIO, "full": errno.ENOSPC}
-AWAY: Final = {"forget": 30.0, "power": 30.0, "kill": 0.5}  # seconds until the next life
+AWAY: Final = {Crash.POWER: 30.0, Crash.KILL: 0.5}  # seconds until the next life
+AGAIN_ERRORS: Final = 3
 AGAIN: Final = 10  # one point in so many has a second crash
 RECOVERY: Final = 120  # it comes within so many operations
 
@@ -68,6 +68,12 @@ class Course:
     def rounds(self) -> int:
         """How many commits and batches of syncs there were."""
         return self.boundaries // 2
+
+    def sample(self, number: int, seed: int) -> list[Point]:
+        """Choose some of the points, in order."""
+        every = list(self.points())
+        chosen = Random(f"{seed}/sample").sample(range(len(every)), min(number, len(every)))
+        return [every[index] for index in sorted(chosen)]
 
     def points(self) -> Iterator[Point]:
         """Walk every point, in order."""
@@ -135,15 +141,19 @@ def _visit_error(seed: int, point: Point) -> tuple[Verdict, int, Operation | Non
     """Let one operation fail, and live on."""
     disk, ledger, clock = SimulatedDisk(), Ledger(), FakeClock()
     disk.fail_at(point.number, ERRORS[point.kind])
+    chance = Random(f"{seed}/{point}/kill")
+    if chance.randrange(AGAIN_ERRORS) == 0:
+        disk.crash_at(point.number + chance.randint(1, RECOVERY), Crash.KILL)
     for _ in range(2):  # a server that cannot start is started again
-        with World(disk, clock, ledger, _chance(seed), SCRIPT) as world:
+        with World(disk, clock, ledger, _chance(seed), SCRIPT) as world, until_the_crash(disk):
             try:
                 world.open()
             except (OSError, MailError):
                 continue
             world.live()
             return judge(world, ledger), 0, disk.history[point.number - 1]
-    raise AssertionError("one failed operation, and the server does not start twice")
+        break
+    return *_live_on(seed, point, disk, clock, ledger), disk.history[point.number - 1]
 
 
 def _live_on(
@@ -152,18 +162,20 @@ def _live_on(
     """Go through the lives after the first."""
     chance = Random(f"{seed}/{point}")
     crashes = 0
-    kind = point.kind
     while disk.crashed is not None:
         crashes += 1
-        clock.advance(AWAY[kind])
+        ended = disk.crashed
+        clock.advance(AWAY[ended])
         disk = disk.restart()
-        ledger.after_restart(disk, power=kind != "kill")
+        ledger.after_restart(disk, power=ended is Crash.POWER)
         if crashes == 1 and chance.randrange(AGAIN) == 0:
             kind = chance.choice(KINDS)
             disk.seed = seed if kind == "power" else None
             disk.crash_at(chance.randint(1, RECOVERY), _crash(kind), torn=chance.random() < 0.3)
         with (
-            World(disk, clock, ledger, Random(f"{seed}/{point}/{crashes}"), fresh(crashes)) as world,
+            World(
+                disk, clock, ledger, Random(f"{seed}/{point}/{crashes}"), fresh(crashes)
+            ) as world,
             until_the_crash(disk),
         ):
             world.run()

@@ -24,6 +24,8 @@ from random import Random
 from types import TracebackType
 from typing import Any, Final, Self
 
+import apsw
+
 from indimail.app.configuration import load
 from indimail.app.instance import Instance
 from indimail.delivery.headers import delivered_to
@@ -40,7 +42,7 @@ from indimail.queue.sqlite import SqliteQueue, SqliteReader, database_of
 from indimail.serve.foresight import Decided
 from indimail.serve.local import LocalDelivery
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
-from indimail.serve.send import Send
+from indimail.serve.send import REOPEN, Send
 from indimail.serve.smtpd import Configuration, SmtpConnection, Smtpd
 from indimail.serve.snapshot import SessionSettings, Snapshot
 from indimail.serve.traced import TracedOutcomes
@@ -229,9 +231,7 @@ class World:
             look: Any = SqliteReader.open(path, self._vfs.name)
             return store, look, Spool(self.disk, QUEUE)
 
-        def commits(
-            run: Callable[[Sequence[Change]], None], name: str
-        ) -> SteppedCommitter[Change]:
+        def commits(run: Callable[[Sequence[Change]], None], name: str) -> SteppedCommitter[Change]:
             self.commits = SteppedCommitter(run, wake, self._between)
             return self.commits
 
@@ -276,13 +276,18 @@ class World:
             self._tick()
             self._settle()
         self._reader.look()
-        for _ in range(2):  # outcomes of the last turns
+        for _ in range(3):  # outcomes of the last turns, after a failure too
+            self.clock.advance(REOPEN)
             self._tick()
             self._settle()
 
     def look(self) -> SqliteReader:
         """Return a connection to what the queue holds."""
         return SqliteReader.open(database_of(QUEUE), self._vfs.name)
+
+    def connection(self) -> apsw.Connection:
+        """Return a connection of its own to the database."""
+        return apsw.Connection(database_of(QUEUE), vfs=self._vfs.name)
 
     def _settle(self) -> None:
         """Take turns until nobody has anything to do."""

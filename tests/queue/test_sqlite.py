@@ -73,6 +73,24 @@ def test_a_queue_opened_again_after_a_failed_sync_loses_nothing(
     assert {1, 3} <= set(kept(disk))
 
 
+def test_octets_that_a_failed_sync_lost_do_not_lie_under_later_commits(
+    disk: SimulatedDisk,
+) -> None:
+    """The server is killed after the failure: the next one finds in the cache what no disk has."""
+    with SimulatedVfs(disk) as vfs:
+        store = SqliteQueue.open(PATH, vfs.name)
+        store.apply([mail(1)])
+        disk.fail(Kind.SYNC_FILE, "wal")
+        with pytest.raises(QueueUnwritable):
+            store.apply([mail(2)])
+        disk.kill()
+    disk = disk.restart()
+    with SimulatedVfs(disk) as vfs:
+        store = SqliteQueue.open(PATH, vfs.name)
+        store.apply([mail(3)])
+        assert {1, 3} <= set(kept(disk))
+
+
 def test_a_full_disk_is_told_from_a_broken_one(disk: SimulatedDisk, vfs: str) -> None:
     store = SqliteQueue.open(PATH, vfs)
     disk.capacity = disk.used

@@ -14,7 +14,7 @@ from indimail.serve.adopt import RETRY, Adoption, SpoolFile, SpoolFiles, look
 from indimail.serve.intake import Intake
 from indimail.serve.snapshot import InjectSettings
 from indimail.testing.clock import FakeClock
-from indimail.testing.disk import SimulatedDisk, until_the_crash
+from indimail.testing.disk import Names, SimulatedDisk, until_the_crash
 
 from .intake_kit import Config, Queue, Trace, at_once
 
@@ -225,6 +225,19 @@ def test_draining_ends_it_between_two_mails(worker: Worker) -> None:
     worker.tick()
     assert not worker.adoption.running
     assert worker.queue.messages == []
+
+
+@pytest.mark.parametrize("names", Names)
+def test_what_was_removed_does_not_come_back_after_a_power_cut(
+    tmp_path: Path, names: Names
+) -> None:
+    disk = SimulatedDisk(names=names)
+    disk.make_directories("/q/spool")
+    assert spool_submission(disk, "/q/spool", MAIL, [BODY]).code == 0
+    Worker(Path("/q"), Queue(tmp_path), disk, _eves).tick()
+    disk.cut_power()
+    disk = disk.restart()
+    assert disk.names("/q/adopting") + disk.names("/q/spool") == []
 
 
 def test_once_at_every_crash(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from indimail.net.connections import ConnectionTable
 from indimail.net.local import listen_local
 from indimail.net.tls import TlsContext
 from indimail.queue.found import found_queues
-from indimail.queue.port import Change, QueueStore
+from indimail.queue.port import Change, QueueReader, QueueStore
 from indimail.queue.spool import Spool
 from indimail.queue.sqlite import SqliteQueue, SqliteReader, database_of
 from indimail.serve.adopt import Adoption, SpoolFiles
@@ -112,8 +112,7 @@ class Parts:
         self.transit = Transit(
             self.disk, os.path.join(instance.queue_base, "handover", str(number))
         )  # fmt: skip
-        self.transit.clear()
-        ids = QueueIds(number + 1)
+        self.ids = ids = QueueIds(number + 1)
         self.injection = Injection(
             follower, ids, self.clock, self.trace, self.aside, self.find_queue, place.uid
         )
@@ -141,6 +140,17 @@ class Parts:
 
     # -- queues ----------------------------------------------------------------------------------
 
+    def take_number(self) -> bool:
+        """Make sure that nobody else gives ids and writes the trace under our number."""
+        home = os.path.join(self.place.instance.run, f"worker{self.number}")
+        self.disk.make_directories(home)
+        lock = DirectoryLock.take(home)
+        if lock is None:
+            return False
+        self._locks.append(lock)
+        self.transit.clear()
+        return True
+
     def open_queue(self, directory: str) -> bool:
         """Own and open a queue; False while another process has its lock."""
         self.disk.make_directories(directory)
@@ -151,10 +161,10 @@ class Parts:
         name = os.path.basename(directory)
         ident = int("".join(filter(str.isdigit, name)) or 0)
 
-        def opened() -> tuple[QueueStore, QueueStore, Spool]:
+        def opened() -> tuple[QueueStore, QueueReader, Spool]:
             path = database_of(directory)
             store = SqliteQueue.open(path)
-            return store, SqliteReader.open(path), Spool(self.disk, directory)  # type: ignore[return-value]
+            return store, SqliteReader.open(path), Spool(self.disk, directory)
 
         def commits(run: Callable[[Sequence[Change]], None], name: str) -> Committer[Change]:
             return Committer(run, self._loop.call_soon_threadsafe, name)
@@ -170,6 +180,7 @@ class Parts:
             raise
         self._locks.append(lock)
         self.sends.append(send)
+        self.ids.rise_above(send.largest_id())
         path = self._socket_of(directory)
         self._queue_sockets[path] = listen_local(path, 0o600)
         return True

@@ -16,7 +16,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -32,6 +32,7 @@ from indimail.net.accept import Acceptor
 from indimail.net.connections import ConnectionTable
 from indimail.queue.found import found_queues
 from indimail.serve.inject import InjectConnection
+from indimail.serve.send import REOPEN
 from indimail.serve.smtpd import SmtpConnection
 from indimail.serve.snapshot import ListenerConfig, Snapshot
 from indimail.serve.traced import TracedOutcomes
@@ -83,6 +84,7 @@ class _Worker:
         self._channel = channel
         self._loop = loop
         self._ending = asyncio.Event()
+        self._broken: dict[str, float] = {}  # queues that did not open, and when to try again
         self._grace = parts.config.current.process.drain
         self._traced = TracedOutcomes(
             parts.trace, parts.aside, parts.spool_files.remove
@@ -96,11 +98,11 @@ class _Worker:
         loop.add_signal_handler(signal.SIGUSR1, parts.lines.reopen)
         loop.add_reader(self._channel.fileno(), self._on_channel)
         loop.call_later(FLUSH, self._flush)
+        if not await self._locked(parts.take_number):  # a server before us still ends
+            return
         for directory in self._own_directories():
-            while not self._opened(directory):
-                await asyncio.sleep(LOCK_PATIENCE)
-                if self._ending.is_set():
-                    return
+            if not await self._locked(partial(self._open, directory)):
+                return
         acceptors = [
             Acceptor(
                 loop, sock, partial(SmtpConnection, parts.smtpd, listener.name),
@@ -138,12 +140,29 @@ class _Worker:
         ordered = sorted(found, key=lambda path: (len(path), path))
         return ordered[self._parts.number :: self._parts.place.workers]
 
-    def _opened(self, directory: str) -> bool:
+    async def _locked(self, take: Callable[[], bool]) -> bool:
+        """Wait until `take` has its lock; False where we are to end before that."""
+        while not take():
+            await asyncio.sleep(LOCK_PATIENCE)
+            if self._ending.is_set():
+                return False
+        return True
+
+    def _open(self, directory: str) -> bool:
+        """Open a queue; False while its lock is another's.  One that is broken is tried again."""
         try:
             return self._parts.open_queue(directory)
         except (MailError, OSError) as error:
-            LOG.error("queue %s does not open: %s", directory, error)
-            return False
+            LOG.error("queue %s does not open: %s", directory, error)  # noqa: TRY400  it says all
+            self._broken[directory] = self._parts.clock.steady() + REOPEN
+            return True
+
+    def _open_broken(self) -> None:
+        now = self._parts.clock.steady()
+        for directory in [d for d, at in self._broken.items() if at <= now]:
+            del self._broken[directory]
+            if not self._open(directory):
+                self._broken[directory] = now + REOPEN
 
     # -- what comes from the supervisor ----------------------------------------------------------
 
@@ -173,10 +192,13 @@ class _Worker:
         """Once a second: timeouts, due mail, and the trace's sync."""
         parts = self._parts
         now = parts.clock.steady()
+        parts.config.when_fresh(lambda: None)  # deliveries follow the configuration as well
         for connection in list(parts.smtpd.open):
             connection.tick(now)
         for injected in list(parts.injection.open):
             injected.tick(now)
+        if self._broken:
+            self._open_broken()
         for send in parts.sends:
             send.tick()
         if parts.number == 0:  # one worker is enough

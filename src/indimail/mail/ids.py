@@ -30,6 +30,10 @@ class QueueIds:
         self._giver = giver
         self._last_us = after // GIVERS
 
+    def rise_above(self, known: int) -> None:
+        """Give only numbers above one that is known to have been given."""
+        self._last_us = max(self._last_us, known // GIVERS)
+
     def next(self, now_us: int) -> QueueId:
         """Return a new number; `now_us` is the wall clock in microseconds."""
         self._last_us = now_us if now_us > self._last_us else self._last_us + 1

@@ -185,11 +185,8 @@ class Counts:
     remote: int
 
 
-class QueueStore(Protocol):
-    """The one writer's side."""
-
-    def apply(self, changes: Sequence[Change]) -> None:
-        """Make a batch true, durably, all or nothing.  Raises QueueUnwritable."""
+class QueueReader(Protocol):
+    """What can be looked at, by the owner and by others."""
 
     def message(self, queue_id: QueueId) -> MessageStatus | None:
         """Return a message with its body (None in the value when it is in a spool file)."""
@@ -222,3 +219,10 @@ class QueueStore(Protocol):
 
     def close(self) -> None:
         """Let go; everything applied stays."""
+
+
+class QueueStore(QueueReader, Protocol):
+    """The one writer's side."""
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Make a batch true, durably, all or nothing.  Raises QueueUnwritable."""

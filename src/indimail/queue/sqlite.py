@@ -265,6 +265,9 @@ class SqliteQueue(SqliteReader):
             db.pragma("synchronous", "FULL")
             db.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
             _migrate(db, path)
+            # After a failed sync and a kill the log in the cache may hold what no disk has, and
+            # what is appended behind that would be lost with it: begin with an empty log.
+            db.pragma("wal_checkpoint", "TRUNCATE")
         return cls(db)
 
     def apply(self, changes: Sequence[Change]) -> None:

@@ -5,7 +5,7 @@
 
 Everybody may leave a file in ``queue/spool`` (1733), so its owner, as the file system has it, is the
 sender, whatever the file says.  A file is first *claimed*: renamed into ``queue/adopting``, where
-nobody else can change its name.  What is cut short, unreadable or not to be taken goes to
+nobody else can change its name (if a power cut undoes that, it is claimed again).  What is cut short, unreadable or not to be taken goes to
 ``queue/refused`` with a line in the log; nothing is removed that is not in a queue.
 
 Once: the row keeps the file's name (`source`).  Commit point: the queue's commit; then the file goes,
@@ -112,9 +112,6 @@ class SpoolFiles:
                 self._abandon(os.path.join(self.spool, name))
         if not self.disk.exists(self._claimed):
             return []
-        if whole:
-            self.disk.sync_directory(self._claimed)
-            self.disk.sync_directory(self.spool)
         return sorted(self.disk.names(self._claimed))[:AT_ONCE]
 
     def _claim(self, name: str) -> None:
@@ -148,8 +145,6 @@ class SpoolFiles:
         while self.disk.exists(os.path.join(self._refused, kept)):
             kept += "_"
         self.disk.rename(path, os.path.join(self._refused, kept))
-        self.disk.sync_directory(self._refused)
-        self.disk.sync_directory(os.path.dirname(path))
         LOG.error("queue/spool/%s is not taken: %s; kept as queue/refused/%s",
                   _safe(name), reason, kept)  # fmt: skip
 
@@ -162,6 +157,7 @@ class SpoolFiles:
                 self.disk.unlink(self.path(name))
         if removed and self.disk.exists(self._claimed):
             self.disk.sync_directory(self._claimed)
+            self.disk.sync_directory(self.spool)  # where it was renamed from
 
 
 @dataclass(frozen=True, slots=True)

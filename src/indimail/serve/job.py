@@ -7,13 +7,19 @@ from indimail.queue.port import QueuedMessage, QueuedRecipient, Step
 
 
 class Mail:
-    """A queued message and how many of its recipients wait."""
+    """A queued message, how many of its recipients wait, and how many of those are in memory."""
 
-    __slots__ = ("message", "waiting")
+    __slots__ = ("jobs", "message", "waiting")
 
     def __init__(self, message: QueuedMessage, waiting: int) -> None:
         self.message = message
         self.waiting = waiting
+        self.jobs = 0
+
+    @property
+    def octets(self) -> int:
+        """What it takes of the memory that bodies may have."""
+        return len(self.message.body or b"")
 
 
 class Job:

@@ -38,6 +38,7 @@ from indimail.queue.port import (
     Postponed,
     QueuedMessage,
     QueuedRecipient,
+    QueueReader,
     QueueStore,
     Staged,
     State,
@@ -53,6 +54,7 @@ from indimail.serve.snapshot import SendSettings
 
 REOPEN: Final = 5.0
 LOADED_AT_ONCE: Final = 200
+MEMORY: Final = 32 << 20  # octets of bodies that one queue keeps at hand
 BEGINNING: Final = (-1.0, 0, 0)
 NEVER_TRIED_DONE: Final = (1e-9, 0, 0)  # what is accepted from now on comes by `_accepted`
 SETTLED: Final = 1.0  # a row younger than this may still be followed by an older one: loaded later
@@ -81,7 +83,7 @@ class Send:
         ident: int,
         directory: str,
         *,
-        opened: Callable[[], tuple[QueueStore, QueueStore, Spool]],
+        opened: Callable[[], tuple[QueueStore, QueueReader, Spool]],
         commits: Callable[[Callable[[Sequence[Change]], None], str], Rounds[Change]],
         local: LocalDeliverer,
         settings: Callable[[], SendSettings],
@@ -105,8 +107,10 @@ class Send:
         self._untraced: list[tuple[QueueId, int]] = []
         self._spooled: set[QueueId] = set()
         self._sources: dict[QueueId, str] = {}
+        self._doubtful: list[QueueId] = []  # not accepted, and perhaps on disk all the same
         self._jobs: dict[tuple[int, int], Job] = {}
         self._window: Window[Job] = Window()
+        self._octets = 0
         self._running = 0
         self._after: tuple[float, int, int] = BEGINNING
         self._reopen_at = 0.0
@@ -119,19 +123,32 @@ class Send:
         """Open, learn what a crash left, and begin to load what is due."""
         self._store, self._look, self.spool = self._opened()
         self._committer = self._commits(self._apply, self.name)
+        self._take_back()
         self._steps: dict[tuple[int, int], Step] = {
             (queue_id, step.number): step for queue_id, step in self._store.staged()
         }
         self._retrace()
-        self.spool.sweep(_Known(self._store))
+        if not self.life:  # later, files without a row may be bodies that arrive
+            self.spool.sweep(_Known(self._store))
         self._load_staged()
         self._load()
+
+    def _take_back(self) -> None:
+        """Remove what a failed commit left: its client heard a 4xx, its large body is gone."""
+        for queue_id in self._doubtful:
+            found = self._store.message(queue_id)
+            if found is not None:
+                numbers = [status.recipient.number for status in found.recipients]
+                none = Failed("not accepted")
+                ends: list[Change] = [Finished(queue_id, n, none, 0.0) for n in numbers]
+                self._store.apply([*ends, Traced(tuple((queue_id, n) for n in numbers))])
+        self._doubtful.clear()
 
     def _load_staged(self) -> None:
         """Let staged copies be settled first, while their readers have touched few of them."""
         mails: dict[QueueId, Mail] = {}
         for queue_id, number in self._steps:
-            self._load_one(queue_id, number, mails)
+            self._load_one(QueueId(queue_id), number, mails)
         self._pump()
 
     def _retrace(self) -> None:
@@ -167,6 +184,7 @@ class Send:
         self.life += 1
         self._jobs.clear()
         self._window = Window()
+        self._octets = 0
         self._running = 0
         self._untraced.clear()
         self._after = BEGINNING
@@ -186,6 +204,7 @@ class Send:
             self._log.alert(f"queue {self.name} stays closed: {error}")
             return
         self.failure = None
+        self._pump()
         self._log.alert(f"queue {self.name} opened again")
 
     # -- accepting -----------------------------------------------------------------------------
@@ -197,14 +216,15 @@ class Send:
         if self.failure is not None:
             done(QueueUnwritable(str(self.failure)))
             return
-        fits = self._window.room >= len(recipients)
+        fits = self._window.room >= len(recipients) and self._octets < MEMORY
         if not fits:  # it waits in the database, and is loaded when its turn comes
-            recipients = tuple(_dated(r, message.born) for r in recipients)
+            recipients = tuple(_dated(r, self._clock.now()) for r in recipients)
         life = self.life
 
         def committed(failure: Exception | None) -> None:
             done(failure)
             if failure is not None:
+                self._doubtful.append(message.id)
                 self._close(_as_ours(failure))
             elif life == self.life:
                 self._accepted(message, recipients, fits)
@@ -224,11 +244,16 @@ class Send:
                 if (message.id, recipient.number) not in self._jobs:  # loaded a moment ago
                     self._add(Job(mail, recipient, self.life), fresh=True)
             self._pump()
+        else:  # younger ones may have been loaded while it was committed
+            self._after = min(self._after, (recipients[0].due, message.id, -1))
 
     def _add(self, job: Job, *, fresh: bool) -> None:
         if job.recipient.channel is Channel.REMOTE:
             return  # kept in the queue until there is a way out
         self._jobs[job.key] = job
+        if not job.mail.jobs:
+            self._octets += job.mail.octets
+        job.mail.jobs += 1
         destination = job.recipient.target
         if fresh:
             self._window.add_fresh(job, destination)
@@ -243,10 +268,17 @@ class Send:
             self._reopen()
         else:
             self._load()
+            self._pump()  # a hold or a concurrency may have changed
 
     def _load(self) -> None:
         """Fill the window with recipients that have become due, a bounded number at a time."""
-        if not self._window.wants_more() or self.draining:
+        try:
+            self._load_due()
+        except MailError as error:
+            self._close(error)
+
+    def _load_due(self) -> None:
+        if not self._window.wants_more() or self._octets >= MEMORY or self.draining:
             return
         before = self._clock.now() - SETTLED
         if before < self._after[0]:  # the clock stepped back: look at everything again
@@ -379,6 +411,9 @@ class Send:
         self._running -= 1
         self._jobs.pop(job.key, None)
         self._window.done(job)
+        job.mail.jobs -= 1
+        if not job.mail.jobs:
+            self._octets -= job.mail.octets
         settings = self._settings()
         verdict = _VERDICTS[type(outcome)]
         facts: dict[str, str | int | float | bool] = {
@@ -386,6 +421,7 @@ class Send:
         }  # fmt: skip
         if isinstance(change, Postponed):
             facts["next_try"] = change.due
+            self._after = min(self._after, (change.due, message.id, recipient.number - 1))
         rule = outcome.rule
         self._trace.add(
             Record(message.id, now, Event.DELIVERY, verdict, outcome.text, rule, facts=facts)
@@ -440,9 +476,14 @@ class Send:
         for queue_id in self._sources.keys() & ids:
             del self._sources[queue_id]
         for queue_id in self._spooled.intersection(ids):
-            if self._look.message(queue_id) is None:
-                self._spooled.discard(queue_id)
-                self.spool.discard(queue_id)
+            with suppress(MailError):  # it stays until the next start sweeps it away
+                if self._look.message(queue_id) is None:
+                    self._spooled.discard(queue_id)
+                    self.spool.discard(queue_id)
+
+    def largest_id(self) -> int:
+        """Return the largest id that is known here, 0 for none."""
+        return self._look.largest_id()
 
     @property
     def running(self) -> int:

@@ -1,0 +1,56 @@
+"""The short form of `make crash`: some points of two seeds, and the kit itself."""
+
+from random import Random
+
+import pytest
+
+from crash.ledger import Ledger
+from crash.script import SCRIPT
+from crash.walk import Point, course, visit
+from crash.world import QUEUE, World
+from indimail.testing.clock import FakeClock
+from indimail.testing.disk import SimulatedDisk
+
+SOME = 80
+
+
+def test_without_a_crash_every_mail_ends_as_planned() -> None:
+    found = course(1)
+    assert found.verdict.wrong == []
+    verdict = found.verdict
+    assert (verdict.accepted, verdict.delivered, verdict.failed) == (25, 21, 3)
+    assert verdict.deferred == 1
+    kinds = {operation.kind.value for operation in found.history}
+    assert {"sync_filesystem", "sync_file", "sync_directory", "link", "rename"} <= kinds
+
+
+def test_the_same_seed_goes_the_same_way() -> None:
+    assert course(3).history == course(3).history
+    point = Point.parse("150:power:torn")
+    assert visit(3, point) == visit(3, point)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_crash_loses_or_doubles_mail(seed: int) -> None:
+    wrong = {}
+    for point in course(seed).sample(SOME, seed):
+        verdict, _, where = visit(seed, point)
+        if verdict.wrong:
+            wrong[str(point)] = (where, verdict.wrong)
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("text", ["12", "12:fire", "12:power:torn:more", "x:kill"])
+def test_a_point_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        Point.parse(text)
+
+
+def test_the_database_is_on_the_simulated_disk_with_its_log_ahead() -> None:
+    disk = SimulatedDisk()
+    with World(disk, FakeClock(), Ledger(), Random(1), SCRIPT) as world:
+        world.run()
+        db = world.connection()
+        assert db.pragma("journal_mode") == "wal"
+        db.close()
+    assert f"{QUEUE}/queue.db" in disk.contents(QUEUE)
