@@ -311,7 +311,9 @@ class Talk:
         """Send a mail; return its id."""
         self.offer(recipient, sender)
         assert self.say("DATA").startswith("354 ")
-        return queue_id(self.say(f"{text}."))
+        answer = self.say(f"{text}.")
+        assert answer.startswith("250 2.0.0 ok "), answer
+        return queue_id(answer)
 
     def offer(self, recipient: str, sender: str = STRANGER) -> None:
         """Begin a transaction that is accepted up to RCPT."""

@@ -103,7 +103,10 @@ def test_a_refusal_before_the_body_is_read_is_heard(serve: Serve) -> None:
 
 
 def test_an_owner_that_dies_may_have_queued_it(serve: Serve) -> None:
-    assert submit(serve(lambda c: None if frames(c) else None), MAIL, [b"x"]).code == 74
+    def work(connection: socket.socket) -> None:
+        frames(connection)
+
+    assert submit(serve(work), MAIL, [b"x"]).code == 74
 
 
 def test_an_owner_that_is_silent_may_have_queued_it(serve: Serve) -> None:
@@ -193,18 +196,17 @@ def test_a_crash_leaves_a_whole_mail_or_none() -> None:
 
 
 def test_a_folder_that_may_not_be_read_is_synced_all_the_same(tmp_path: Path) -> None:
-    class Unreadable(SystemDisk):
-        synced: list[str] = []
+    synced: list[str] = []
 
+    class Unreadable(SystemDisk):
         def sync_directory(self, path: str) -> None:
             raise PermissionError(13, "no", path)
 
         def sync_filesystem(self, path: str) -> None:
-            self.synced.append(path)
+            synced.append(path)
 
-    disk = Unreadable()
-    assert spool_submission(disk, str(tmp_path), MAIL, [b"x"]) == Receipt(0)
-    assert disk.synced == [str(file) for file in tmp_path.iterdir()]
+    assert spool_submission(Unreadable(), str(tmp_path), MAIL, [b"x"]) == Receipt(0)
+    assert synced == [str(file) for file in tmp_path.iterdir()]
 
 
 def test_a_spool_that_fails_leaves_nothing(tmp_path: Path) -> None:

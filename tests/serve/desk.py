@@ -187,28 +187,29 @@ class Queue:
 
 
 class Foresight:
-    """Knows `cached`; finds `there` when it is asked aside, everything else is absent."""
+    """Plans by address; who has none is absent, and only what is `known` is told at once."""
 
     def __init__(self) -> None:
-        self.known: dict[str, Decided] = {}
-        self.there: set[str] = set()
-        self.failure: MailError | None = None
+        self.plans: dict[str, Plan] = {}
+        self.known: set[str] = set()
+        self.failure: Exception | None = None
+
+    def knows(self, target: str, plan: Plan) -> None:
+        self.plans[target] = plan
+        self.known.add(target)
 
     def cached(self, target: str) -> Decided | None:
-        return self.known.get(target)
+        return self.decide(target) if target in self.known else None
 
     def decide(self, target: str) -> Decided:
         if self.failure is not None:
             raise self.failure
-        rule = Rule("domains/example.com/.qmail-default", 1)
-        plan: Plan = Fail("no such user", "5.1.1", Foreseen.ABSENT, rule)
-        if target in self.there:
-            plan = Deliver(f"/mail/{target}/Maildir", rule)
-        return decided(plan, target)
+        return Decided(self.plans.get(target, ABSENT), delivered_to(target), None, (), 0.0, (0, 0))
 
 
-def decided(plan: Plan, target: str) -> Decided:
-    return Decided(plan, delivered_to(target), None, (), 0.0, (0, 0))
+QMAIL_DEFAULT = Rule("domains/example.com/.qmail-default", 1)
+ABSENT = Fail("no such user", "5.1.1", Foreseen.ABSENT, QMAIL_DEFAULT)
+DELIVERABLE = Deliver("/mail/somebody/Maildir", QMAIL_DEFAULT)
 
 
 class Lines:

@@ -15,8 +15,7 @@ from indimail.serve.intake import Intake
 from indimail.serve.snapshot import InjectSettings
 from indimail.testing.clock import FakeClock
 from indimail.testing.disk import Names, SimulatedDisk, until_the_crash
-
-from .intake_kit import Config, Queue, Trace, at_once
+from serve.intake_kit import Config, Queue, Trace, at_once
 
 MAIL = Submission("eve@mx.org", ("alice@example.com",))
 BODY = b"Message-ID: <1@x>\n\nhello\n"
@@ -145,7 +144,7 @@ def _bytes(content: bytes) -> Callable[[Path], object]:
         _bytes(b"junk, and more of it"),
         _bytes(b"\0\0\0\2{}\0\0\0\0"),
         lambda path: path.symlink_to("/etc/passwd"),
-        lambda path: os.mkfifo(path),
+        os.mkfifo,
         lambda path: path.mkdir(),
     ],
     ids=["empty", "junk", "no envelope", "symlink", "fifo", "folder"],

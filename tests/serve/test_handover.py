@@ -12,8 +12,7 @@ from indimail.mail.ids import QueueId
 from indimail.queue.port import QueuedMessage, QueuedRecipient
 from indimail.queue.submission import NobodyListens, Receipt, Submission
 from indimail.serve.handover import HandOver, Transit
-
-from .intake_kit import at_once
+from serve.intake_kit import at_once
 
 ONE = QueueId(1024)
 OWNERS = [("/q/queue1", "/run/queue1.sock"), ("/q/queue2", "/run/queue2.sock")]

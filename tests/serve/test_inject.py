@@ -16,8 +16,7 @@ from indimail.serve.intake import Intake
 from indimail.serve.snapshot import InjectSettings
 from indimail.testing.clock import FakeClock
 from indimail.wire.frames import END, FrameReader, write_frame
-
-from .intake_kit import Aside, Config, Queue, Trace, at_once
+from serve.intake_kit import Aside, Config, Queue, Trace, at_once
 
 SERVER, EVE = 5555, 1000
 MAIL = Submission("eve@mx.org", ("alice@example.com", "bob@remote.net"))
@@ -76,7 +75,13 @@ class Owner:
         self.chosen: list[tuple[str, bool]] = []
         self.failure: MailError | None = None
         self.injection = Injection(
-            self.config, QueueIds(1), self.clock, self.trace, at_once, self.choose, SERVER  # type: ignore[arg-type]
+            self.config,
+            QueueIds(1),
+            self.clock,
+            self.trace,
+            at_once,
+            self.choose,
+            SERVER,  # type: ignore[arg-type]
         )
 
     def choose(self, queue: str, own: bool) -> Intake | MailError:
@@ -357,7 +362,10 @@ def test_eight_bit_and_utf8_are_seen_where_a_program_does_not_say_so(owner: Owne
     utf8 = Submission("", ("ü@example.com",))
     owner.peer().send(envelope(utf8), write_frame("\n\nü".encode()), END)
     owner.peer().send(envelope(), write_frame(b"\n\nu"), END)
-    assert [(m.eight_bit, m.smtputf8) for m in owner.queue.messages] == [(True, True), (False, False)]
+    assert [(m.eight_bit, m.smtputf8) for m in owner.queue.messages] == [
+        (True, True),
+        (False, False),
+    ]
 
 
 def test_every_field_of_an_envelope_survives_its_way() -> None:

@@ -13,7 +13,7 @@ from indimail.queue.spool import LARGE
 from indimail.serve.smtpd import UNREAD
 from indimail.smtp.rules import SessionRules
 from indimail.testing.disk import Kind
-from serve.desk import STRANGER, Client, Desk, decided, snapshot
+from serve.desk import DELIVERABLE, Client, Desk, snapshot
 
 MAIL = ("MAIL FROM:<eve@example.net>", "RCPT TO:<alice@example.com>")
 ALICE = "example.com-alice@example.com"
@@ -129,8 +129,7 @@ def test_a_large_body_is_sealed_in_a_file_before_its_row_is_offered() -> None:
 
 def test_lines_that_are_foreseen_stand_in_front_of_a_large_body() -> None:
     desk = Desk()
-    desk.foresight.there.add(ALICE)
-    desk.foresight.known[ALICE] = desk.foresight.decide(ALICE)
+    desk.foresight.knows(ALICE, DELIVERABLE)
     client = begun(desk)
     client.send(BIG + b".\r\n")
     desk.work()
@@ -228,7 +227,7 @@ def test_a_mapped_address_is_its_ipv4_address() -> None:
 
 def test_looked_up_recipients_keep_the_order_of_a_pipelined_batch() -> None:
     desk = Desk(check_recipient=True)
-    desk.foresight.there = {ALICE, "example.com-carol@example.com"}
+    desk.foresight.plans = dict.fromkeys([ALICE, "example.com-carol@example.com"], DELIVERABLE)
     client = desk.greeted()
     client.say(*MAIL, "RCPT TO:<bob@example.com>", "RCPT TO:<carol@example.com>", "DATA")
     assert len(desk.threads) == 1
@@ -248,8 +247,7 @@ def test_looked_up_recipients_keep_the_order_of_a_pipelined_batch() -> None:
 
 def test_what_is_known_is_answered_at_once() -> None:
     desk = Desk(check_recipient=True)
-    desk.foresight.there.add(ALICE)
-    desk.foresight.known[ALICE] = desk.foresight.decide(ALICE)
+    desk.foresight.knows(ALICE, DELIVERABLE)
     client = desk.greeted()
     client.say(*MAIL)
     assert client.heard() == ["250 2.1.0 ok", "250 2.1.5 ok"]

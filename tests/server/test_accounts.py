@@ -62,7 +62,8 @@ def test_mail_of_a_user_who_went_after_the_250_fails_for_good_and_is_told(server
     with contextlib.closing(sqlite3.connect(server.instance.path("db/indimail.db"))) as db, db:
         db.execute("delete from indimail where pw_name='bob'")
     talks = server.on_each_worker()
-    until(lambda: all(talk.recipient(BOB).startswith("550 ") for talk in talks))
+    for talk in talks:
+        until(lambda talk=talk: talk.recipient(BOB).startswith("550 "))  # type: ignore[misc]
     server.instance.write("control/holdlocal", "0\n")
     outcome = server.instance.ended(queue_id)[-1]
     assert outcome["verdict"] == "failed"

@@ -214,7 +214,7 @@ QUEUE: Final = (
     _var("QUEUEDIR", TEXT, None, "the one queue for this client's mail", _SMTPD, _CLIENT),
     _var("MIN_FREE", OCTETS, str(MIN_FREE), "with less free space new mail gets 452",
          "serve/smtpd.py", _QUEUE, unit="octets"),
-    _file("concurrencylocal", number(0, 10_000), "100",
+    _file("concurrencylocal", number(0, 10_000), "200",
           "local deliveries at once in a queue (here a delivery is a file, not a process);"
           " 0 = hold", _SEND, _QUEUE),
     _file("concurrencyremote", number(0, 10_000), "20",

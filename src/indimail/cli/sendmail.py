@@ -134,14 +134,16 @@ def _require_text(submission: "Submission") -> None:
 
 
 def _header(stream: BinaryIO) -> tuple[bytes, Iterator[bytes]]:
-    """Return what stands up to the first empty line, and the rest as pieces; line ends LF."""
+    """Return what stands up to the body's first line, and the rest as pieces; line ends LF."""
+    from indimail.mail.header import begins_body  # noqa: PLC0415 - not for --help
+
     head = bytearray()
     first = stream.readline(PIECE)
     crlf = first.endswith(b"\r\n")
     line = stream.readline(PIECE) if first.startswith((b"From ", b">From ")) else first
     while line:
         head += line
-        if line in {b"\n", b"\r\n"}:
+        if begins_body(line):
             break
         if len(head) > LONGEST_HEADER:
             raise _Refused(f"the header has more than {LONGEST_HEADER} octets", os.EX_DATAERR)

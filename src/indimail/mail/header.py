@@ -21,7 +21,7 @@ _TOKEN: Final = re.compile(
     | (?P<literal>\[(?:[^\]\\]|\\.)*\]?)
     | (?P<comment>\()
     | (?P<special>[<>,:;@.])
-    | (?P<atom>[^\s"\[(<>,:;@.]+)""",
+    | (?P<atom>[^\s"\[()<>,:;@.]+)""",
     re.VERBOSE | re.DOTALL,
 )
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
@@ -48,6 +48,11 @@ def split_header(message: bytes) -> tuple[list[bytes], bytes]:
             return fields, message[at:]
         at = end
     return fields, b""
+
+
+def begins_body(line: bytes) -> bool:
+    """Tell whether a line can be in no header: the empty one, or neither field nor continuation."""
+    return line[:1] not in {b" ", b"\t"} and _FIELD.match(line) is None
 
 
 def field_name(field: bytes) -> str:
@@ -93,7 +98,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
     at = 0
     while at < len(text):
         found = _TOKEN.match(text, at)
-        if found is None:  # a closing bracket alone
+        if found is None:  # a closing parenthesis alone
             at += 1
             continue
         at = found.end()

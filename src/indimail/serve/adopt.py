@@ -5,8 +5,9 @@
 
 Everybody may leave a file in ``queue/spool`` (1733), so its owner, as the file system has it, is the
 sender, whatever the file says.  A file is first *claimed*: renamed into ``queue/adopting``, where
-nobody else can change its name (if a power cut undoes that, it is claimed again).  What is cut short, unreadable or not to be taken goes to
-``queue/refused`` with a line in the log; nothing is removed that is not in a queue.
+nobody else can change its name (if a power cut undoes that, it is claimed again).  What is cut
+short, unreadable or not to be taken goes to ``queue/refused`` with a line in the log; nothing is
+removed that is not in a queue.
 
 Once: the row keeps the file's name (`source`).  Commit point: the queue's commit; then the file goes,
 durably, and only then may the row be forgotten (`SpoolFiles.remove`, asked again by who forgets).

@@ -1,0 +1,121 @@
+"""Rounds: what is told, in which order, and that nothing is overlooked."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from indimail.durable.committer import Committer, at_once
+from indimail.mail.errors import Misuse, QueueUnwritable
+
+PATIENCE = 5.0
+
+
+class Rounds:
+    """Writes down what is run and told; `gate` holds a round back."""
+
+    def __init__(self) -> None:
+        self.story: list[str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.running = threading.Event()
+        self.failure: Exception | None = None
+
+    def run(self, items: Sequence[str]) -> None:
+        self.running.set()
+        assert self.gate.wait(PATIENCE)
+        self.story.append(f"run {' '.join(items)}")
+        if self.failure is not None:
+            raise self.failure
+
+    def done(self, name: str) -> "Done":
+        return Done(self, name)
+
+
+class Done:
+    def __init__(self, rounds: Rounds, name: str) -> None:
+        self.rounds = rounds
+        self.name = name
+        self.told = threading.Event()
+
+    def __call__(self, failure: Exception | None) -> None:
+        self.rounds.story.append(f"{self.name} {failure or 'done'}")
+        self.told.set()
+
+
+@contextmanager
+def committing(rounds: Rounds, most: int = 2000) -> Iterator[Committer[str]]:
+    committer: Committer[str] = Committer(rounds.run, at_once, "test", most)
+    yield committer
+    rounds.gate.set()
+    committer.close()
+
+
+def test_a_submitter_is_told_after_its_round() -> None:
+    rounds = Rounds()
+    with committing(rounds) as committer:
+        done = rounds.done("a")
+        committer.submit("a", done)
+        assert done.told.wait(PATIENCE)
+    assert rounds.story == ["run a", "a done"]
+
+
+def test_what_gathers_while_a_round_runs_is_the_next_one() -> None:
+    rounds = Rounds()
+    rounds.gate.clear()
+    with committing(rounds) as committer:
+        committer.submit("a", rounds.done("a"))
+        assert rounds.running.wait(PATIENCE)
+        last = rounds.done("c")
+        committer.submit("b", rounds.done("b"))
+        committer.submit("c", last)
+        rounds.gate.set()
+        assert last.told.wait(PATIENCE)
+    assert rounds.story == ["run a", "a done", "run b c", "b done", "c done"]
+
+
+def test_a_failed_round_is_told_to_all_in_it_and_to_no_other() -> None:
+    rounds = Rounds()
+    rounds.failure = QueueUnwritable("no disk")
+    with committing(rounds) as committer:
+        first = rounds.done("a")
+        committer.submit("a", first)
+        assert first.told.wait(PATIENCE)
+        rounds.failure = None
+        second = rounds.done("b")
+        committer.submit("b", second)
+        assert second.told.wait(PATIENCE)
+    assert rounds.story == ["run a", "a no disk", "run b", "b done"]
+
+
+@pytest.mark.parametrize("number", [3, 4, 5, 7])
+def test_more_than_a_round_holds_is_told_all_the_same(number: int) -> None:
+    """Nobody is overlooked where the rest is smaller than a round, and nobody calls again."""
+    rounds = Rounds()
+    rounds.gate.clear()
+    with committing(rounds, most=3) as committer:
+        committer.submit("first", rounds.done("first"))
+        assert rounds.running.wait(PATIENCE)
+        waiting = [rounds.done(str(item)) for item in range(number)]
+        for item, done in enumerate(waiting):
+            committer.submit(str(item), done)
+        rounds.gate.set()
+        assert all(done.told.wait(PATIENCE) for done in waiting)
+
+
+def test_what_nobody_waits_for_comes_too() -> None:
+    rounds = Rounds()
+    with committing(rounds) as committer:
+        done = rounds.done("a")
+        committer.add("a", done)
+        assert done.told.wait(PATIENCE)
+
+
+def test_closing_ends_what_was_submitted_and_takes_no_more() -> None:
+    rounds = Rounds()
+    with committing(rounds) as committer:
+        committer.add("a", rounds.done("a"))
+    assert rounds.story == ["run a", "a done"]
+    with pytest.raises(Misuse):
+        committer.submit("b", rounds.done("b"))

@@ -1,0 +1,219 @@
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from indimail.accounts.memory import MemoryAccounts
+from indimail.accounts.port import Account, Flag
+from indimail.delivery.assign import Assign, AssignEntry
+from indimail.delivery.plan import Defer, Deliver, Fail, Plan
+from indimail.durable.disk import SystemDisk
+from indimail.mail.errors import AccountsUnavailable
+from indimail.mail.foreseen import Foreseen
+from indimail.mail.secret import Secret
+from indimail.mail.verdict import Rule
+from indimail.serve.foresight import KEPT, Foresight
+from indimail.testing.clock import FakeClock
+
+ALICE = "example.com-alice@example.com"
+BOUNCE = "| /usr/sbin/vdelivermail '' bounce-no-mailbox\n"
+
+
+@dataclass
+class Configured:
+    assign: Assign
+    generation: int = 1
+
+
+class Folders:
+    """Watches, or says that it cannot: then files are looked at for each mail."""
+
+    def __init__(self, can: bool) -> None:
+        self.can = can
+        self.added: list[str] = []
+        self.news = False
+
+    def add(self, folder: str) -> bool:
+        self.added.append(folder)
+        return self.can
+
+    def changed(self) -> bool:
+        news, self.news = self.news, False
+        return news
+
+
+class Site:
+    """An instance with one virtual domain and one user."""
+
+    def __init__(self, root: Path, watches: bool = False) -> None:
+        self.domain = root / "domains" / "example.com"
+        self.home = root / "mail" / "alice"
+        self.domain.mkdir(parents=True)
+        self.home.mkdir(parents=True)
+        self.qmail = self.domain / ".qmail-default"
+        self.qmail.write_text(BOUNCE)
+        entry = AssignEntry("indimail", 555, 555, str(self.domain), "-", "", Rule("users/assign", 1))
+        self.config = Configured(Assign({}, {"example.com-": entry}))
+        self.accounts = MemoryAccounts()
+        self.alice = Account("alice", "example.com", Secret("x"), directory=str(self.home))
+        self.accounts.add(self.alice)
+        self.folders = Folders(watches)
+        self.clock = FakeClock()
+        self.foresight = Foresight(
+            self.accounts, lambda: self.config, self.clock.steady, SystemDisk(), self.folders,
+            str(root), 555,
+        )  # fmt: skip
+
+    def plan(self, target: str = ALICE) -> Plan:
+        return self.foresight.decide(target).plan
+
+    def cached(self) -> bool:
+        return self.foresight.cached(ALICE) is not None
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+RULE = Rule("domains/example.com/.qmail-default", 1)
+
+
+def test_a_user_is_delivered_to_a_maildir_by_the_line_that_says_so(site: Site) -> None:
+    assert site.plan() == Deliver(f"{site.home}/Maildir", RULE)
+    assert site.foresight.decide(ALICE).delivered_to == f"Delivered-To: {ALICE}\n".encode()
+
+
+def test_what_was_decided_is_kept_for_a_moment(site: Site) -> None:
+    assert not site.cached()
+    site.plan()
+    assert site.cached()
+    site.clock.advance(KEPT)
+    assert site.cached()
+    site.clock.advance(0.1)
+    assert not site.cached()
+
+
+def test_a_failure_is_not_kept(site: Site) -> None:
+    site.accounts.fail = True
+    with pytest.raises(AccountsUnavailable):
+        site.plan()
+    assert not site.cached()
+
+
+def edit(site: Site) -> None:
+    site.qmail.write_text("| /usr/sbin/vdelivermail '' delete\n")
+
+
+def touch(site: Site) -> None:
+    os.utime(site.qmail, ns=(0, 0))
+
+
+def remove(site: Site) -> None:
+    site.qmail.unlink()
+
+
+def make_nearer(site: Site) -> None:
+    (site.domain / ".qmail-alice").write_text(BOUNCE)
+
+
+def reload(site: Site) -> None:
+    site.config = replace(site.config, generation=2)
+
+
+def invalidate(site: Site) -> None:
+    site.foresight.invalidate()
+
+
+@pytest.mark.parametrize("change", [edit, touch, remove, make_nearer, reload, invalidate])
+def test_a_change_is_seen_at_the_next_mail(site: Site, change) -> None:
+    site.plan()
+    assert site.cached()
+    change(site)
+    assert not site.cached()
+    site.plan()
+    assert site.cached()
+
+
+def test_where_folders_are_watched_their_news_count_and_files_are_not_looked_at(tmp_path) -> None:
+    site = Site(tmp_path, watches=True)
+    site.plan()
+    assert site.folders.added == [str(site.domain)]
+    site.qmail.unlink()
+    assert site.cached()
+    site.folders.news = True
+    assert not site.cached()
+    assert isinstance(site.plan(), Fail)
+
+
+def test_a_change_while_it_was_decided_makes_it_old_at_once(site: Site) -> None:
+    find = site.accounts.find
+
+    def slow(name: str, domain: str) -> Account | None:
+        found = find(name, domain)
+        site.foresight.invalidate()
+        return found
+
+    site.accounts.find = slow  # type: ignore[method-assign]
+    site.plan()
+    assert not site.cached()
+
+
+def locked(site: Site) -> Plan:
+    site.accounts.modify(replace(site.alice, flags=Flag.BOUNCE_MAIL))
+    return site.plan()
+
+
+def test_the_plan_says_who_decided(site: Site) -> None:
+    absent = site.plan("example.com-bob@example.com")
+    assert isinstance(absent, Fail)
+    assert (absent.foreseen, absent.rule) == (Foreseen.ABSENT, RULE)
+    assert site.accounts.add_alias("abuse", "example.com", "&alice@example.com")
+    assert site.plan("example.com-abuse@example.com") == Deliver(
+        f"{site.home}/Maildir", RULE
+    )
+    stop = locked(site)
+    assert isinstance(stop, Fail)
+    assert stop.foreseen is Foreseen.LOCKED
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("| /bin/sh -c 'rm x'\n", "domains/example.com/.qmail-default:1"),
+        (BOUNCE + "&x@example.net\n", "domains/example.com/.qmail-default:2"),
+    ],
+)
+def test_a_file_that_is_not_understood_keeps_the_mail_and_names_its_line(site, text, said) -> None:
+    site.qmail.write_text(text)
+    plan = site.plan()
+    assert isinstance(plan, Defer)
+    assert str(plan.rule) == said
+    assert said in plan.text
+
+
+def test_a_file_that_cannot_be_read_keeps_the_mail(site: Site) -> None:
+    if os.geteuid() == 0:
+        site.qmail.unlink()
+        site.qmail.symlink_to("/proc/self/mem")  # regular, and unreadable for root too
+    else:
+        site.qmail.chmod(0)
+    plan = site.plan()
+    assert isinstance(plan, Defer)
+    assert plan.text.startswith("Unable to open domains/example.com/.qmail-default: ")
+
+
+def test_a_delivery_as_another_user_or_to_nobody_known_is_kept(site: Site) -> None:
+    other = site.plan("root@mx.example.com")
+    assert isinstance(other, Defer)
+    assert str(other.rule) == "users/assign"
+    entry = replace(site.config.assign.prefixes["example.com-"], uid=1000)
+    site.config = Configured(Assign({}, {"example.com-": entry}), 2)
+    assert isinstance(site.plan(), Defer)
+
+
+def test_a_sticky_home_keeps_the_mail(site: Site) -> None:
+    (site.home / "Maildir").mkdir()
+    (site.home / "Maildir").chmod(0o1700)
+    assert isinstance(site.plan(), Defer)

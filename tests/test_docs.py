@@ -1,0 +1,309 @@
+"""What the documents say is what the code does, as far as a program can tell.
+
+    .venv/bin/python tests/test_docs.py      # print the settings into docs/operating.md again
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from indimail.app.settings import SETTINGS, settings_table_markdown
+from indimail.cli.main import COMMANDS, scripts
+from indimail.mail.events import Event
+from indimail.serve import maillog
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
+    ROOT / "bench" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+OPERATING = ROOT / "docs" / "operating.md"
+COMPATIBILITY = ROOT / "docs" / "compatibility.md"
+ROWS = ROOT / "tests" / "data" / "spec_rows.txt"
+BEGIN = "<!-- settings: begin; printed by app.settings.settings_table_markdown() -->\n"
+END = "<!-- settings: end -->"
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+# -- settings and commands -----------------------------------------------------------------------
+
+
+def with_settings(text: str) -> str:
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{settings_table_markdown().strip()}\n{END}{after}"
+
+
+def test_the_table_of_settings_is_printed_from_the_code():
+    text = OPERATING.read_text()
+    assert BEGIN in text
+    assert text == with_settings(text), "to print it again: .venv/bin/python tests/test_docs.py"
+
+
+def test_every_command_is_in_the_operating_guide():
+    rows = set(re.findall(r"^\| `(?:indimail )?([a-z-]+)", OPERATING.read_text(), re.MULTILINE))
+    assert set(COMMANDS) <= rows
+
+
+def test_the_scripts_are_installed_as_the_table_of_commands_says():
+    toml = (ROOT / "pyproject.toml").read_text()
+    section = toml.partition("[project.scripts]\n")[2].partition("\n[")[0]
+    written = dict(re.findall(r'^([\w-]+) = "([^"]+)"$', section, re.MULTILINE))
+    assert written == scripts()
+
+
+# -- links ---------------------------------------------------------------------------------------
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"(?ms)^```.*?^```$|`[^`\n]*`", "", text)
+
+
+def anchors(text: str) -> set[str]:
+    heads = re.findall(r"(?m)^#+ (.+)$", re.sub(r"(?ms)^```.*?^```$", "", text))
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def links() -> Iterator[tuple[Path, str]]:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)\s]+)\)", without_code(document.read_text())):
+            if not target.startswith(("https://", "http://")):
+                yield document, target
+
+
+def test_links_between_documents_lead_somewhere():
+    broken = []
+    for document, target in links():
+        path, _, anchor = target.partition("#")
+        found = document.parent / path if path else document
+        if not found.exists() or (anchor and anchor not in anchors(found.read_text())):
+            broken.append(f"{relative(document)}: {target}")
+    assert broken == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
+def test_files_that_documents_name_are_there(document: Path):
+    """Paths in backquotes that begin with a folder of this repository."""
+    named = re.findall(
+        r"`((?:src|tests|docs|scripts|etc|bench|requirements)/[\w./-]+)`", document.read_text()
+    )
+    missing = [path for path in named if not (ROOT / path).exists()]
+    assert missing == []
+
+
+def test_the_reading_list_names_files_that_are_there():
+    table = (ROOT / "README.md").read_text().partition("## Follow a message")[2].partition("\n## ")[0]
+    named = re.findall(r"`(\w+/\w+\.py)`", table)
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / "src" / "indimail" / name).is_file()] == []
+
+
+# -- commands of the README ----------------------------------------------------------------------
+
+
+def readme_commands() -> list[str]:
+    blocks = re.findall(r"(?ms)^```console\n(.*?)^```$", (ROOT / "README.md").read_text())
+    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+@pytest.fixture
+def instance() -> Iterator[Path]:
+    # Not tmp_path: only root could pass it, and where root runs the tests the commands are not.
+    path = tempfile.mkdtemp(prefix="indimail-docs-")
+    os.chmod(path, 0o711)
+    yield Path(path) / "instance"
+    shutil.rmtree(path)
+
+
+def test_the_commands_of_the_readme_work_in_this_order(instance: Path):
+    commands = readme_commands()
+    assert commands[0].startswith("indimail init")
+    bin_directory = os.path.dirname(sys.executable)
+    environment = {
+        **os.environ,
+        "INDIMAIL_ROOT": str(instance),
+        "PATH": os.pathsep.join([bin_directory, os.environ.get("PATH", os.defpath)]),
+    }
+    for command in commands:
+        ran = subprocess.run(
+            ["sh", "-c", command],
+            env=environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        )
+        assert ran.returncode == 0, f"{command}: exit {ran.returncode}\n{ran.stderr}"
+
+
+# -- the words of trace and log ------------------------------------------------------------------
+
+
+def test_every_trace_event_is_told_with_its_verdicts():
+    told = dict(
+        re.findall(
+            r"(?m)^\| `([a-z]+)` \| [^|]+ \| ([a-z, ]+) \|$",
+            (ROOT / "docs" / "architecture" / "message-path.md").read_text(),
+        )
+    )
+    source = re.findall(
+        r"(?m)^\| ([a-z]+) +\| [^|]+ \| ([a-z, ]+?) +\|$", sys.modules[Event.__module__].__doc__ or ""
+    )
+    assert set(told) == {str(event) for event in Event}
+    assert told == dict(source)
+
+
+class Heard:
+    """A sink that keeps the lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+
+    urgent = add
+
+
+def log_words() -> dict[str, str]:
+    """Return method -> the first words of its line, of every line that the server writes."""
+    heard = Heard()
+    delivery = maillog.DeliveryLog(heard, "QUEUE", 1)
+    smtp = maillog.SmtpLog(heard, 1, "IP")
+    tcpserver = maillog.TcpserverLog(heard)
+    end = ("", "", 0)
+    calls = {
+        "new_msg": lambda: delivery.new_msg(1),
+        "info_msg": lambda: delivery.info_msg(1, 1, "s", 1, 0),
+        "envelope": lambda: delivery.envelope("local", "s", "r", 1, 1, "mode"),
+        "starting_delivery": lambda: delivery.starting_delivery(1, "local", "r"),
+        "status": lambda: delivery.status((0, 1), (0, 1)),
+        "delivery": lambda: delivery.delivery(1, "success", "text"),
+        "end_msg": lambda: delivery.end_msg(1),
+        "alert": lambda: delivery.alert("text"),
+        "warn": lambda: delivery.warn("text"),
+        "info": lambda: delivery.info("text"),
+        "accepted": lambda: smtp.accepted("h", "s", "r", "a", 1, "t"),
+        "relay_refusal": lambda: smtp.relay_refusal("s", "r"),
+        "bad_recipient": lambda: smtp.bad_recipient("s", "r"),
+        "ok": lambda: tcpserver.judged("ok", 1, end, end, "", 1),
+        "deny": lambda: tcpserver.judged("deny", 1, end, end, "", 1),
+        "ended": lambda: tcpserver.ended(1, 0),
+        "no_slot": lambda: tcpserver.no_slot("ip", 1, "text"),
+    }
+    words = {}
+    for name, call in calls.items():
+        call()
+        line = heard.lines[-1].removeprefix("qmail-smtpd: pid 1 from IP ").strip()
+        found = re.match(r"(?:tcpserver: )?[A-Za-z]+(?: [A-Za-z]+)?:?", line)
+        assert found is not None, line
+        words[name] = found[0]
+    return words
+
+
+def test_every_log_word_is_told():
+    table = OPERATING.read_text().partition("## Logs")[2].partition("\n## ")[0]
+    assert {name: word for name, word in log_words().items() if word not in table} == {}
+
+
+# -- compatibility -------------------------------------------------------------------------------
+
+Row = tuple[str, str, str, str]  # section, name, state, detail
+
+
+def compatibility() -> list[Row]:
+    found: list[Row] = []
+    for line in COMPATIBILITY.read_text().splitlines():
+        cells = [
+            cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip("| "))
+        ]
+        if len(cells) == 4 and cells[0] not in ("Section", "---"):
+            found.append((cells[0], cells[1], cells[2], cells[3]))
+    return found
+
+
+def test_every_row_of_the_specification_is_in_the_table_once():
+    listed = [
+        tuple(line.split("\t"))
+        for line in ROWS.read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    written = [(section, name) for section, name, _, _ in compatibility()]
+    assert len(listed) > 600
+    assert sorted(written) == sorted(listed)
+
+
+def test_every_row_that_works_names_its_test():
+    missing = []
+    for section, name, state, detail in compatibility():
+        if state != "does":
+            continue
+        found = re.match(r"`(tests/[\w./-]+)(?:::(\w+))?`", detail)
+        path = ROOT / found[1] if found else ROOT / "nowhere"
+        is_there = path.is_file() and path.stat().st_size > 0
+        if is_there and path.suffix == ".py":
+            function = found[2] if found else None
+            is_there = function is not None and f"def {function}(" in path.read_text()
+        if not is_there:
+            missing.append(f"{section} {name}: {detail}")
+    assert missing == []
+
+
+def test_tests_that_other_rows_name_are_there_too():
+    text = COMPATIBILITY.read_text()
+    named = re.findall(r"(tests/[\w/-]+\.(?:py|txt))(?:::(\w+))?", text)
+    missing = [
+        f"{path}::{function}"
+        for path, function in named
+        if not (ROOT / path).is_file() or f"def {function}(" not in (ROOT / path).read_text() + "def ("
+    ]
+    assert missing == []
+
+
+def features() -> set[str]:
+    part = COMPATIBILITY.read_text().partition("## What is waited for")[2].partition("\n## ")[0]
+    return {line[2:].split(":")[0] for line in part.splitlines() if line.startswith("- ")}
+
+
+def test_every_row_that_waits_says_for_what():
+    known = features()
+    assert {
+        f"{section} {name}: {detail}"
+        for section, name, state, detail in compatibility()
+        if state == "not yet" and detail.split("; ")[0] not in known
+    } == set()
+
+
+def test_every_row_has_a_state_and_a_detail():
+    states = {"does", "differs", "not yet"}
+    assert [row for row in compatibility() if row[2] not in states or not row[3]] == []
+
+
+def test_settings_and_rows_wait_for_the_same_features():
+    assert {setting.waits_for for setting in SETTINGS if setting.waits_for} <= features()
+
+
+# -- decisions -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "adr").glob("[0-9]*.md")), ids=relative)
+def test_a_decision_has_its_four_parts_and_stands_in_the_list(page: Path):
+    heads = re.findall(r"(?m)^## (.+)$", page.read_text())
+    assert heads == ["Context", "Decision", "What we give up", "How we would notice"]
+    assert page.name in (page.parent / "README.md").read_text()
+
+
+if __name__ == "__main__":
+    OPERATING.write_text(with_settings(OPERATING.read_text()))
