@@ -27,6 +27,7 @@ class Sent:
     users: tuple[str, ...]
     octets: int = 200
     pieces: int = 1  # a body arrives in so many reads
+    pause: float = 0.0  # seconds between them
 
     @property
     def body(self) -> bytes:
@@ -68,7 +69,8 @@ SCRIPT: Final[tuple[tuple[Sent, ...], ...]] = (
     (Sent("one", ("alice",)),),
     (Sent("three", ("alice", "bob", "absent")), Sent("failing", ("absent",))),
     (Sent("linked", ("alice",), LARGE, 3),),
-    (Sent("copied", ("alice", "bob"), LARGE, 2), Sent("cold", ("cold1",))),
+    (Sent("slow", ("erin",), 2 * LARGE, 4, 7.0), Sent("cold", ("cold1",))),
+    (Sent("copied", ("alice", "bob"), LARGE, 2),),
     (Sent("mixed", ("later", "carol", "never", "absent", "alice")),),
     (
         *(Sent(f"group{n}", ("dave" if n % 2 else f"user{n}",)) for n in range(8)),

@@ -135,8 +135,8 @@ class Client(asyncio.Transport):
             self._told = b""
             body = self._mail.body + b".\r\n"
             size = -(-len(body) // self._mail.pieces)
-            for at in range(0, len(body), size):
-                self._say(body[at : at + size])
+            for number, at in enumerate(range(0, len(body), size)):
+                self._say_later(number * self._mail.pause, body[at : at + size])
         elif found := ACCEPTED.search(self._told):
             self._world.ledger.accept(int(found[1]), self._mail)
             self._told = b""
@@ -144,6 +144,12 @@ class Client(asyncio.Transport):
 
     def _say(self, data: bytes) -> None:
         self._world.ready.append(lambda: self.connection.data_received(data))
+
+    def _say_later(self, seconds: float, data: bytes) -> None:
+        if seconds:
+            self._world.after(seconds, lambda: None if self._gone else self._say(data))
+        else:
+            self._say(data)
 
     def is_closing(self) -> bool:
         return self._gone
@@ -188,6 +194,7 @@ class World:
         self.clock = clock
         self.ledger = ledger
         self.ready: deque[Callable[[], None]] = deque()
+        self._later: list[tuple[float, Callable[[], None]]] = []
         self._chance = chance
         self._script = deque(script)
         self._between = between
@@ -293,6 +300,7 @@ class World:
         """Take turns until nobody has anything to do."""
         for _ in range(PATIENCE):
             self.clock.advance(0.001)
+            self._come_due()
             while self.ready:
                 self.ready.popleft()()
             actors = self._actors()
@@ -309,9 +317,18 @@ class World:
         for part in (self.commits, self.syncs, self.aside):
             if part.waiting:
                 actors += [part.step] * 3
-        if actors:
+        if actors or self._later:
             actors += [self._reader.look, self._tick, self.trace.flush]
         return actors
+
+    def after(self, seconds: float, call: Callable[[], None]) -> None:
+        """Let something happen later."""
+        self._later.append((self.clock.steady() + seconds, call))
+
+    def _come_due(self) -> None:
+        due = [call for at, call in self._later if at <= self.clock.steady()]
+        self._later = [item for item in self._later if item[0] > self.clock.steady()]
+        self.ready.extend(due)
 
     def _send_next(self) -> None:
         for mail in self._script.popleft():

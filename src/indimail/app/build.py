@@ -7,6 +7,7 @@ files.  Everything is made after the fork: no connection, thread or watch lives 
 """
 
 import asyncio
+import logging
 import os
 import socket
 import time
@@ -30,7 +31,7 @@ from indimail.durable.disk import SystemDisk, sync_above
 from indimail.durable.lock import DirectoryLock
 from indimail.mail.clock import SystemClock
 from indimail.mail.dates import header_date
-from indimail.mail.errors import MailError, QueueFull, QueueUnwritable
+from indimail.mail.errors import ConfigErrors, MailError, QueueFull, QueueUnwritable
 from indimail.mail.ids import QueueIds
 from indimail.net.connections import ConnectionTable
 from indimail.net.local import listen_local
@@ -51,6 +52,7 @@ from indimail.serve.smtpd import Smtpd
 from indimail.serve.snapshot import SessionSettings, Snapshot
 from indimail.trace.write import TraceWriter
 
+LOG: Final = logging.getLogger("indimail.worker")
 HANDING_OVER: Final = 16  # threads that wait for other workers' commits
 THREADS: Final = 8  # for disks and databases that make one wait
 ACCOUNTS_KEPT: Final = 3.0  # seconds; see serve.foresight.KEPT
@@ -105,7 +107,7 @@ class Parts:
         self.sends: list[Send] = []
         self._locks: list[DirectoryLock] = []
         self._free: dict[str, tuple[float, int]] = {}
-        self._tls: tuple[str, float, TlsContext | None] = ("", 0.0, None)
+        self._tls: tuple[tuple[tuple[str, int], ...], TlsContext | None] = ((), None)
         self._turn = 0
         self._queue_sockets: dict[str, socket.socket] = {}
         self.handing_over = Aside(loop, HANDING_OVER)
@@ -260,16 +262,26 @@ class Parts:
     # -- TLS -------------------------------------------------------------------------------------
 
     def tls(self) -> TlsContext | None:
-        """Return the certificate in force; a new file is seen at the next handshake."""
-        certificate = self.config.current.process.certificate
+        """Return the certificate in force; a new file is seen at the next handshake.
+
+        One that cannot be used leaves the old one in force, and says so once.
+        """
+        process = self.config.current.process
+        if not process.certificate:
+            return None
+        files = [process.certificate, process.key or process.certificate]
         try:
-            changed = os.stat(certificate).st_mtime if certificate else 0.0
+            seen = tuple((path, os.stat(path).st_mtime_ns) for path in files)
         except OSError:
-            return self._tls[2]
-        if self._tls[:2] != (certificate, changed):
-            context = TlsContext.load(certificate, self.config.current.process.key)
-            self._tls = (certificate, changed, context)
-        return self._tls[2]
+            return self._tls[1]
+        if self._tls[0] != seen:
+            self._tls = (seen, self._tls[1])
+            try:
+                self._tls = (seen, TlsContext.load(process.certificate, process.key))
+            except ConfigErrors as error:
+                for mistake in error.mistakes:
+                    LOG.error("certificate not changed: %s", mistake)
+        return self._tls[1]
 
     # -- accounts --------------------------------------------------------------------------------
 

@@ -25,16 +25,19 @@ class TlsContext:
         self._context = context
 
     @classmethod
-    def load(cls, certificate: str, shown: str = "") -> Self:
-        """Read certificate chain and key from one PEM file.  Raises ConfigErrors."""
+    def load(cls, certificate: str, key: str = "") -> Self:
+        """Read a certificate chain, and the key from its own PEM file or the same one.
+
+        Raises ConfigErrors.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION
         try:
-            context.load_cert_chain(certificate)
+            context.load_cert_chain(certificate, key or None)
         except (OSError, ssl.SSLError) as error:
             expected = "a PEM file with a certificate chain and its private key"
-            mistake = Mistake(shown or os.path.basename(certificate), None, str(error), expected)
+            mistake = Mistake(os.path.basename(certificate), None, str(error), expected)
             raise ConfigErrors([mistake]) from error
         return cls(context)
 
