@@ -47,6 +47,7 @@ EMPTY_NAMES = re.compile(r"Manager|Helper|Util|Base(?![a-z])|Handler")
 # The task boundaries: what escapes to there is a temporary failure, told once.
 BOUNDARIES = {
     ("durable/committer.py", "_finish"),  # of the committer's thread
+    ("durable/committer.py", "_tell"),  # of each reply and delivery that goes on after a round
     ("app/supervise.py", "_become_worker"),  # of the worker's process
     ("app/logs.py", "emit"),  # logging's own: a handler never raises into who logs
     ("testing/disk.py", "until_the_crash"),  # the world is dead already
@@ -156,9 +157,12 @@ def _is_of_os(node: ast.AST) -> bool:
 
 def has_a_telling_name(module: Module) -> Offenders:
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.ClassDef) and EMPTY_NAMES.search(node.name):
-            if "logging.Handler" not in map(ast.unparse, node.bases):
-                yield node.lineno, f"class {node.name}"
+        if (
+            isinstance(node, ast.ClassDef)
+            and EMPTY_NAMES.search(node.name)
+            and "logging.Handler" not in map(ast.unparse, node.bases)
+        ):
+            yield node.lineno, f"class {node.name}"
     if EMPTY_NAMES.search(Path(module.path).stem.title()):
         yield 1, "a module of that name"
 

@@ -119,3 +119,21 @@ def test_closing_ends_what_was_submitted_and_takes_no_more() -> None:
     assert rounds.story == ["run a", "a done"]
     with pytest.raises(Misuse):
         committer.submit("b", rounds.done("b"))
+
+
+def test_one_that_fails_in_hearing_it_does_not_silence_the_others() -> None:
+    rounds = Rounds()
+    rounds.gate.clear()
+
+    def deaf(_: Exception | None) -> None:
+        raise ZeroDivisionError
+
+    with committing(rounds) as committer:
+        committer.submit("first", rounds.done("first"))
+        assert rounds.running.wait(PATIENCE)
+        last = rounds.done("b")
+        committer.submit("a", deaf)
+        committer.submit("b", last)
+        rounds.gate.set()
+        assert last.told.wait(PATIENCE)
+    assert rounds.story[-2:] == ["run a b", "b done"]

@@ -280,7 +280,7 @@ class Parts:
                 self._tls = (seen, TlsContext.load(process.certificate, process.key))
             except ConfigErrors as error:
                 for mistake in error.mistakes:
-                    LOG.error("certificate not changed: %s", mistake)
+                    LOG.warning("certificate not changed: %s", mistake)
         return self._tls[1]
 
     # -- accounts --------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import inf
 from typing import Final
 
 import uvloop
@@ -39,6 +40,7 @@ from indimail.serve.traced import TracedOutcomes
 
 FLUSH: Final = 0.2
 LOCK_PATIENCE: Final = 0.05
+PATIENT: Final = 45.0  # seconds: a server before us has 30 to drain
 LOG: Final = logging.getLogger("indimail.worker")
 
 
@@ -101,8 +103,11 @@ class _Worker:
         if not await self._locked(parts.take_number):  # a server before us still ends
             return
         for directory in self._own_directories():
-            if not await self._locked(partial(self._open, directory)):
-                return
+            if not await self._locked(partial(self._open, directory), PATIENT):
+                if self._ending.is_set():
+                    return
+                LOG.warning("queue %s is another worker's", directory)
+                self._broken[directory] = parts.clock.steady() + REOPEN
         acceptors = [
             Acceptor(
                 loop, sock, partial(SmtpConnection, parts.smtpd, listener.name),
@@ -140,11 +145,12 @@ class _Worker:
         ordered = sorted(found, key=lambda path: (len(path), path))
         return ordered[self._parts.number :: self._parts.place.workers]
 
-    async def _locked(self, take: Callable[[], bool]) -> bool:
-        """Wait until `take` has its lock; False where we are to end before that."""
+    async def _locked(self, take: Callable[[], bool], patience: float = inf) -> bool:
+        """Wait until `take` has its lock; False where we are to end, or waited for long enough."""
+        until = self._parts.clock.steady() + patience
         while not take():
             await asyncio.sleep(LOCK_PATIENCE)
-            if self._ending.is_set():
+            if self._ending.is_set() or self._parts.clock.steady() > until:
                 return False
         return True
 

@@ -17,6 +17,7 @@ there: it may submit to another committer).
 Source: DESIGN 4 (group commit).  Not here: what a round does (`queue.sqlite`, `durable.batch`).
 """
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -33,6 +34,8 @@ LEISURE: Final = (
 )
 MANY: Final = 64  # so many need not wait for more
 NEVER: Final = inf
+
+LOG: Final = logging.getLogger("indimail.committer")
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -156,5 +159,9 @@ def at_once(call: Callable[[], None]) -> None:
 
 
 def _tell(round_: Sequence[tuple[T, Done]], failure: Exception | None) -> None:
+    """Tell each; one that fails in hearing it does not keep the others from their replies."""
     for _, done in round_:
-        done(failure)
+        try:
+            done(failure)
+        except Exception:  # the task boundary of what goes on after a round
+            LOG.exception("after a round")

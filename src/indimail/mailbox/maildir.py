@@ -173,8 +173,8 @@ def recovery(
 ) -> Settlement:
     """Look at the disk and decide.
 
-    PUBLISH: mark it again with this boot, then `publish`.  DONE: `sync_new` all the same, since the crash may have
-    come before that sync.  AGAIN: stage again.
+    PUBLISH: mark it again with this boot, then `publish`.  DONE: `sync_new` all the same, since the
+    crash may have come before that sync.  AGAIN: stage again.
     """
     return settle(
         same_boot=same_boot,

@@ -733,8 +733,7 @@ class _Message:
     def committed(self, failure: Exception | None) -> None:
         """Commit point 1: without a failure the message is on disk, so 250 may be said."""
         connection = self._connection
-        if failure is not None:
-            self._submitted = False
+        if failure is not None:  # it may be on disk all the same: the reopened queue sweeps files
             reply = _failure_reply(failure)
             self.refused(reply)
         else:
