@@ -41,7 +41,16 @@ PURE_BUT = {
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
 
 WAITING = {"net", "serve", "app"}
-SYNCS = {"fsync", "fdatasync", "syncfs", "sync_file_range", "msync", "flock", "lockf", "F_FULLFSYNC"}
+SYNCS = {
+    "fsync",
+    "fdatasync",
+    "syncfs",
+    "sync_file_range",
+    "msync",
+    "flock",
+    "lockf",
+    "F_FULLFSYNC",
+}
 EMPTY_NAMES = re.compile(r"Manager|Helper|Util|Base(?![a-z])|Handler")
 
 # The task boundaries: what escapes to there is a temporary failure, told once.

@@ -91,7 +91,7 @@ def test_every_key_of_the_toml_is_a_setting():
 DEFAULTS = {
     "maxcmdlen": 2048, "MAXCOMMANDS": 1000, "MAXERRORS": 100, "maxrecipients": 1000,
     "MAXDAEMONS": 10_000, "timeoutsmtpd": 1200, "MAXSESSIONTIME": 7200, "databytes": 0,
-    "maxhops": 100, "PENALTY": 5, "concurrencylocal": 100, "concurrencyremote": 20,
+    "maxhops": 100, "PENALTY": 5, "concurrencylocal": 200, "concurrencyremote": 20,
     "queuelifetime": 604_800, "bouncelifetime": 604_800, "MIN_FREE": 52_428_800, "QUEUE_START": 1,
     "QUEUE_COUNT": None, "MAXPERIP": None, "CHECKRECIPIENT": False, "RELAYCLIENT": None,
     "locals": ("mx",), "rcpthosts": (),

@@ -55,7 +55,7 @@ def test_all_mistakes_are_told_at_once():
         Mistake("indimail.toml", 1, "section 'colour'",
                 "one of process tls database listener variables"),
         Mistake("indimail.toml", 3, 'workers = "two"', "a whole number"),
-        Mistake("indimail.toml", 4, "key 'workres'", "one of workers user log drain_seconds"),
+        Mistake("indimail.toml", 4, "key 'workres'", "one of workers user log drain_seconds affinity"),
         Mistake("indimail.toml", 13, "url = 5", 'text in quotes ("...")'),
         Mistake("indimail.toml", 11, "1.5", "text, a number, true or false"),
         Mistake("indimail.toml", 6, "port = true", "a whole number"),
@@ -117,7 +117,7 @@ def test_the_examples_in_that_text_are_right():
     setup, mistakes = parse_toml(text.encode(), "indimail.toml")
     assert mistakes == []
     assert list(setup.listeners) == ["smtp"]
-    assert len(setup.settings) == 7
+    assert len(setup.settings) == 8
 
 
 def test_a_missing_file_is_an_empty_one(tmp_path):

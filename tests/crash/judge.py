@@ -49,8 +49,11 @@ class Verdict:
         ]
 
 
-def judge(world: World, ledger: Ledger) -> Verdict:
-    """Look at everything; a power cut comes first, since what is told has to be durable."""
+def judge(world: World, ledger: Ledger, *, clean: bool = True) -> Verdict:
+    """Look at everything; a power cut comes first, since what is told has to be durable.
+
+    Not `clean` where a removal was made to fail: the next start removes what is left.
+    """
     verdict = Verdict(faults=list(ledger.faults))
     _judge_copies(world.disk, ledger, verdict)
     kept = {(tag, folder) for tag, folder, _ in _found(world.disk.survivor(Crash.POWER), ledger)}
@@ -68,7 +71,8 @@ def judge(world: World, ledger: Ledger) -> Verdict:
             else:
                 expected = "failed" if user == "absent" else "deferred"
             _judge_recipient(verdict, what, user, row, told, expected, world.clock.now())
-    _judge_leftovers(world.disk, look, verdict)
+    if clean:
+        _judge_leftovers(world.disk, look, verdict)
     look.close()
     return verdict
 

@@ -151,7 +151,8 @@ def _visit_error(seed: int, point: Point) -> tuple[Verdict, int, Operation | Non
             except (OSError, MailError):
                 continue
             world.live()
-            return judge(world, ledger), 0, disk.history[point.number - 1]
+            where = disk.history[point.number - 1]
+            return judge(world, ledger, clean=where.kind is not Kind.UNLINK), 0, where
         break
     return *_live_on(seed, point, disk, clock, ledger), disk.history[point.number - 1]
 

@@ -89,3 +89,16 @@ def test_folders_that_a_killed_process_made_are_made_sure_too(mode: SyncMode) ->
     batch = written(disk, 1)
     FileSyncs(disk, FakeClock().steady, mode).run(batch)
     assert disk.survivor(Crash.POWER).contents() == {"/mail/user0/tmp/file": b"content"}
+
+
+@pytest.mark.parametrize("mode", [SyncMode.AUTO, SyncMode.FILESYSTEM])
+def test_what_another_batchs_failed_sync_lost_is_not_taken_for_durable(mode: SyncMode) -> None:
+    """A syncfs that fails has tried the files of the next batch too, and the next tells nothing."""
+    disk, clock = SimulatedDisk(), FakeClock()
+    syncs = FileSyncs(disk, clock.steady, mode)
+    first, second = written(disk, ENOUGH, "a"), written(disk, ENOUGH, "b")
+    disk.fail(Kind.SYNC_FILESYSTEM)
+    with pytest.raises(OSError, match="Input/output error"):
+        syncs.run(first)
+    with pytest.raises(OSError, match="Input/output error"):
+        syncs.run(second)

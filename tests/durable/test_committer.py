@@ -112,6 +112,26 @@ def test_what_nobody_waits_for_comes_too() -> None:
         assert done.told.wait(PATIENCE)
 
 
+def test_what_comes_from_many_threads_is_all_told() -> None:
+    """However the threads interleave, nobody waits for a call that none of them made."""
+    rounds = Rounds()
+    with committing(rounds) as committer:
+        for turn in range(50):
+            waiting = [rounds.done(f"{turn}.{item}") for item in range(8)]
+            together = threading.Barrier(8)
+
+            def add(done: Done, together: threading.Barrier = together) -> None:
+                together.wait(PATIENCE)
+                committer.add(done.name, done)
+
+            threads = [threading.Thread(target=add, args=(done,)) for done in waiting]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(PATIENCE)
+            assert all(done.told.wait(PATIENCE) for done in waiting)
+
+
 def test_closing_ends_what_was_submitted_and_takes_no_more() -> None:
     rounds = Rounds()
     with committing(rounds) as committer:

@@ -23,6 +23,11 @@ def new_mail(name: str) -> bytes:
     ).encode()
 
 
+def on_the_wire(mail: bytes) -> bytes:
+    """Return a mail with the line ends that SMTP wants; smtplib leaves them to its caller."""
+    return mail.replace(b"\n", b"\r\n")
+
+
 def arrived(server: Server, sent: bytes) -> bytes:
     """Return what stands in front of the mail in bob's Maildir, once it is there."""
 
@@ -36,7 +41,7 @@ def arrived(server: Server, sent: bytes) -> bytes:
         mails = server.instance.mails("bob")
         return f"{sent!r}\nis not the end of\n{mails[-1]!r}" if mails else server.output
 
-    return until(lambda: found(), 5, shown)
+    return until(found, 5, shown)
 
 
 def arrived_as_sent(server: Server, sent: bytes) -> None:

@@ -8,6 +8,7 @@ from indimail.mail.verdict import Accept, Refuse, Rule, TryLater
 from indimail.policy.recipient import (
     RecipientFacts,
     RecipientLimits,
+    at_our_host,
     judge_mailbox,
     judge_recipient,
 )
@@ -73,3 +74,19 @@ def test_a_reply_fits_its_512_octets_and_shows_the_null_sender() -> None:
     assert isinstance(found, Refuse)
     assert found.reply.text.startswith("sorry, <> mailbox xxx")
     assert len(found.reply.wire()) < 512
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("box@[192.0.2.7]", "box@mx.example.com"),
+        ("box@[IPv6:2001:db8:0::1]", "box@mx.example.com"),
+        ("box@[192.0.2.8]", "box@[192.0.2.8]"),
+        ("box@192.0.2.7", "box@192.0.2.7"),
+        ("box@example.com", "box@example.com"),
+        ("box", "box"),
+    ],
+)
+def test_an_address_literal_of_ours_means_localiphost(written: str, meant: str) -> None:
+    ours = {"192.0.2.7", "2001:db8::1"}
+    assert str(at_our_host(Address.parse(written), ours, "mx.example.com")) == meant

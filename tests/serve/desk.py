@@ -1,11 +1,11 @@
 """qmail-smtpd with everything around it moved by hand, on one thread.
 
-    desk = Desk()
-    client = desk.connect()
-    client.say("EHLO there", "MAIL FROM:<eve@example.net>", ...)
-    desk.work()                      # what was put on threads
-    desk.queue.commit()              # the queue's commit came
-    client.heard()                   -> ["250 2.0.0 ok ..."]
+desk = Desk()
+client = desk.connect()
+client.say("EHLO there", "MAIL FROM:<eve@example.net>", ...)
+desk.work()                      # what was put on threads
+desk.queue.commit()              # the queue's commit came
+client.heard()                   -> ["250 2.0.0 ok ..."]
 """
 
 import asyncio
@@ -109,7 +109,7 @@ def snapshot(*tcp: str, generation: int = 1, **changes: Any) -> Snapshot:
         str(generation),
         "mx.example.com",
         (ListenerConfig("smtp", "smtp", "::", 25),),
-        ProcessSettings(1, "indimail", False, 30.0, 10_000, NO_RULE, "", "", Secret("")),
+        ProcessSettings(1, "indimail", False, 30.0, False, 10_000, NO_RULE, "", "", Secret("")),
         tcp_rules,
         RelayRules(ours),
         routing,

@@ -1,9 +1,9 @@
 """A queue's scheduler with a store in memory, rounds run by hand, and deliveries that wait.
 
-    world = Sending()
-    world.accept(1, "alice")
-    world.commit()                       # one round
-    world.local.end(Delivered("ok"))     # the oldest delivery in work says so
+world = Sending()
+world.accept(1, "alice")
+world.commit()                       # one round
+world.local.end(Delivered("ok"))     # the oldest delivery in work says so
 """
 
 from collections import deque
@@ -27,6 +27,7 @@ from indimail.testing.disk import SimulatedDisk
 from serve.desk import SEND, Lines, Records
 
 T = TypeVar("T")
+DONE = Delivered("did 0+0+1")
 
 
 class ByHand(Generic[T]):
@@ -98,7 +99,7 @@ class Waiting:
     def users(self) -> list[str]:
         return [job.recipient.target.partition("@")[0] for job, _ in self.jobs]
 
-    def end(self, outcome: Outcome = Delivered("did 0+0+1")) -> Job:
+    def end(self, outcome: Outcome = DONE) -> Job:
         job, send = self.jobs.popleft()
         send.finish(job, outcome)
         return job

@@ -53,7 +53,9 @@ class Site:
         self.home.mkdir(parents=True)
         self.qmail = self.domain / ".qmail-default"
         self.qmail.write_text(BOUNCE)
-        entry = AssignEntry("indimail", 555, 555, str(self.domain), "-", "", Rule("users/assign", 1))
+        entry = AssignEntry(
+            "indimail", 555, 555, str(self.domain), "-", "", Rule("users/assign", 1)
+        )
         self.config = Configured(Assign({}, {"example.com-": entry}))
         self.accounts = MemoryAccounts()
         self.alice = Account("alice", "example.com", Secret("x"), directory=str(self.home))
@@ -170,9 +172,7 @@ def test_the_plan_says_who_decided(site: Site) -> None:
     assert isinstance(absent, Fail)
     assert (absent.foreseen, absent.rule) == (Foreseen.ABSENT, RULE)
     assert site.accounts.add_alias("abuse", "example.com", "&alice@example.com")
-    assert site.plan("example.com-abuse@example.com") == Deliver(
-        f"{site.home}/Maildir", RULE
-    )
+    assert site.plan("example.com-abuse@example.com") == Deliver(f"{site.home}/Maildir", RULE)
     stop = locked(site)
     assert isinstance(stop, Fail)
     assert stop.foreseen is Foreseen.LOCKED

@@ -228,7 +228,11 @@ class Prepared(Delivering):
 @pytest.mark.parametrize(
     ("plan", "verdict", "text"),
     [
-        (Fail("no such user (#5.1.1)", "5.1.1", Foreseen.ABSENT, RULE), "failed", "no such user (#5.1.1)"),
+        (
+            Fail("no such user (#5.1.1)", "5.1.1", Foreseen.ABSENT, RULE),
+            "failed",
+            "no such user (#5.1.1)",
+        ),
         (Defer("mend the line", RULE), "deferred", "mend the line"),
         (Discard("delete", RULE), "delivered", "delete"),
     ],

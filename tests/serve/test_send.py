@@ -243,7 +243,10 @@ def test_a_failed_commit_closes_the_queue_and_it_recovers_by_opening_again() -> 
     assert world.opened == 1
     world.pass_time(0.2)
     assert (world.opened, world.send.failure) == (2, None)
-    assert world.local.users == ["alice", "alice"]  # the old life's, and again: it is what is on disk
+    assert world.local.users == [
+        "alice",
+        "alice",
+    ]  # the old life's, and again: it is what is on disk
     world.accept(3, "carol")
     world.commit()
     assert world.told[-1] is None

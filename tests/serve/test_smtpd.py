@@ -189,7 +189,11 @@ def test_a_denied_client_is_closed_without_a_word_and_recorded() -> None:
     client = desk.connect()
     assert (client.aborted, client.heard()) == (True, [])
     [record] = desk.trace
-    assert (record.event, record.verdict, str(record.rule)) == ("connect", "refuse", "tcp/tcp.smtp:2")
+    assert (record.event, record.verdict, str(record.rule)) == (
+        "connect",
+        "refuse",
+        "tcp/tcp.smtp:2",
+    )
     client.leave()
     assert desk.table.total() == 0
     assert desk.smtpd.open == set()
@@ -617,5 +621,3 @@ def test_without_a_certificate_starttls_is_refused_and_the_conversation_goes_on(
     client = desk.greeted()
     client.say("STARTTLS", "NOOP")
     assert [line[:9] for line in client.heard()] == ["454 4.3.0", "250 2.0.0"]
-
-

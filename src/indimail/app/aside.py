@@ -5,6 +5,7 @@ aside(lambda: spool.seal(id), sealed)      # sealed(None), sealed(result) or sea
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -14,7 +15,7 @@ class Aside:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, threads: int) -> None:
         self._loop = loop
-        self._threads = ThreadPoolExecutor(threads, "aside")
+        self._threads = ThreadPoolExecutor(threads, "aside", initializer=_anywhere)
 
     def __call__(self, work: Callable[[], object], then: Callable[[object], None]) -> None:
         """Run `work` on a thread, then `then` on the loop with what came of it."""
@@ -33,3 +34,9 @@ class Aside:
     def close(self) -> None:
         """Let what runs end."""
         self._threads.shutdown(wait=True)
+
+
+def _anywhere() -> None:
+    """Let this thread run on any processor, whatever the event loop keeps to."""
+    if cpu_count := os.cpu_count():
+        os.sched_setaffinity(0, range(cpu_count))

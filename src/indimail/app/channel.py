@@ -76,8 +76,10 @@ class Channel:
         self._end.settimeout(PATIENCE)
         try:
             self._end.sendall(HEADER.pack(len(body)) + body)
-        except (BrokenPipeError, ConnectionResetError, TimeoutError):
+        except (BrokenPipeError, ConnectionResetError):
             return
+        except TimeoutError:  # what followed half a message could not be read: both ends are over
+            self._end.shutdown(socket.SHUT_RDWR)
         finally:
             self._end.setblocking(False)
 

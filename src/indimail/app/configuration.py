@@ -299,11 +299,15 @@ class Loading:
         log = values["process.log"]
         if log.value not in ("stderr", "files"):
             self._wrong_toml("process.log", '"stderr" or "files"')
+        affinity = values["process.affinity"]
+        if affinity.value not in ("auto", "none"):
+            self._wrong_toml("process.affinity", '"auto" or "none"')
         return ProcessSettings(
             workers=values.optional_number("process.workers") or os.cpu_count() or 1,
             user=values.text("process.user"),
             log_files=log.value == "files",
             drain=values.number("process.drain_seconds"),
+            affinity=affinity.value == "auto",
             max_connections=values.number("MAXDAEMONS"),
             max_connections_rule=values["MAXDAEMONS"].rule,
             certificate=self._certificate(values, "tls.certificate"),

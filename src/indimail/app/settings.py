@@ -244,6 +244,8 @@ LOCATIONS: Final = (
     _toml("process.log", TEXT, "stderr", "stderr, or files: log/", "app/logs.py"),
     _toml("process.drain_seconds", number(0, 3600, "seconds"), "30",
           "how long running conversations may go on after SIGTERM", _SERVE, unit="seconds"),
+    _toml("process.affinity", TEXT, "auto",
+          "auto: a processor for each worker, where there are as many; or none", "app/worker.py"),
     _toml("tls.certificate", TEXT, "servercert.pem", "chain, and key where it has one; in certs/",
           "net/tls.py"),
     _toml("tls.key", TEXT, "", "private key; default: in the certificate's file", "net/tls.py"),

@@ -57,6 +57,8 @@ def work(
     gc.collect()
     gc.freeze()  # what was imported is shared with the other workers, and never garbage
     gc.set_threshold(50_000, 20, 100)  # connections and jobs die by count of references
+    if snapshot.process.affinity:
+        _keep_to_a_processor(number, place.workers)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     follower = Follower(
@@ -69,6 +71,17 @@ def work(
         loop.run_until_complete(worker.run())
     finally:
         loop.close()
+
+
+def _keep_to_a_processor(number: int, workers: int) -> None:
+    """Keep a worker's loop and committers on one processor, where each worker can have one.
+
+    They hand the interpreter's lock to each other many times a second, and a hand-over between
+    processors costs several times one within a processor.
+    """
+    processors = sorted(os.sched_getaffinity(0))
+    if len(processors) == workers:
+        os.sched_setaffinity(0, {processors[number]})
 
 
 class _Worker:

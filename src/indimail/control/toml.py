@@ -25,7 +25,13 @@ Path = tuple[str, ...]
 
 # Section -> key -> type.  `listener.NAME` and the variables have tables of their own below.
 SECTIONS: Final[Mapping[str, Mapping[str, type]]] = {
-    "process": {"workers": int, "user": str, "log": str, "drain_seconds": int},
+    "process": {
+        "workers": int,
+        "user": str,
+        "log": str,
+        "drain_seconds": int,
+        "affinity": str,
+    },
     "tls": {"certificate": str, "key": str},
     "database": {"url": str},
 }
@@ -262,6 +268,7 @@ SMTPUTF8 = true
 #user = "indimail"        # whom the workers run as, where `serve` is started by root
 #log = "stderr"           # or "files": log/
 #drain_seconds = 30       # how long running conversations may go on after SIGTERM
+#affinity = "auto"        # a processor for each worker, where there are as many; or "none"
 
 [tls]
 #certificate = "servercert.pem"    # in certs/: chain, and key unless `key` names its file

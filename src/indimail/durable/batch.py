@@ -53,6 +53,7 @@ class FileSyncs:
         self._steady = steady
         self._mode = mode
         self._each_until = -PENANCE
+        self._doubt_until = -PENANCE  # as above, whatever the mode
         self._devices: dict[str, int] = {}
         self._sure: set[str] = set()  # folders whose own name is on disk
 
@@ -84,12 +85,20 @@ class FileSyncs:
         for folder in folders:
             places.setdefault(self._device(folder), folder)
         started = self._steady()
-        for folder in places.values():
-            self._disk.sync_filesystem(folder)
+        try:
+            for folder in places.values():
+                self._disk.sync_filesystem(folder)
+        except OSError:
+            # It may have lost octets of files that the next batch holds, and the next syncfs(2)
+            # would not tell: each file's own fsync(2) does.
+            self._doubt_until = self._steady() + PENANCE
+            raise
         if self._steady() - started > SLOW * len(places):
             self._each_until = self._steady() + PENANCE
 
     def _worth_one_sync(self, things: int) -> bool:
+        if self._steady() < self._doubt_until:
+            return False
         if self._mode is SyncMode.AUTO:
             return things >= ENOUGH and self._steady() >= self._each_until
         return self._mode is SyncMode.FILESYSTEM

@@ -75,6 +75,7 @@ class Committer(Generic[T]):
         self._due = NEVER  # when the leisurely ones have gathered for long enough
         self._calls: SimpleQueue[bool] = SimpleQueue()  # False: end when nothing is left
         self._called = False  # a call is on its way
+        self._gathering = False  # the thread knows, or is told, that there are leisurely ones
         self._closed = False
         self._thread = threading.Thread(target=self._rounds, name=f"committer-{name}", daemon=True)
         self._thread.start()
@@ -92,7 +93,8 @@ class Committer(Generic[T]):
     def add(self, item: T, done: Done) -> None:
         """Add an item that nobody waits for.  Raises Misuse after `close`."""
         self._append(self._leisurely, item, done)
-        if len(self._leisurely) in {1, MANY}:
+        if not self._gathering or len(self._leisurely) >= MANY:
+            self._gathering = True
             self._call()
 
     def close(self) -> None:
@@ -125,7 +127,8 @@ class Committer(Generic[T]):
 
     def _wait(self) -> bool:
         """Wait for a call, or for the leisurely items' time; False: the end."""
-        if len(self._awaited) or len(self._leisurely) >= MANY:
+        left = len(self._leisurely)
+        if len(self._awaited) or left >= MANY or (left and self._due == NEVER):
             return True  # more than one round had room for, or they came while it ran
         patience = None if self._due == NEVER else max(0.0, self._due - monotonic())
         try:
@@ -140,6 +143,7 @@ class Committer(Generic[T]):
         many = len(self._leisurely) >= MANY
         if everything or many or monotonic() >= self._due:
             self._due = NEVER
+            self._gathering = False  # before they are taken, as above
             number = min(len(self._leisurely), self._most)
             taken += [self._leisurely.popleft() for _ in range(number)]
         return taken

@@ -13,6 +13,7 @@ Source: spec/smtp.md 4.1 (steps 5, 11, 16), 4.3.  Not here: the number of recipi
 transaction (`smtp.session`), how long a refused client is made to wait (`serve`).
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -20,6 +21,7 @@ from indimail.mail.address import Address
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.reply import Reply
 from indimail.mail.verdict import Accept, Refuse, Rule, TryLater
+from indimail.policy.tcprules import plain_ip
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,18 @@ class RecipientLimits:
 
     max_rcpt_errcount: int = 0
     rule: Rule = Rule("built-in", key="MAX_RCPT_ERRCOUNT")
+
+
+def at_our_host(address: Address, ours: Container[str], localiphost: str) -> Address:
+    """Return ``box@[192.0.2.7]`` as ``box@localiphost`` where that address is one of ours.
+
+    RFC 5321 4.1.3 writes IPv6 as ``[IPv6:2001:db8::1]``.
+    """
+    domain = address.domain
+    if not (domain.startswith("[") and domain.endswith("]")):
+        return address
+    ip = plain_ip(domain[1:-1].removeprefix("ipv6:"))
+    return Address(address.local, localiphost) if ip in ours else address
 
 
 def judge_recipient(facts: RecipientFacts, limits: RecipientLimits) -> Refuse | TryLater | None:

@@ -107,7 +107,7 @@ class Send:
         self._untraced: list[tuple[QueueId, int]] = []
         self._spooled: set[QueueId] = set()
         self._sources: dict[QueueId, str] = {}
-        self._doubtful: list[QueueId] = []  # not accepted, and perhaps on disk all the same
+        self._doubtful: list[QueueId] = []  # not accepted; row or body may be on disk
         self._jobs: dict[tuple[int, int], Job] = {}
         self._window: Window[Job] = Window()
         self._octets = 0
@@ -142,6 +142,7 @@ class Send:
                 none = Failed("not accepted")
                 ends: list[Change] = [Finished(queue_id, n, none, 0.0) for n in numbers]
                 self._store.apply([*ends, Traced(tuple((queue_id, n) for n in numbers))])
+            self.spool.discard(queue_id)
         self._doubtful.clear()
 
     def _load_staged(self) -> None:
@@ -214,6 +215,7 @@ class Send:
     ) -> None:
         """Queue a message.  `done(None)` follows its commit; `done(error)`: nothing was queued."""
         if self.failure is not None:
+            self._doubtful.append(message.id)
             done(QueueUnwritable(str(self.failure)))
             return
         fits = self._window.room >= len(recipients) and self._octets < MEMORY

@@ -14,7 +14,7 @@ Not here: the protocol (`smtp.session`), the rules (`policy`), the queue's sched
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, cast
 
 from indimail.delivery.plan import Deliver, foresee
@@ -33,7 +33,12 @@ from indimail.mail.verdict import NO_RULE, Accept, Refuse, Rule, TryLater
 from indimail.net.connections import WorkerConnections
 from indimail.net.tls import TlsContext, TlsLayer
 from indimail.policy.limits import ConnectionFacts, decide_connection, is_loopback
-from indimail.policy.recipient import RecipientFacts, judge_mailbox, judge_recipient
+from indimail.policy.recipient import (
+    RecipientFacts,
+    at_our_host,
+    judge_mailbox,
+    judge_recipient,
+)
 from indimail.policy.relay import RelayFacts, decide_relay, is_ours
 from indimail.policy.sender import SenderFacts, decide_sender
 from indimail.policy.tcprules import ClientRule, plain_ip
@@ -47,6 +52,7 @@ from indimail.serve.maillog import LineSink, SmtpLog, TcpserverLog
 from indimail.serve.send import Trace
 from indimail.serve.snapshot import SessionSettings, Snapshot
 from indimail.smtp import event as ask
+from indimail.smtp import replies
 from indimail.smtp.received import Origin, protocol_word, received_line
 from indimail.smtp.session import SmtpSession
 
@@ -54,6 +60,10 @@ UNREAD: Final = 65_536  # octets a client may send ahead of an open question bef
 LOG: Final = logging.getLogger("indimail.smtpd")
 
 Facts = dict[str, str | int | float | bool]
+
+
+def _later(seconds: float, call: Callable[[], None]) -> object:
+    return asyncio.get_running_loop().call_later(seconds, call)
 
 
 @dataclass(slots=True)
@@ -75,6 +85,7 @@ class Smtpd:
     tls: Callable[[], TlsContext | None]
     open: "set[SmtpConnection]"
     draining: bool = False
+    later: Callable[[float, Callable[[], None]], object] = _later
 
 
 class Configuration(Protocol):
@@ -293,9 +304,24 @@ class SmtpConnection(asyncio.Protocol):
 
     def _answer_later(self, reply: Reply | None = None) -> None:
         """Answer the open question from a callback, and go on."""
+        if self._answer_if_there(reply):
+            self._go_on()
+
+    def _answer_if_there(self, reply: Reply | None) -> bool:
+        """Answer, unless the client went away meanwhile."""
         if self._waiting is None or self._transport.is_closing():
-            return
-        self._answer(reply)
+            return False
+        return self._answer(reply)
+
+    def _answer_in_time(self, reply: Reply | None) -> bool:
+        """Answer at once, but a refusal of a mailbox only after PENALTY: guessing is slow."""
+        penalty = self._settings.penalty
+        if reply is None or not penalty:
+            return self._answer_if_there(reply)
+        self._smtpd.later(penalty, lambda: self._answer_later(reply))
+        return False
+
+    def _go_on(self) -> None:
         self._let_go()
         self._pump()
 
@@ -393,6 +419,8 @@ class SmtpConnection(asyncio.Protocol):
         else:
             self.id, self.next_id = self.next_id, None
         self._session.id = self.id
+        if reverse_path.address.domain.startswith("["):
+            reverse_path = replace(reverse_path, address=self._at_our_host(reverse_path.address))
         tls = self._tls.version if self._tls is not None else ""
         verdict = decide_sender(
             SenderFacts(reverse_path.address, tls),
@@ -422,6 +450,7 @@ class SmtpConnection(asyncio.Protocol):
         return self._message.end()
 
     def _refused(self, event: ask.MessageRefused) -> bool:
+        self._log_refusal(event.reply)
         if self._message is not None:
             self._message.refused(event.reply)
         self._message = None
@@ -437,6 +466,13 @@ class SmtpConnection(asyncio.Protocol):
         if self._smtpd.tls() is None:
             return self._answer(Reply(454, "4.3.0", "unable to initialize TLS (#4.3.0)"))
         return self._answer(None)
+
+    def _at_our_host(self, address: Address) -> Address:
+        """Take an address literal of ours for our host (spec/smtp.md 4.1)."""
+        settings = self._settings
+        here = self._transport.get_extra_info("sockname") or ("",)
+        ours = ({plain_ip(here[0])} | settings.more_ip_me) - settings.not_ip_me
+        return at_our_host(address, ours, settings.localiphost)
 
     # -- the trace -------------------------------------------------------------------------------
 
@@ -464,7 +500,20 @@ class SmtpConnection(asyncio.Protocol):
             facts.setdefault("connection", str(self.connection_id))
             rule = Rule("smtp")
             self._record(event, verb, refusal.reply.text, rule, refusal.reply, facts)
+            self._log_refusal(refusal.reply, refusal.argument)
         self._session.refusals.clear()
+
+    def _log_refusal(self, reply: Reply, argument: str = "") -> None:
+        """Write the line that tools know for a refusal of the session (spec/smtp.md 13)."""
+        message = self._message
+        sender = str(message.facts["sender"]) if message is not None else ""
+        if reply == replies.TOO_MANY_RECIPIENTS:
+            self._log.too_many_recipients(sender, argument)
+        elif reply == replies.TOO_BIG:
+            for recipient in message.recipients if message is not None else ():
+                self._log.too_large(sender, recipient, message.size if message is not None else 0)
+        elif reply in _TROUBLES:
+            self._log.trouble(_TROUBLES[reply])
 
 
 class _Message:
@@ -511,12 +560,24 @@ class _Message:
             "sender": str(reverse_path.address),
         }
 
+    @property
+    def recipients(self) -> list[str]:
+        """The forward-paths that were accepted."""
+        return [recipient.address for recipient, _ in self._recipients]
+
+    @property
+    def size(self) -> int:
+        """Octets so far."""
+        return self._size
+
     # -- recipients ------------------------------------------------------------------------------
 
     def recipient(self, path: ForwardPath) -> bool:
         """RCPT: the static checks and the relay decision, then what the delivery would say."""
         connection = self._connection
         settings = connection._settings
+        if path.address.domain.startswith("["):
+            path = replace(path, address=connection._at_our_host(path.address))
         refused = judge_recipient(
             RecipientFacts(
                 self._reverse_path.address, path.address, len(self._recipients), self._errors
@@ -558,10 +619,13 @@ class _Message:
         smtpd = connection._smtpd
         decided = smtpd.foresight.cached(way.target)
         if decided is not None:
-            return connection._answer(self._judge(path, way, told, verdict, decided))
+            reply = self._judge(path, way, told, verdict, decided)
+            return connection._answer_in_time(reply)
 
         def known(result: object) -> None:
-            connection._answer_later(self._judge(path, way, told, verdict, result))
+            reply = self._judge(path, way, told, verdict, result)
+            if connection._answer_in_time(reply):
+                connection._go_on()
 
         smtpd.aside(lambda: smtpd.foresight.decide(way.target), known)
         return False
@@ -625,7 +689,7 @@ class _Message:
         session = connection._session
         tls = connection._tls
         origin = Origin(
-            "", connection._ip, session.helo, "", smtpd.local_host,
+            "", connection._ip, session.helo, "", connection._settings.localhost,
             protocol_word(tls=session.tls, authenticated=False, utf8=session.utf8),
             tls.description if tls is not None and session.tls else "",
             connection._settings.hide_host,
@@ -781,6 +845,11 @@ class _Message:
             spool, id_ = self._queue.spool, self._connection.id
             self._connection._smtpd.aside(lambda: spool.discard(id_), lambda _: None)
 
+
+_TROUBLES: Final = {
+    replies.LINE_TOO_LONG: "command too long",
+    replies.BARE_LF: "Bare LF received",
+}
 
 _ANSWERS: Final[dict[type, Callable[[SmtpConnection, Any], bool]]] = {
     ask.Greeting: SmtpConnection._greet,

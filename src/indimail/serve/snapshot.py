@@ -128,6 +128,7 @@ class ProcessSettings:
     user: str
     log_files: bool  # log/ instead of stderr
     drain: float
+    affinity: bool  # a processor for each worker, where there are as many
     max_connections: int
     max_connections_rule: Rule
     certificate: str  # a path; empty: there is none

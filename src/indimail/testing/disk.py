@@ -20,7 +20,8 @@ raises `PowerCut`, and so `restart` returns another disk: what still runs of the
 write into the new one.  `survivor` tells what a crash here would leave, and lets this world go on.
 
 A failed sync loses what it should have written, as Linux does: the next one succeeds and proves
-nothing.
+nothing.  Of a file whose octets another's `sync_filesystem` lost its own next sync tells, once; a
+second `sync_filesystem` does not.
 
 Units: octets.  Paths are absolute.  Raises OSError as a real disk would.  Not here: SQLite on this
 disk (`testing.vfs`).  Source: DESIGN 8; fsync(2), rename(2); "Can Applications Recover from fsync
@@ -136,6 +137,7 @@ class SimulatedDisk:
         self._folders: dict[str, Folder] = {"": self._root}
         self._journal: list[NameChange] = []
         self._dirty: dict[File, None] = {}
+        self._untold: set[File] = set()  # octets were lost, and no sync of the file has failed yet
         self._used = 0
         self._crashed: Crash | None = None
         self._last_words = ""
@@ -367,6 +369,7 @@ class SimulatedDisk:
             except OSError:
                 for file in self._dirty:
                     file.lose()
+                self._untold |= set(self._dirty)
                 self._dirty.clear()
                 raise
             for file in self._dirty:
@@ -445,6 +448,9 @@ class SimulatedDisk:
                 raise
             file.sync()
             self._dirty.pop(file, None)
+            if file in self._untold:
+                self._untold.discard(file)
+                raise _error(errno.EIO, path)
 
     # -- the beginning of every operation ------------------------------------------------------
 
@@ -587,6 +593,10 @@ class SimulatedDisk:
             same = twins.get(file)
             if isinstance(same, File):  # else nothing leads to it any more
                 next_disk._dirty[same] = None
+        for file in self._untold:
+            same = twins.get(file)
+            if isinstance(same, File):
+                next_disk._untold.add(same)
 
     def _forget_into(self, next_disk: "SimulatedDisk", random: Random | None) -> None:
         """Copy what a power cut leaves: what was synced, and what `random` chooses."""
