@@ -29,9 +29,8 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from indimail.mail.errors import Misuse
 
-LEISURE: Final = (
-    0.005  # seconds; a sync costs a good part of that, and saves one for each that came
-)
+# Seconds; a sync costs a part of that, and saves one for each item that came.
+LEISURE: Final = 0.02
 MANY: Final = 64  # so many need not wait for more
 NEVER: Final = inf
 
