@@ -443,3 +443,28 @@ def test_a_spooled_body_that_cannot_be_removed_stops_nobody() -> None:
     world.commit()
     assert world.told == [None, None]
     assert world.local.users == ["bob"]
+
+
+def test_an_outcome_that_is_committed_after_its_queue_was_closed_counts_once() -> None:
+    world = Sending()
+    world.accept(1, "alice")
+    world.commit()
+    world.local.end()
+    world.store.read_failure = QueueUnwritable("EIO")
+    world.pass_time(1.0)  # closed before the mark's round
+    world.commit()
+    assert world.trace.told("outcome") == []
+    world.store.read_failure = None
+    world.pass_time(REOPEN)
+    assert [record.verdict for record in world.trace.told("outcome")] == ["delivered"]
+    assert (world.send.running, world.local.users) == (0, [])
+
+
+def test_a_large_body_that_a_closed_queue_refused_goes_when_it_opens() -> None:
+    world = Sending()
+    broken(world)
+    world.send.spool.begin(ONE, (b"large",))
+    world.accept(1, "alice", body=None)
+    assert isinstance(world.told[-1], QueueUnwritable)
+    world.pass_time(REOPEN)
+    assert world.disk.names("/queue/queue1/mess") == []

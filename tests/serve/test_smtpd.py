@@ -10,14 +10,14 @@ from indimail.mail.verdict import Rule
 from indimail.net.tls import TlsContext
 from indimail.policy.limits import ConnectionLimits
 from indimail.queue.spool import LARGE
-from indimail.serve.smtpd import UNREAD
+from indimail.serve.smtpd import PIECE, UNREAD
 from indimail.smtp.rules import SessionRules
 from indimail.testing.disk import Kind
 from serve.desk import DELIVERABLE, Client, Desk, snapshot
 
 MAIL = ("MAIL FROM:<eve@example.net>", "RCPT TO:<alice@example.com>")
 ALICE = "example.com-alice@example.com"
-BIG = b"Subject: big\r\n\r\n" + b"0123456789abcde\r\n" * (LARGE // 16)
+BIG = b"Subject: big\r\n\r\n" + b"0123456789abcde\r\n" * (PIECE // 16)
 BIG_STORED = BIG.replace(b"\r\n", b"\n")
 
 
@@ -621,3 +621,71 @@ def test_without_a_certificate_starttls_is_refused_and_the_conversation_goes_on(
     client = desk.greeted()
     client.say("STARTTLS", "NOOP")
     assert [line[:9] for line in client.heard()] == ["454 4.3.0", "250 2.0.0"]
+
+
+# -- pauses and log lines --------------------------------------------------------------------------
+
+
+def test_an_absent_mailbox_is_refused_after_the_penalty_and_replies_keep_their_order() -> None:
+    desk = Desk(penalty=5.0, check_recipient=True)
+    desk.foresight.known.add("example.com-nobody@example.com")
+    waiting = []
+    desk.smtpd.later = lambda seconds, call: waiting.append((seconds, call))
+    client = desk.greeted()
+    client.say("MAIL FROM:<eve@example.net>", "RCPT TO:<nobody@example.com>", "NOOP")
+    assert client.heard() == ["250 2.1.0 ok"]
+    [(seconds, call)] = waiting
+    assert seconds == 5.0
+    call()
+    refused, ok = client.heard()
+    assert refused.startswith("550 5.1.1 sorry, eve@example.net mailbox nobody@example.com")
+    assert ok == "250 2.0.0 ok"
+
+
+def test_a_client_that_leaves_during_the_penalty_is_forgotten() -> None:
+    desk = Desk(penalty=5.0, check_recipient=True)
+    desk.foresight.known.add("example.com-nobody@example.com")
+    waiting = []
+    desk.smtpd.later = lambda seconds, call: waiting.append(call)
+    client = desk.greeted()
+    client.say("MAIL FROM:<eve@example.net>", "RCPT TO:<nobody@example.com>")
+    client.heard()
+    client.leave()
+    waiting[0]()
+    assert client.heard() == []
+
+
+def test_our_own_address_in_brackets_is_localiphost() -> None:
+    desk = Desk(localiphost="example.com")
+    desk.foresight.knows(ALICE, DELIVERABLE)
+    client = desk.greeted()
+    client.say("MAIL FROM:<eve@example.net>", "RCPT TO:<alice@[192.0.2.1]>", "DATA", "x", ".")
+    desk.queue.commit()
+    assert client.heard()[1] == "250 2.1.5 ok"
+    assert desk.queue.accepted[0][1][0].address == "alice@example.com"
+
+
+@pytest.mark.parametrize(
+    ("sent", "line"),
+    [
+        (b"DATA\r\na\nb\r\n.\r\n", " Bare LF received"),
+        (b"NOOP " + b"x" * 3000 + b"\r\n", " command too long"),
+        (
+            b"DATA\r\n" + b"x" * 200 + b"\r\n.\r\n",
+            " data size exceeded: MAIL from <eve@example.net> RCPT <alice@example.com> Size: ",
+        ),
+        (
+            b"RCPT TO:<bob@example.com>\r\n",
+            " Too many RECIPIENTS: MAIL from <eve@example.net> Last RCPT <",
+        ),
+    ],
+    ids=["bare LF", "long command", "too big", "too many recipients"],
+)
+def test_a_refusal_of_the_session_has_the_log_line_that_tools_know(sent: bytes, line: str) -> None:
+    rules = SessionRules(("mx.example.com",), databytes=100, max_recipients=1)
+    desk = Desk(session_rules=rules)
+    desk.foresight.knows(ALICE, DELIVERABLE)
+    client = desk.greeted()
+    client.say("MAIL FROM:<eve@example.net>", "RCPT TO:<alice@example.com>")
+    client.send(sent)
+    assert [told for told in desk.log.lines if line in told], desk.log.lines

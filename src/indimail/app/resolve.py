@@ -98,6 +98,12 @@ def _user_database(text: str) -> bool:
     return True
 
 
+def _sync_mode(text: str) -> str:
+    if text not in ("auto", "each", "filesystem"):
+        raise ValueError(text)
+    return text
+
+
 OCTETS: Final = number(0, 2**53, "octets")
 COUNT: Final = number(0, 1_000_000)
 SECONDS: Final = number(0, 2**31, "seconds")
@@ -109,6 +115,7 @@ HOSTS: Final = Kind("host names", "a host name in each line", str, whole=True)
 ADDRESSES: Final = Kind("IP addresses", "an IP address in each line", _address, whole=True)
 RULES: Final = Kind("list", "the name of a control file", str, whole=True)
 SECRET: Final = Kind("secret", "text", str, secret=True)
+SYNC_MODE: Final = Kind("word", "auto, each or filesystem", _sync_mode)
 CHECK: Final = Kind(
     "check", "1 (the user database; the recipients extension, 3, is not built yet)", _user_database
 )

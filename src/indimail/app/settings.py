@@ -31,6 +31,7 @@ from indimail.app.resolve import (
     SECONDS,
     SECRET,
     SWITCH,
+    SYNC_MODE,
     TEXT,
     Kind,
     Scope,
@@ -219,6 +220,9 @@ QUEUE: Final = (
           " 0 = hold", _SEND, _QUEUE),
     _file("concurrencyremote", number(0, 10_000), "20",
           "remote deliveries at once in a queue; 0 = hold", _SEND, _QUEUE, waits=REMOTE),
+    _var("FILE_SYNC", SYNC_MODE, "auto",
+         "how copies are made durable: each file, the whole filesystem at once, or auto by number",
+         "durable/batch.py", _DELIVERY),
     _file("holdlocal", COUNT, "0", "not 0: local deliveries wait", _SEND, _QUEUE),
     _file("holdremote", COUNT, "0", "not 0: remote deliveries wait", _SEND, _QUEUE, waits=REMOTE),
     _file("queuelifetime", SECONDS, str(WEEK),
@@ -230,6 +234,8 @@ QUEUE: Final = (
 )  # fmt: skip
 
 LOCATIONS: Final = (
+    _var("HARD_QUOTA", TEXT, "524288000", "quota of a new user: octets, or NOQUOTA",
+         "manage/users.py", _DELIVERY),
     _var("SYSCONFDIR", TEXT, "the root", "directory of control/ tcp/ users/ certs/",
          _INSTANCE, _PROCESS),
     _var("CONTROLDIR", TEXT, "control", "directory of the control files", _INSTANCE, _PROCESS),
@@ -503,7 +509,6 @@ doublebouncemessage -                   list   -     text
 -                   BOUNCEPROCESSOR     text   -     program that looks at each bounce
 """, _QUEUE),
     *_off(QUOTA, """
--                   HARD_QUOTA          octets -     quota of new users
 maxdeliveredto      -                   count  -     most Delivered-To lines
 localdomains        -                   list   -     domains with local limits
 mailalert.cfg       -                   list   -     who is told of deliveries

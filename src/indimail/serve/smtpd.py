@@ -56,6 +56,7 @@ from indimail.smtp import replies
 from indimail.smtp.received import Origin, protocol_word, received_line
 from indimail.smtp.session import SmtpSession
 
+PIECE: Final = 131_072  # octets of a large body that gather before a thread writes them
 UNREAD: Final = 65_536  # octets a client may send ahead of an open question before it has to wait
 LOG: Final = logging.getLogger("indimail.smtpd")
 
@@ -525,10 +526,10 @@ class _Message:
         "_connection",
         "_errors",
         "_facts",
+        "_gathered",
         "_message_id",
         "_parts",
         "_queue",
-        "_received",
         "_recipients",
         "_reverse_path",
         "_size",
@@ -547,6 +548,7 @@ class _Message:
         self._reverse_path = reverse_path
         self._recipients: list[tuple[QueuedRecipient, Route]] = []
         self._parts: list[bytes] = []
+        self._gathered = 0  # octets in them
         self._size = 0
         self._spooled = False
         self._busy = False  # a thread is at the spool file
@@ -696,34 +698,39 @@ class _Message:
         )  # fmt: skip
         received = received_line(connection.id, origin, header_date(self._born))
         self._parts = [received]
-        self._received = len(received)
-        self._size = len(received)
+        self._size = self._gathered = len(received)
         return connection._answer(None)
 
     def chunk(self, data: bytes) -> bool:
-        """Keep the octets; a body that becomes large goes on in a spool file."""
+        """Keep the octets; a large body goes to a spool file, a piece at a time."""
         self._parts.append(data)
         self._size += len(data)
-        if self._size <= LARGE:
+        self._gathered += len(data)
+        if self._gathered < PIECE:
             return self._connection._answer(None)
-        parts, self._parts = self._parts, []
-        if not self._spooled:
-            self._message_id = message_id_of(b"".join(parts))
-        connection = self._connection
-        self._busy = True
-        connection._smtpd.aside(lambda: self._write(parts), self._written)
+        self._spool_with(lambda: None, self._written)
         return False
 
-    def _write(self, parts: list[bytes]) -> None:
-        """Spool more of the body, on a thread."""
+    def _spool_with(self, more: Callable[[], None], then: Callable[[object], None]) -> None:
+        """Write what gathered to the spool file, and do `more`, on a thread."""
+        parts, self._parts, self._gathered = self._parts, [], 0
         spool, id_ = self._queue.spool, self._connection.id
-        if self._spooled:
-            spool.add(id_, parts)
-            return
-        lines = self._foreseen_lines()
-        self._start = len(lines)
-        self._spooled = True  # before the call: what a failed one left is discarded
-        spool.begin(id_, [lines, *parts])
+        write = spool.add
+        if not self._spooled:
+            self._message_id = message_id_of(b"".join(parts))
+            lines = self._foreseen_lines()
+            self._start = len(lines)
+            parts.insert(0, lines)
+            write = spool.begin
+            self._spooled = True  # before the call: what a failed one left is discarded
+
+        def work() -> None:
+            if parts:
+                write(id_, parts)
+            more()
+
+        self._busy = True
+        self._connection._smtpd.aside(work, then)
 
     def _written(self, result: object) -> None:
         self._busy = False
@@ -753,23 +760,14 @@ class _Message:
 
     def end(self) -> bool:
         """End of data: into the queue; the answer follows the commit."""
-        connection = self._connection
-        body: bytes | None = None
-        if self._spooled:
-            parts, self._parts = self._parts, []
-            self._busy = True
-            connection._smtpd.aside(lambda: self._seal(parts), self._sealed)
+        if self._spooled or self._size > LARGE:
+            spool, id_ = self._queue.spool, self._connection.id
+            self._spool_with(lambda: spool.seal(id_), self._sealed)
             return False
         body = b"".join(self._parts)
         self._message_id = message_id_of(body)
         self._submit(body)
         return False
-
-    def _seal(self, parts: list[bytes]) -> None:
-        """Make the spooled body durable, on a thread."""
-        if parts:
-            self._queue.spool.add(self._connection.id, parts)
-        self._queue.spool.seal(self._connection.id)
 
     def _sealed(self, result: object) -> None:
         self._busy = False
