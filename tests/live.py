@@ -60,6 +60,7 @@ class Instance:
         instance.run("vadddomain", DOMAIN, given=PASSWORD)
         for user in (ALICE, BOB):
             instance.run("vadduser", user, given=PASSWORD)
+        instance.variables(PENALTY=0)  # a refusal comes at once
         return instance
 
     def run(

@@ -164,8 +164,6 @@ ORDERS: Final = (
           "self._run([item for item, _ in round_])",
           "self._wake(partial(_tell, round_, None)); self._run([item for item, _ in round_])"),
     Order(COMMITTER, "a failed round is told as done", "failure = error", "failure = None"),
-    Order(COMMITTER, "the rest of a large round is overlooked",
-          "len(round_) < self._most", "len(self._items) < self._most"),
     Order(BATCH, "the names above are taken for granted", "above = self._above(folders)", "above = set()"),
     Order(BATCH, "what a failed syncfs lost is taken for durable",
           "self._doubt_until = self._steady() + PENANCE", "pass"),

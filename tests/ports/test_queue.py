@@ -47,7 +47,19 @@ def to(number: int, channel: Channel = Channel.LOCAL, due: float = 0.0) -> Queue
 
 def test_an_accepted_message_is_read_back_as_it_was(store: QueueStore) -> None:
     sent = QueuedMessage(
-        ONE, 1.5, "eve@example.net", 9, b"a\x00b\xff\n", 0, True, True, "who", "HDRS", "e+2B", 7, "s"
+        ONE,
+        1.5,
+        "eve@example.net",
+        9,
+        b"a\x00b\xff\n",
+        0,
+        True,
+        True,
+        "who",
+        "HDRS",
+        "e+2B",
+        7,
+        "s",
     )
     rcpt = QueuedRecipient(0, "Ü@example.com", Channel.REMOTE, "mx", "r:1", "NEVER", "rfc822;x")
     store.apply([Accepted(sent, (rcpt,))])

@@ -16,7 +16,9 @@ def test_the_id_of_a_250_tells_the_whole_story(shared: Server) -> None:
     with shared.connect() as talk:
         talk.say("EHLO client.example")
         number = talk.mail(BOB, "Subject: a story\r\nMessage-ID: <one@elsewhere.example>\r\n\r\n")
-    records = shared.instance.ended(number)
+    shared.instance.ended(number)  # in the queue's row, a moment before the trace is written
+    until(lambda: any(r["event"] == "connect" for r in shared.instance.explain(number)))
+    records = shared.instance.explain(number)
     events = [(r["event"], r["verdict"], r["rule"]) for r in records if r["event"] != "disconnect"]
     qmail = f"domains/{DOMAIN}/.qmail-default:1"
     assert events == [
