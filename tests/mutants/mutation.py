@@ -131,7 +131,7 @@ ORDERS: Final = (
           "committed(None); self._mark(change, lambda _: None)"),
     Order(SEND, "outcomes are not recorded again", "        self._retrace()\n", ""),
     Order(SEND, "a failed commit does not close the queue",
-          "                self._doubtful.append(message.id)\n                self._close(_as_ours(failure))",
+          "                self._doubtful.append(message.id)\n                self._close(_as_ours(failure))",  # noqa: E501
           "                pass"),
     Order(SEND, "what a failed commit left is delivered", "        self._take_back()\n", ""),
     Order(SEND, "a body goes while others wait for it",

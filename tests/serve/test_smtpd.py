@@ -268,6 +268,18 @@ def test_accounts_that_do_not_answer_are_a_451_and_never_a_no() -> None:
     assert desk.trace[-1].verdict == "later"
 
 
+def test_a_refused_mailbox_waits_for_its_penalty_and_all_behind_it() -> None:
+    desk = Desk(check_recipient=True, penalty=5.0)
+    client = desk.greeted()
+    client.say(*MAIL, "RSET")
+    desk.work()
+    assert client.heard() == ["250 2.1.0 ok"]
+    [(seconds, go_on)] = desk.later
+    assert seconds == 5.0
+    go_on()
+    assert [line[:9] for line in client.heard()] == ["550 5.1.1", "250 2.0.0"]
+
+
 def test_an_address_of_elsewhere_is_not_looked_up_and_not_relayed() -> None:
     desk = Desk(check_recipient=True)
     client = desk.greeted()

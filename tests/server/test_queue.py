@@ -169,13 +169,12 @@ def test_a_dead_owner_is_told_as_451_and_comes_back(instance: Instance) -> None:
 
 def test_queues_with_mail_beyond_the_count_are_worked_off(instance: Instance) -> None:
     instance.write("control/holdlocal", "1\n")
-    with instance.serve(workers=3) as server:
-        with contextlib.ExitStack() as open_together:  # so that every worker has some of them
-            talks = [open_together.enter_context(server.connect()) for _ in range(9)]
-            numbers = []
-            for talk in talks:
-                talk.say("EHLO client.example")
-                numbers.append(talk.mail(BOB, "Subject: held\r\n\r\n"))
+    with instance.serve(workers=3) as server, contextlib.ExitStack() as open_together:
+        talks = [open_together.enter_context(server.connect()) for _ in range(9)]
+        numbers = []
+        for talk in talks:  # open together, so that every worker has some of them
+            talk.say("EHLO client.example")
+            numbers.append(talk.mail(BOB, "Subject: held\r\n\r\n"))
     held = [name for name in ("queue1", "queue2", "queue3") if _rows(instance, name)]
     assert held == ["queue1", "queue2", "queue3"]
     os.unlink(instance.path("control/holdlocal"))

@@ -323,6 +323,7 @@ class SmtpConnection(asyncio.Protocol):
         return False
 
     def _go_on(self) -> None:
+        self.heard = self._smtpd.clock.steady()  # its silence begins with our answer
         self._let_go()
         self._pump()
 
