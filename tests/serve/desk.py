@@ -305,7 +305,6 @@ class Desk:
         self.log = Lines()
         self.table = ConnectionTable(1)
         self.work = self.threads.run
-        self.later: list[tuple[float, Callable[[], None]]] = []
         fakes: Any = (self.foresight, Prepending())
         self.smtpd = Smtpd(
             config=self.config,
@@ -322,7 +321,6 @@ class Desk:
             local_host="mx.example.com",
             tls=lambda: tls,
             open=set(),
-            later=lambda seconds, call: self.later.append((seconds, call)),
         )
 
     def connect(self, peer: tuple[str, int] = STRANGER) -> Client:
