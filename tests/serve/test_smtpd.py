@@ -458,7 +458,9 @@ def test_what_the_session_refuses_by_itself_is_recorded_too() -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_recorded_and_forgotten() -> None:
-    desk = Desk(session_rules=SessionRules(("mx",), extra_greet=False, databytes=len(BIG_STORED) + 9))
+    desk = Desk(
+        session_rules=SessionRules(("mx",), extra_greet=False, databytes=len(BIG_STORED) + 9)
+    )
     client = begun(desk)
     client.send(BIG)
     desk.work()
