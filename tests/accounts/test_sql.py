@@ -90,7 +90,10 @@ def test_a_broken_file_is_accounts_unavailable(path: str) -> None:
         SqlAccounts(sqlite_url(path)).find("alice", "example.com")
 
 
-def test_a_password_in_the_url_is_not_in_the_error() -> None:
+def test_a_password_in_the_url_is_not_in_the_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the path in it is relative
     accounts = SqlAccounts("sqlite+pysqlite://user:s3cret@/x")
     with pytest.raises(AccountsUnavailable) as raised:
         accounts.find("alice", "example.com")

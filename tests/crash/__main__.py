@@ -1,16 +1,22 @@
-"""`make crash SEED=n`: every crash of a seed, told in one table.
+"""`make crash SEED=n`: every crash of a seed on the simulated disk, then kill -9 of the real server.
 
-python -m tests.crash --seed 1                    # every point
-python -m tests.crash --seed 1 --only 217:power:torn
-python -m tests.crash --seed 1 --some 100 --no-live
+    python -m tests.crash --seed 1                          # everything
+    python -m tests.crash --seed 1 --only 217:power:torn    # one point, as a complaint names it
+    python -m tests.crash --seed 1 --some 100 --kills 0     # some points, and no real server
+
+Last line: ``crashes N accepted N delivered N failed N deferred N lost N doubled N``, in recipients;
+exit 1 if anything was lost or doubled, or is otherwise not as it may be.
 """
 
 import argparse
 import gc
+import logging
 import os
 import sys
 import time
+import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from indimail.testing.disk import Operation
 
@@ -35,6 +41,11 @@ class Totals:
     faults: int = 0
     shown: int = field(default=0, repr=False)
 
+    @property
+    def is_wrong(self) -> bool:
+        """Whether anything is not as it has to be."""
+        return bool(self.lost or self.doubled or self.faults)
+
     def add(self, verdict: Verdict, crashes: int) -> None:
         self.crashes += crashes
         for name in ("accepted", "delivered", "failed", "deferred", "again"):
@@ -57,12 +68,16 @@ def walk(seed: int, some: int, only: str | None = None) -> Totals:
     points = first.sample(some, seed) if some else list(first.points())
     points = points if only is None else [Point.parse(only)]
     print(
-        f"seed {seed}: operations {len(first.history)} rounds {first.rounds} "
-        f"points {len(points)}",
+        f"seed {seed}: operations {len(first.history)} commits {first.commits} "
+        f"rounds of syncs {first.syncs} points {len(points)}",
         flush=True,
-    )  # fmt: skip
+    )
     for point in points:
-        verdict, crashes, where = visit(seed, point)
+        try:
+            verdict, crashes, where = visit(seed, point)
+        except Exception:
+            told = traceback.format_exc(limit=-1).replace("\n", " ")
+            verdict, crashes, where = Verdict(faults=[told]), 0, None
         totals.add(verdict, crashes)
         tell(totals, seed, point, where, verdict)
     gc.collect()
@@ -83,17 +98,39 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--some", type=int, default=0, metavar="N", help="visit N points, not all")
     parser.add_argument("--only", metavar="POINT", help="visit one point, as a complaint names it")
-    parser.add_argument("--no-live", action="store_true", help="leave the kill -9 part out")
+    parser.add_argument("--kills", type=int, default=20, help="of the real server (20)")
     arguments = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets is part of the course
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "tests.crash", *sys.argv[1:]])
+    logging.getLogger("indimail").addHandler(logging.NullHandler())
+    logging.getLogger("indimail").propagate = False  # a disk that fails is told at length
     started = time.monotonic()
     totals = walk(arguments.seed, arguments.some, arguments.only)
     print(f"taken by a reader before a power cut, and delivered again (allowed): {totals.again}")
-    print(f"other faults: {totals.faults}; {time.monotonic() - started:.0f} s")
+    print(f"other faults: {totals.faults}; {time.monotonic() - started:.0f} s; {totals}")
+    if arguments.kills and arguments.only is None:
+        kill(arguments.seed, arguments.kills, totals)
     print(totals)
-    return 1 if totals.lost or totals.doubled or totals.faults else 0
+    return 1 if totals.is_wrong else 0
+
+
+def kill(seed: int, kills: int, totals: Totals) -> None:
+    """Add what the real server makes of kill -9."""
+    sys.path.append(str(Path(__file__).resolve().parent.parent))  # for `live`, as pytest has it
+    from .kill import ENOUGH, Killing
+
+    killing = Killing(seed, kills)
+    verdict = killing.run()
+    for text in verdict.wrong[:SHOWN]:
+        print(f"killed: {text}")
+    print(
+        f"killed: {killing.crashes} kills, {killing.counted} of them with {ENOUGH} mails or more "
+        f"accepted and undelivered; accepted {verdict.accepted} delivered {verdict.delivered} "
+        f"failed {verdict.failed} deferred {verdict.deferred} lost {len(verdict.lost)} "
+        f"doubled {len(verdict.doubled)}"
+    )
+    totals.add(verdict, killing.crashes)
 
 
 if __name__ == "__main__":

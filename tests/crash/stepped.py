@@ -29,6 +29,7 @@ class SteppedCommitter(Generic[T]):
         self._run = run
         self._wake = wake
         self._between = between
+        self.rounds = 0
         self._gathered: list[tuple[T, Done]] = []
 
     @property
@@ -47,6 +48,7 @@ class SteppedCommitter(Generic[T]):
 
     def step(self) -> None:
         """Run one round."""
+        self.rounds += 1
         taken, self._gathered = self._gathered, []
         failure: Exception | None = None
         self._between()

@@ -62,12 +62,9 @@ class Course:
 
     history: tuple[Operation, ...]
     boundaries: int
+    commits: int
+    syncs: int
     verdict: Verdict
-
-    @property
-    def rounds(self) -> int:
-        """How many commits and batches of syncs there were."""
-        return self.boundaries // 2
 
     def sample(self, number: int, seed: int) -> list[Point]:
         """Choose some of the points, in order."""
@@ -116,7 +113,8 @@ def course(seed: int) -> Course:
     ledger = Ledger()
     with World(disk, FakeClock(), ledger, _chance(seed), SCRIPT, boundaries) as world:
         world.run()
-        return Course(tuple(disk.history), boundaries.count, judge(world, ledger))
+        rounds = world.commits.rounds, world.syncs.rounds
+        return Course(tuple(disk.history), boundaries.count, *rounds, judge(world, ledger))
 
 
 def visit(seed: int, point: Point) -> tuple[Verdict, int, Operation | None]:

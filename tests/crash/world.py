@@ -31,7 +31,6 @@ from indimail.app.instance import Instance
 from indimail.delivery.headers import delivered_to
 from indimail.durable.batch import FileSyncs, Unsynced
 from indimail.durable.committer import at_once
-from indimail.durable.disk import sync_above
 from indimail.mail.dates import header_date
 from indimail.mail.events import Event, Record
 from indimail.mail.ids import QueueIds
@@ -230,7 +229,6 @@ class World:
             lambda: "mx.example.com", self.disk.boot, 89,
         )  # fmt: skip
         self.disk.make_directories(QUEUE)
-        sync_above(self.disk, QUEUE)
 
         def opened() -> tuple[QueueStore, QueueStore, Spool]:
             path = database_of(QUEUE)

@@ -7,6 +7,7 @@ import pytest
 import trustme
 
 from live import HOST, Instance, Server, place
+from server.conftest import instance, pattern  # noqa: F401  the same for this folder
 
 
 @pytest.fixture(scope="session")
@@ -25,14 +26,14 @@ def trusting(authority: trustme.CA) -> ssl.SSLContext:
 @pytest.fixture(scope="module")
 def server(authority: trustme.CA) -> Iterator[Server]:
     with place() as folder:
-        instance = Instance.make(f"{folder}/i")
-        certify(instance, authority)
-        with instance.serve("smtp=[::]:0", "submissions=[::]:0") as running:
+        made = Instance.make(f"{folder}/i")
+        certify(made, authority)
+        with made.serve("smtp=[::]:0", "submissions=[::]:0") as running:
             yield running
 
 
-def certify(instance: Instance, authority: trustme.CA) -> None:
+def certify(of: Instance, authority: trustme.CA) -> None:
     """Give the instance a new certificate."""
     issued = authority.issue_cert(HOST, "localhost", "127.0.0.1", "::1")
     pem = issued.private_key_and_cert_chain_pem.bytes().decode()
-    instance.write("certs/servercert.pem", pem)
+    of.write("certs/servercert.pem", pem)

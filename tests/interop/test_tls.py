@@ -11,7 +11,7 @@ import trustme
 
 from interop.conftest import certify
 from interop.mails import arrived, arrived_as_sent, new_mail, on_the_wire
-from live import BOB, HOST, PATIENCE, STRANGER, Instance, Server, Talk, place, until
+from live import BOB, HOST, PATIENCE, STRANGER, Instance, Server, Talk, until
 from support import needs
 
 pytestmark = pytest.mark.interop
@@ -186,56 +186,48 @@ def test_pipelined_commands_in_one_tls_record(server: Server, trusting: ssl.SSLC
         assert talk.reply() == ""
 
 
-def test_a_new_certificate_counts_from_the_next_handshake_on() -> None:
+def test_a_new_certificate_counts_from_the_next_handshake_on(instance: Instance) -> None:
     """A renewed file needs no signal; a broken one leaves the old one in force."""
     old, new = trustme.CA(), trustme.CA()
-    with place() as folder:
-        instance = Instance.make(f"{folder}/i")
-        certify(instance, old)
-        with instance.serve(workers=1) as server:
-            assert _handshake(server, old)
-            certify(instance, new)
-            assert _handshake(server, new)
-            instance.write("certs/servercert.pem", "no certificate\n")
-            assert _handshake(server, new)
-            server.says("certificate not changed: servercert.pem: ")
+    certify(instance, old)
+    with instance.serve(workers=1) as server:
+        assert _handshake(server, old)
+        certify(instance, new)
+        assert _handshake(server, new)
+        instance.write("certs/servercert.pem", "no certificate\n")
+        assert _handshake(server, new)
+        server.says("certificate not changed: servercert.pem: ")
 
 
-def test_the_key_may_have_a_file_of_its_own(authority: trustme.CA) -> None:
-    with place() as folder:
-        instance = Instance.make(f"{folder}/i")
-        issued = authority.issue_cert(HOST)
-        chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems).decode()
-        instance.write("certs/chain.pem", chain)
-        instance.write("certs/key.pem", issued.private_key_pem.bytes().decode())
-        toml = instance.read("indimail.toml")
-        names = '[tls]\ncertificate = "chain.pem"\nkey = "key.pem"'
-        instance.write("indimail.toml", toml.replace("[tls]", names))
-        with instance.serve(workers=1) as server:
-            assert _handshake(server, authority)
+def test_the_key_may_have_a_file_of_its_own(instance: Instance, authority: trustme.CA) -> None:
+    issued = authority.issue_cert(HOST)
+    chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems).decode()
+    instance.write("certs/chain.pem", chain)
+    instance.write("certs/key.pem", issued.private_key_pem.bytes().decode())
+    toml = instance.read("indimail.toml")
+    names = '[tls]\ncertificate = "chain.pem"\nkey = "key.pem"'
+    instance.write("indimail.toml", toml.replace("[tls]", names))
+    with instance.serve(workers=1) as server:
+        assert _handshake(server, authority)
 
 
-def test_without_a_certificate_starttls_is_not_offered() -> None:
-    with place() as folder, Instance.make(f"{folder}/i").serve(workers=1) as server:
-        with server.connect() as talk:
-            assert "STARTTLS" not in talk.say("EHLO client.example")
-            assert talk.say("STARTTLS").startswith("502 ")
-        assert server.instance.run(
-            "check-config", code=0
-        ).returncode == 0  # fmt: skip
+def test_without_a_certificate_starttls_is_not_offered(instance: Instance) -> None:
+    with instance.serve(workers=1) as server, server.connect() as talk:
+        assert "STARTTLS" not in talk.say("EHLO client.example")
+        assert talk.say("STARTTLS").startswith("502 ")
 
 
-def test_mail_may_be_refused_before_tls(authority: trustme.CA, trusting: ssl.SSLContext) -> None:
-    with place() as folder:
-        instance = Instance.make(f"{folder}/i")
-        certify(instance, authority)
-        instance.write("tcp/tcp.smtp", '127.:allow,FORCE_TLS=""\n')
-        with instance.serve(workers=1) as server, server.connect() as talk:
-            talk.say("EHLO client.example")
-            assert talk.say(f"MAIL FROM:<{STRANGER}>").startswith("530 5.7.0 ")
-            assert talk.say("STARTTLS").startswith("220 ")
-            talk.start_tls(trusting)
-            assert talk.say(f"MAIL FROM:<{STRANGER}>").startswith("250 ")
+def test_mail_may_be_refused_before_tls(
+    instance: Instance, authority: trustme.CA, trusting: ssl.SSLContext
+) -> None:
+    certify(instance, authority)
+    instance.write("tcp/tcp.smtp", '127.:allow,FORCE_TLS=""\n')
+    with instance.serve(workers=1) as server, server.connect() as talk:
+        talk.say("EHLO client.example")
+        assert talk.say(f"MAIL FROM:<{STRANGER}>").startswith("530 5.7.0 ")
+        assert talk.say("STARTTLS").startswith("220 ")
+        talk.start_tls(trusting)
+        assert talk.say(f"MAIL FROM:<{STRANGER}>").startswith("250 ")
 
 
 def _handshake(server: Server, authority: trustme.CA) -> bool:

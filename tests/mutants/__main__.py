@@ -142,6 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mutants = [m for m in removals(source) + orders(source) if given.only in str(m)]
     if given.quick:
         mutants = Random(given.seed).sample(mutants, min(QUICK, len(mutants)))
+    if not mutants:
+        parser.error(f"--only {given.only}: no mutant's line has that")
     if given.list:
         print(*mutants, sep="\n")
         return 0

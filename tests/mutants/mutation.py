@@ -164,6 +164,18 @@ ORDERS: Final = (
           "self._run([item for item, _ in round_])",
           "self._wake(partial(_tell, round_, None)); self._run([item for item, _ in round_])"),
     Order(COMMITTER, "a failed round is told as done", "failure = error", "failure = None"),
+    Order(
+        COMMITTER,
+        "the rest of a large round is overlooked",
+        "if len(self._awaited) or left >= MANY or (left and self._due == NEVER):",
+        "if False:",
+    ),
+    Order(
+        COMMITTER,
+        "what comes after a leisurely round is overlooked",
+        "            self._gathering = False  # before they are taken, as above\n",
+        "",
+    ),
     Order(BATCH, "the names above are taken for granted", "above = self._above(folders)", "above = set()"),
     Order(BATCH, "what a failed syncfs lost is taken for durable",
           "self._doubt_until = self._steady() + PENANCE", "pass"),

@@ -12,7 +12,6 @@ SOURCE = Path(__file__).resolve().parent.parent.parent / "src"
 KERNEL = {"fsync", "fdatasync", "syncfs", "flock", "lockf", "O_SYNC", "O_DSYNC"}
 # Who asks the disk for durability: each place is a promise, and a mutant.
 PROMISES = {
-    "app/build.py",
     "control/files.py",
     "durable/batch.py",
     "durable/disk.py",

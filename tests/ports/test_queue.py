@@ -129,6 +129,12 @@ def test_an_outcome_that_came_after_the_trace_was_synced_stays(store: QueueStore
     assert store.untraced() == [ONE]
 
 
+def test_who_still_waits_is_never_forgotten(store: QueueStore) -> None:
+    store.apply([Accepted(message(ONE), (to(0),))])
+    store.apply([Traced(((ONE, 0), (TWO, 0)))])
+    assert store.counts() == Counts(1, 1, 0)
+
+
 def test_an_outcome_is_recorded_once(store: QueueStore) -> None:
     store.apply([Accepted(message(ONE), (to(0),))])
     store.apply([Finished(ONE, 0, Delivered("first"), 1.0)])

@@ -112,6 +112,11 @@ def test_a_newer_schema_is_refused_and_left_alone(disk: SimulatedDisk, vfs: str)
 
 
 @pytest.mark.parametrize("version", ["3.7.0", "3.40.1", "3.51.2"])
-def test_an_sqlite_that_can_lose_commits_is_refused(version: str) -> None:
+def test_an_sqlite_that_can_lose_commits_is_refused(
+    version: str, vfs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(QueueUnwritable, match="can lose commits"):
         require_sqlite(version)
+    monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: version)
+    with pytest.raises(QueueUnwritable, match="can lose commits"):
+        SqliteQueue.open(PATH, vfs)

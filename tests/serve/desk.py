@@ -152,10 +152,11 @@ class Threads:
     def __len__(self) -> int:
         return len(self._work)
 
-    def run(self, most: int = 1_000) -> None:
+    def run(self, most: int = 1_000, *, last_first: bool = False) -> None:
+        """Do what was begun; on several threads the last may well be done first."""
         while self._work and most:
             most -= 1
-            work, then = self._work.popleft()
+            work, then = self._work.pop() if last_first else self._work.popleft()
             try:
                 result = work()
             except Exception as error:

@@ -1,6 +1,6 @@
 """A queue, a configuration and a trace in memory, for what puts mail into a queue."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,13 +69,36 @@ class Trace:
         return [(str(r.event), r.verdict) for r in self.records]
 
 
+class Unsynced(SystemDisk):
+    """Knows which files have octets that a power cut would take."""
+
+    def __init__(self) -> None:
+        self.files: set[str] = set()
+
+    def write_new(self, path: str, parts: Sequence[bytes], mode: int = 0o600) -> None:
+        super().write_new(path, parts, mode)
+        self.files.add(path)
+
+    def append(self, path: str, parts: Sequence[bytes], mode: int = 0o600) -> None:
+        super().append(path, parts, mode)
+        self.files.add(path)
+
+    def sync_file(self, path: str) -> None:
+        super().sync_file(path)
+        self.files.discard(path)
+
+
 class Queue:
-    """An `Intake` over the memory adapter; `commit` answers what `hold` kept back."""
+    """An `Intake` over the memory adapter; `commit` answers what `hold` kept back.
+
+    It takes no row whose body is not synced: that is who offers it to see to.
+    """
 
     name = "queue1"
 
     def __init__(self, folder: Path) -> None:
-        self.spool = Spool(SystemDisk(), str(folder))
+        self.disk = Unsynced()
+        self.spool = Spool(self.disk, str(folder))
         self.mess = folder / "mess"
         self.store = MemoryQueue()
         self.failure: MailError | None = None
@@ -88,6 +111,8 @@ class Queue:
         recipients: tuple[QueuedRecipient, ...],
         done: Callable[[Exception | None], None],
     ) -> None:
+        assert message.body is not None or self.spool.path(message.id) not in self.disk.files
+
         def commit() -> None:
             if self.failure is None:
                 self.store.apply([Accepted(message, recipients)])

@@ -205,6 +205,19 @@ def test_a_staged_copy_is_brought_to_its_one_end(boot, age, there, copies) -> No
     assert store.staged() == []
 
 
+@pytest.mark.parametrize(("boot", "age"), [("another boot", 10.0), ("this boot", 90_000.0)])
+def test_a_copy_that_is_published_late_is_marked_anew_before(boot, age) -> None:
+    """Killed before its mark, and its reader deletes it: by the old mark it would come again."""
+    store = BrittleQueue()
+    store.apply([Accepted(QueuedMessage(ONE, START, "", 5, b"hello"), (TO_ALICE,))])
+    store.apply([Staged(ONE, Step(0, 0, MAILDIR, NAME, boot, START - age))])
+    world = Prepared(store, "tmp")
+    while world.new() == []:
+        world.threads.run()
+        world.commit()
+    assert [(step.boot, step.at) for _, step in store.staged()] == [("this boot", START)]
+
+
 class Prepared(Delivering):
     """A world that finds a copy in one of the folders of the Maildir."""
 

@@ -55,6 +55,23 @@ def test_what_sync_covers_survives_a_power_cut_and_later_records_may_not() -> No
     assert ids(disk.survivor()) == [1, 2]
 
 
+def test_a_line_that_a_crash_tore_does_not_swallow_what_is_recorded_again() -> None:
+    """The same outcome comes first after each crash, so it leads to the same segment."""
+    disk = SimulatedDisk()
+    before = writer(disk)
+    before.add(record(1))
+    before.flush()
+    [segment] = segments("/trace", disk)
+    disk.append(segment.path, (b'{"id":"2","time":1795477',))
+    disk.kill()
+    disk = disk.restart()
+    again = writer(disk)
+    for number in (1, 2):
+        again.add(record(number))
+    again.sync()
+    assert ids(disk) == [1, 1, 2]
+
+
 def test_add_does_no_io_and_keeps_the_order_over_many_batches() -> None:
     disk = SimulatedDisk()
     trace = writer(disk)

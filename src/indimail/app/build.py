@@ -27,7 +27,7 @@ from indimail.app.turn import OncePerTurn
 from indimail.control.watch import FolderWatch
 from indimail.durable.batch import FileSyncs, SyncMode, Unsynced
 from indimail.durable.committer import Committer, at_once
-from indimail.durable.disk import SystemDisk, sync_above
+from indimail.durable.disk import SystemDisk
 from indimail.durable.lock import DirectoryLock
 from indimail.mail.clock import SystemClock
 from indimail.mail.dates import header_date
@@ -155,8 +155,7 @@ class Parts:
 
     def open_queue(self, directory: str) -> bool:
         """Own and open a queue; False while another process has its lock."""
-        self.disk.make_directories(directory)
-        sync_above(self.disk, directory)
+        self.disk.make_directories(directory)  # its name is made sure by the `Spool` in it
         lock = DirectoryLock.take(directory)
         if lock is None:
             return False
@@ -306,7 +305,6 @@ class Parts:
         for send in self.sends:
             send.close()
         self.aside.close()
-        self.trace.sync()
         self.trace.close()
         self.lines.flush()
         for lock in self._locks:
