@@ -12,6 +12,7 @@ from indimail.control.files import (
     write_atomic,
 )
 from indimail.durable.disk import SystemDisk
+from indimail.durable.lock import DirectoryLock
 from indimail.mail.errors import Mistake
 from indimail.mail.line import Line
 from support import needs_root
@@ -144,3 +145,31 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
         write_atomic(FullDisk(), f"{tmp_path}/me", [b"new"])
     assert os.listdir(tmp_path) == ["me"]
     assert (tmp_path / "me").read_text() == "old"
+
+
+class LockedDisk(SystemDisk):
+    """Looks, at each reading and writing, whether somebody else could change the folder's files."""
+
+    def __init__(self) -> None:
+        self.free = []
+
+    def _look(self, path):
+        lock = DirectoryLock.take(os.path.dirname(path))
+        if lock is not None:
+            lock.release()
+            self.free.append(path)
+
+    def read(self, path, offset=0, size=-1):
+        self._look(path)
+        return super().read(path, offset, size)
+
+    def rename(self, source, target):
+        self._look(target)
+        super().rename(source, target)
+
+
+def test_nobody_else_changes_a_file_between_our_reading_and_our_writing(tmp_path):
+    disk = LockedDisk()
+    add_line(disk, str(tmp_path / "rcpthosts"), "example.com")
+    remove_line(disk, str(tmp_path / "rcpthosts"), "example.com")
+    assert disk.free == []

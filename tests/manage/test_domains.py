@@ -8,6 +8,7 @@ import pytest
 
 from indimail.accounts.memory import MemoryAccounts
 from indimail.control.cdb import read_cdb
+from indimail.durable.lock import DirectoryLock
 from indimail.mail.secret import Secret
 from indimail.manage.domains import Added, NewDomain, add_domain
 from indimail.manage.site import Refused, Site
@@ -143,6 +144,19 @@ def test_bulk_additions_leave_the_data_base_to_later(site: Site) -> None:
 
 class Crash(BaseException):
     """The process is gone."""
+
+
+def test_no_other_command_changes_domains_meanwhile(site: Site) -> None:
+    unowned = []
+
+    def look() -> None:
+        lock = DirectoryLock.take(site.places.domains_dir)
+        if lock is not None:
+            lock.release()
+            unowned.append(lock)
+
+    add_domain(site, MemoryAccounts(), QuickDisk(look), NEW, 0.0)
+    assert unowned == []
 
 
 @pytest.mark.parametrize("hosts", [0, 50], ids=["rcpthosts", "morercpthosts"])

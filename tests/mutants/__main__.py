@@ -30,9 +30,15 @@ from .mutation import Mutant, orders, removals
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 AT_ONCE: Final = 2
 LIMIT: Final = 120.0  # seconds for the tests of one mutant
+LIMIT_OF_ALL: Final = 600.0  # ... of all of them, without a mutant
 QUICK: Final = 6
 # On the way of a mail: what these get wrong, a crash may show.
 MAIL: Final = ("durable", "queue", "mailbox", "trace", "serve")
+# What only a whole server shows.
+SERVER: Final = {
+    "app/build.py": ["tests/server/test_locks.py"],
+    "cli/serve.py": ["tests/server/test_start.py"],
+}
 FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.M)
 
 
@@ -63,7 +69,7 @@ class Tree:
         """Run tests; return the first that failed."""
         whole = "" if mutant is None else self._swap(mutant.file, mutant.text)
         try:
-            return self._run(tests)
+            return self._run(tests, LIMIT if mutant else LIMIT_OF_ALL)
         finally:
             if mutant is not None:
                 self._swap(mutant.file, whole)
@@ -77,16 +83,16 @@ class Tree:
             os.utime(path, (Tree._time, Tree._time))
         return old
 
-    def _run(self, tests: Sequence[str]) -> str:
+    def _run(self, tests: Sequence[str], limit: float) -> str:
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", *tests]
         environment = {**os.environ, "PYTHONPATH": str(self.source), "PYTHONHASHSEED": "0"}
         try:
             done = subprocess.run(
                 command, cwd=ROOT, env=environment, capture_output=True, text=True,
-                timeout=LIMIT, check=False,
+                timeout=limit, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return f"the limit of {LIMIT:.0f} s"
+            return f"the limit of {limit:.0f} s"
         if done.returncode == 0:
             return ""
         failed = FAILED.search(done.stdout)
@@ -100,6 +106,7 @@ def tests_of(file: str) -> list[str]:
     if package in MAIL:
         wanted += ["tests/durable", "tests/mailbox", "tests/ports/test_queue.py", "tests/queue"]
         wanted += ["tests/crash", "tests/serve", "tests/trace/test_write.py"]
+    wanted += SERVER.get(file.removeprefix("indimail/"), [])
     return list(dict.fromkeys(path for path in wanted if (ROOT / path).exists()))
 
 

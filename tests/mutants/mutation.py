@@ -112,7 +112,45 @@ MAILDIR: Final = "indimail/mailbox/maildir.py"
 COMMITTER: Final = "indimail/durable/committer.py"
 BATCH: Final = "indimail/durable/batch.py"
 
+BUILD: Final = "indimail/app/build.py"
+
 ORDERS: Final = (
+    Order(
+        BUILD,
+        "a queue that another process owns is opened",
+        "lock is None:\n            return False\n        name =",
+        "False:\n            return False\n        name =",
+    ),
+    Order(
+        BUILD,
+        "a number that another process has is taken",
+        "lock is None:\n            return False\n        self._locks",
+        "False:\n            return False\n        self._locks",
+    ),
+    Order(
+        "indimail/cli/serve.py",
+        "a second server runs in an instance",
+        "if lock is None:\n        raise",
+        "if False:\n        raise",
+    ),
+    Order(
+        "indimail/durable/lock.py",
+        "a lock that another process has is taken",
+        "            os.close(fd)\n            return None\n",
+        "            pass\n",
+    ),
+    Order(
+        "indimail/control/files.py",
+        "a control file is changed by two at once",
+        "DirectoryLock.wait(folder)",
+        "DirectoryLock(os.open(folder, os.O_RDONLY))",
+    ),
+    Order(
+        "indimail/manage/domains.py",
+        "domains are changed by two at once",
+        "DirectoryLock.wait(site.places.domains_dir)",
+        "DirectoryLock(os.open(site.places.domains_dir, os.O_RDONLY))",
+    ),
     Order(SQLITE, "commits are not synced (NORMAL)", '"synchronous", "FULL"', '"synchronous", "NORMAL"'),
     Order(SQLITE, "commits are not synced (OFF)", '"synchronous", "FULL"', '"synchronous", "OFF"'),
     Order(SQLITE, "no write-ahead log", '"wal") != "wal"', '"memory") != "memory"'),
