@@ -135,6 +135,17 @@ def test_who_still_waits_is_never_forgotten(store: QueueStore) -> None:
     assert store.counts() == Counts(1, 1, 0)
 
 
+@pytest.mark.parametrize("final", [False, True])
+def test_an_undecodable_octet_in_a_reason_stops_no_batch(store: QueueStore, final: bool) -> None:
+    store.apply([Accepted(message(ONE), (to(0),))])
+    text, rule = "found \udcff, expected ü", "a\udcfe:1"
+    change = Finished(ONE, 0, Failed(text, Rule(rule)), 1.0) if final else None
+    store.apply([change or Postponed(ONE, 0, 500.0, text, rule)])
+    found = store.message(ONE)
+    assert found is not None
+    assert found.recipients[0].text.endswith(", expected ü")
+
+
 def test_an_outcome_is_recorded_once(store: QueueStore) -> None:
     store.apply([Accepted(message(ONE), (to(0),))])
     store.apply([Finished(ONE, 0, Delivered("first"), 1.0)])

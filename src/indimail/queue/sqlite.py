@@ -306,7 +306,9 @@ def _write(run: apsw.Cursor, changes: Sequence[Change]) -> None:
     if staged := [(c.id, *_step_row(c.step)) for c in changes if type(c) is Staged]:
         run.execute(INSERT_STEPS, (_json(staged),))
     if postponed := [
-        (c.id, c.number, c.due, c.text, c.rule) for c in changes if type(c) is Postponed
+        (c.id, c.number, c.due, _storable(c.text), _storable(c.rule))
+        for c in changes
+        if type(c) is Postponed
     ]:
         run.execute(POSTPONE, (_json(postponed),))
     if finished := [_finished_row(c) for c in changes if type(c) is Finished]:
@@ -317,6 +319,11 @@ def _write(run: apsw.Cursor, changes: Sequence[Change]) -> None:
         keys = _json(traced)
         run.execute(FORGET_RECIPIENTS, (keys,))
         run.execute(FORGET_MESSAGES, (keys,))
+
+
+def _storable(text: str) -> str:
+    """Return text without undecodable octets: one bad byte of a file must not stop a batch."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _json(rows: Sequence[object]) -> str:
@@ -344,7 +351,8 @@ def _step_row(s: Step) -> tuple[object, ...]:
 
 def _finished_row(c: Finished) -> tuple[object, ...]:
     state = State.DELIVERED if isinstance(c.outcome, Delivered) else State.FAILED
-    return (c.id, c.number, state.value, c.outcome.text, str(c.outcome.rule), c.at)
+    text, rule = _storable(c.outcome.text), _storable(str(c.outcome.rule))
+    return (c.id, c.number, state.value, text, rule, c.at)
 
 
 def _message(row: Sequence[Any], body: Any) -> QueuedMessage:  # noqa: ANN401  as SQLite has it
