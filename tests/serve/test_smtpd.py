@@ -730,3 +730,36 @@ def test_a_refusal_of_the_session_has_the_log_line_that_tools_know(sent: bytes, 
     client.say("MAIL FROM:<eve@example.net>", "RCPT TO:<alice@example.com>")
     client.send(sent)
     assert [told for told in desk.log.lines if line in told], desk.log.lines
+
+
+def test_a_client_that_takes_no_replies_is_neither_read_nor_answered_until_it_does() -> None:
+    desk = Desk()
+    client = desk.greeted()
+    client.connection.pause_writing()
+    assert client.paused
+    client.say(*["NOOP"] * 50)
+    assert client.heard() == []
+    client.connection.resume_writing()
+    assert client.heard() == ["250 2.0.0 ok"] * 50
+    assert not client.paused
+
+
+def test_a_commit_for_a_client_that_takes_no_replies_is_told_and_nothing_more_is_read() -> None:
+    desk = Desk()
+    client = begun(desk)
+    client.say("hello", ".", "NOOP")
+    client.connection.pause_writing()
+    desk.queue.commit()
+    assert [line[:12] for line in client.heard()] == ["250 2.0.0 ok"]
+    assert client.paused
+    client.connection.resume_writing()
+    assert client.heard() == ["250 2.0.0 ok"]
+
+
+def test_a_client_that_never_takes_its_replies_is_cut_when_its_time_is_over() -> None:
+    desk = Desk()
+    client = desk.greeted()
+    client.connection.pause_writing()
+    desk.clock.advance(10_000)
+    client.connection.tick(desk.clock.steady())
+    assert client.aborted

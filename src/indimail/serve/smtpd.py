@@ -105,6 +105,7 @@ class SmtpConnection(asyncio.Protocol):
 
     __slots__ = (
         "_client",
+        "_deaf",
         "_draining",
         "_early",
         "_facts",
@@ -139,6 +140,7 @@ class SmtpConnection(asyncio.Protocol):
         self._listener = listener
         self._message: _Message | None = None
         self._paused = False
+        self._deaf = False  # it does not take our replies
         self._early = b""  # what came while the configuration was being read
         self._tls: TlsLayer | None = None
         self._draining = False
@@ -229,6 +231,23 @@ class SmtpConnection(asyncio.Protocol):
         else:
             self._pump()
 
+    def pause_writing(self) -> None:
+        """The client does not take its replies: read and answer nothing more until it does."""
+        self._deaf = True
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It took them: go on."""
+        self._deaf = False
+        if self._transport.is_closing() or not hasattr(self, "_session"):
+            return
+        if self._open_question():
+            self._let_go()
+        else:
+            self._go_on()
+
     def eof_received(self) -> bool:
         """The client is done sending; what it sent is still answered."""
         if hasattr(self, "_session"):
@@ -261,7 +280,7 @@ class SmtpConnection(asyncio.Protocol):
         if (now - self.heard > settings.timeout and not waits_for_us) or (
             0 < settings.session_time < now - self.born
         ):
-            if self._transport.is_closing():  # it does not even take what is left for it
+            if self._deaf or self._transport.is_closing():  # it does not even take what is left
                 self._transport.abort()
                 return
             self._log.trouble("timeout reached reading data from client")
@@ -289,7 +308,7 @@ class SmtpConnection(asyncio.Protocol):
     def _pump(self) -> None:
         """Ask and answer until the session needs bytes or an answer needs time; then send."""
         session = self._session
-        while (event := session.next_event()) is not None:
+        while not self._deaf and (event := session.next_event()) is not None:
             self._waiting = event
             if not _ANSWERS[type(event)](self, event):
                 break
@@ -328,7 +347,7 @@ class SmtpConnection(asyncio.Protocol):
         self._pump()
 
     def _let_go(self) -> None:
-        if self._paused:
+        if self._paused and not self._deaf:
             self._paused = False
             self._transport.resume_reading()
 
