@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from indimail.accounts.memory import MemoryAccounts
-from indimail.accounts.port import Account, Accounts, Flag, LastEvent
+from indimail.accounts.port import Account, Accounts, AliasLine, Flag, LastEvent
 from indimail.accounts.sql import SqlAccounts, sqlite_url
 from indimail.mail.secret import Secret
 
@@ -69,20 +69,38 @@ def test_users_are_listed_by_name_with_the_inactive_ones(accounts: Accounts) -> 
     assert accounts.users("example.com") == [ALICE, bob, carol]
 
 
-def test_a_change_replaces_every_field(accounts: Accounts) -> None:
+@pytest.mark.parametrize("active", [True, False])
+def test_a_change_replaces_every_field(accounts: Accounts, active: bool) -> None:
     changed = replace(
         ALICE,
         password=Secret("other"),
         flags=Flag.BOUNCE_MAIL,
         gecos="",
         quota="NOQUOTA",
-        active=False,
+        active=not active,
         scram=Secret(""),
     )
-    assert not accounts.modify(ALICE)
+    assert accounts.modify("alice", "example.com", lambda _: changed) is None
+    before, bob = replace(ALICE, active=active), replace(ALICE, name="bob")
+    accounts.add(before)
+    accounts.add(bob)
+    seen = []
+    assert (
+        accounts.modify("alice", "example.com", lambda row: seen.append(row) or changed) == changed
+    )
+    assert seen == [before]
+    assert accounts.users("example.com") == [changed, bob]
+
+
+def test_a_change_that_fails_changes_nothing(accounts: Accounts) -> None:
     accounts.add(ALICE)
-    assert accounts.modify(changed)
-    assert accounts.users("example.com") == [changed]
+
+    def fail(_: Account) -> Account:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        accounts.modify("alice", "example.com", fail)
+    assert accounts.users("example.com") == [ALICE]
 
 
 @pytest.mark.parametrize("active", [True, False])
@@ -106,6 +124,36 @@ def test_alias_lines_come_sorted_and_once(accounts: Accounts) -> None:
         "&postmaster@example.com",
     ]
     assert accounts.aliases("abuse", "example.org") == []
+
+
+def test_an_alias_line_is_removed_or_replaced(accounts: Accounts) -> None:
+    for line in ("&a@example.org", "&b@example.org"):
+        accounts.add_alias("list", "example.com", line)
+    accounts.add_alias("other", "example.com", "&a@example.org")
+    assert not accounts.remove_alias("list", "example.com", "&c@example.org")
+    assert not accounts.replace_alias("list", "example.com", "&c@example.org", "&d@example.org")
+    assert accounts.replace_alias("list", "example.com", "&a@example.org", "/srv/list/")
+    assert accounts.aliases("list", "example.com") == ["&b@example.org", "/srv/list/"]
+    assert accounts.replace_alias("list", "example.com", "/srv/list/", "&b@example.org")
+    assert accounts.aliases("list", "example.com") == ["&b@example.org"]
+    assert accounts.remove_alias("list", "example.com", "&b@example.org")
+    assert not accounts.remove_alias("list", "example.com", "&b@example.org")
+    assert accounts.aliases("other", "example.com") == ["&a@example.org"]
+
+
+def test_alias_lines_of_a_domain_and_those_that_lead_to_an_address(accounts: Accounts) -> None:
+    lines = [
+        AliasLine("list", "example.com", "&bob@example.com"),
+        AliasLine("list", "example.com", "/srv/bob@example.com/"),
+        AliasLine("abuse", "example.com", "bob@example.com"),
+        AliasLine("bob", "example.org", "&bob@example.com"),
+        AliasLine("bob", "example.org", "&bob@example.com.au"),
+    ]
+    for alias in lines:
+        accounts.add_alias(alias.name, alias.domain, alias.line)
+    assert accounts.domain_aliases("example.com") == [lines[2], lines[0], lines[1]]
+    assert accounts.domain_aliases("example.net") == []
+    assert accounts.aliases_to("bob@example.com") == [lines[2], lines[3], lines[0]]
 
 
 def test_an_alias_domain_stands_for_its_real_one(accounts: Accounts) -> None:

@@ -5,10 +5,11 @@ MemoryAccounts().add(account)
 `fail` makes every call raise, as a database that is down would.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from indimail.accounts.layout import bucket_after, counter_table
-from indimail.accounts.port import Account, LastEvent
+from indimail.accounts.port import Account, AliasLine, LastEvent
 from indimail.mail.errors import AccountsUnavailable
 from indimail.mail.secret import Secret
 
@@ -51,18 +52,22 @@ class MemoryAccounts:
         key = (account.name, account.domain)
         return self._accounts.setdefault(key, account) is account
 
-    def modify(self, account: Account) -> bool:
-        """Replace every field but the names; False: absent."""
-        self._check()
-        if (account.name, account.domain) not in self._accounts:
-            return False
-        self._accounts[account.name, account.domain] = account
-        return True
+    def modify(
+        self, name: str, domain: str, change: Callable[[Account], Account]
+    ) -> Account | None:
+        """Replace an account by what `change` makes of it; None: absent."""
+        found = self.find(name, domain)
+        if found is None:
+            return None
+        changed = self._accounts[name, domain] = change(found)
+        return changed
 
     def set_password(self, name: str, domain: str, password: Secret, scram: Secret) -> bool:
         """Replace both credentials; False where there is no such user."""
-        found = self.find(name, domain)
-        return found is not None and self.modify(replace(found, password=password, scram=scram))
+        changed = self.modify(
+            name, domain, lambda found: replace(found, password=password, scram=scram)
+        )
+        return changed is not None
 
     def add_alias(self, name: str, domain: str, line: str) -> bool:
         """Add an alias line; False where it was there."""
@@ -72,6 +77,28 @@ class MemoryAccounts:
             return False
         lines.append(line)
         return True
+
+    def remove_alias(self, name: str, domain: str, line: str) -> bool:
+        """Remove an alias line; False where it was not there."""
+        if line not in self.aliases(name, domain):
+            return False
+        self._aliases[name, domain].remove(line)
+        return True
+
+    def replace_alias(self, name: str, domain: str, old: str, new: str) -> bool:
+        """Put a line in another's place; False: no `old`."""
+        if not self.remove_alias(name, domain, old):
+            return False
+        self.add_alias(name, domain, new)
+        return True
+
+    def domain_aliases(self, domain: str) -> list[AliasLine]:
+        """Return all alias lines of a domain, sorted."""
+        return [alias for alias in self._alias_lines() if alias.domain == domain]
+
+    def aliases_to(self, address: str) -> list[AliasLine]:
+        """Return the lines of all domains that forward to the address, sorted."""
+        return [a for a in self._alias_lines() if a.line.removeprefix("&") == address]
 
     def add_alias_domain(self, alias: str, domain: str) -> bool:
         """Let `alias` stand for `domain`; False where it stands for one already."""
@@ -100,6 +127,14 @@ class MemoryAccounts:
         self._check()
         found = self._events.get((name, domain), {})
         return [found[service] for service in sorted(found)]
+
+    def _alias_lines(self) -> list[AliasLine]:
+        self._check()
+        return sorted(
+            AliasLine(name, domain, line)
+            for (name, domain), lines in self._aliases.items()
+            for line in lines
+        )
 
     def _check(self) -> None:
         if self.fail:

@@ -12,6 +12,7 @@ Not here: the cache of the mail path (`accounts.cache`), hashes (`accounts.passw
 lie (`accounts.layout`), the checks of a new name (`manage.users`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Final, Protocol
@@ -95,6 +96,15 @@ class LastEvent:
     remote_ip: str
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class AliasLine:
+    """A row of `valias`: mail for name@domain goes where the line says."""
+
+    name: str
+    domain: str
+    line: str
+
+
 class Lookup(Protocol):
     """What the mail path asks."""
 
@@ -117,14 +127,32 @@ class Accounts(Lookup, Protocol):
     def add(self, account: Account) -> bool:
         """Add a user; False where the name is taken, active or not."""
 
-    def modify(self, account: Account) -> bool:
-        """Replace every field but the names; moves the row where `active` changed; False: absent."""
+    def modify(
+        self, name: str, domain: str, change: Callable[[Account], Account]
+    ) -> Account | None:
+        """Replace the row by what `change` makes of it, and return that; None where it is absent.
+
+        Nobody changes the row meanwhile.  The names stay; where `active` changed the row moves.
+        What `change` raises ends it, and nothing is changed.
+        """
 
     def set_password(self, name: str, domain: str, password: Secret, scram: Secret) -> bool:
         """Replace both credentials; False where there is no such user."""
 
     def add_alias(self, name: str, domain: str, line: str) -> bool:
         """Add an alias line; False where it was there."""
+
+    def remove_alias(self, name: str, domain: str, line: str) -> bool:
+        """Remove an alias line; False where it was not there."""
+
+    def replace_alias(self, name: str, domain: str, old: str, new: str) -> bool:
+        """Put a line in another's place, also one that is there already; False: no `old`."""
+
+    def domain_aliases(self, domain: str) -> list[AliasLine]:
+        """Return all alias lines of a domain, sorted."""
+
+    def aliases_to(self, address: str) -> list[AliasLine]:
+        """Return the lines of all domains that forward to the address, sorted."""
 
     def add_alias_domain(self, alias: str, domain: str) -> bool:
         """Let `alias` stand for `domain`; False where it stands for one already."""
