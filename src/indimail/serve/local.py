@@ -98,7 +98,7 @@ class LocalDelivery:
                 self._carry_out(job, send, result)
             elif isinstance(result, Step):
                 # Marked once more, with this boot: a copy that is then gone from tmp/ was seen.
-                Copy(self, job, send, result.folder, result.name, NO_RULE).staged(None)
+                Copy(self, job, send, result.place, result.name, NO_RULE).staged(None)
             elif isinstance(result, MailError):
                 send.finish(job, outcome(deferred(result)))
             elif isinstance(result, Exception):
@@ -117,14 +117,14 @@ class LocalDelivery:
         if step is None:
             return self._foresight.decide(job.recipient.target)
         found = maildir.recovery(
-            self.disk, step.folder, step.name,
+            self.disk, step.place, step.name,
             same_boot=step.boot == self.boot, staged_age=self.clock.now() - step.at,
         )  # fmt: skip
         match found:
             case maildir.Settlement.PUBLISH:
                 return step
             case maildir.Settlement.DONE:
-                maildir.sync_new(self.disk, step.folder)
+                maildir.sync_new(self.disk, step.place)
                 return None
             case maildir.Settlement.AGAIN:
                 return self._foresight.decide(job.recipient.target)
