@@ -189,8 +189,8 @@ class SqliteReader:
         """Return every staged or done step of a recipient that still waits."""
         with _translated():
             return [
-                (QueueId(row[0]), Step(*row[1:7], done=bool(row[7])))
-                for row in self._db.execute(
+                (QueueId(id_), Step(*row, bool(done)))
+                for id_, *row, done in self._db.execute(
                     "SELECT id, number, step, place, name, boot, step.at, done FROM step"
                     " JOIN recipient USING (id, number) WHERE state = 'waiting'"
                     " ORDER BY id, number, step"
@@ -265,10 +265,10 @@ class SqliteReader:
             RecipientStatus(
                 QueuedRecipient(row[0], row[1], Channel(row[2]), *row[3:9]),
                 State(row[9]),
-                *row[10:13],
-                owed=bool(row[13]),
+                *row[10:],
+                bool(owed),
             )
-            for row in rows
+            for *row, owed in rows
         )
 
 
