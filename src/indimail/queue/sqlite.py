@@ -189,7 +189,7 @@ class SqliteReader:
         """Return every staged or done step of a recipient that still waits."""
         with _translated():
             return [
-                (QueueId(id_), Step(*row, bool(done)))
+                (QueueId(id_), Step(*(*row, bool(done))))
                 for id_, *row, done in self._db.execute(
                     "SELECT id, number, step, place, name, boot, step.at, done FROM step"
                     " JOIN recipient USING (id, number) WHERE state = 'waiting'"
@@ -265,8 +265,7 @@ class SqliteReader:
             RecipientStatus(
                 QueuedRecipient(row[0], row[1], Channel(row[2]), *row[3:9]),
                 State(row[9]),
-                *row[10:],
-                bool(owed),
+                *(*row[10:], bool(owed)),
             )
             for *row, owed in rows
         )
