@@ -81,7 +81,8 @@ class Step:
 
     `place` tells the step from others of the recipient, whatever line it stands on by the next
     attempt: a Maildir's path, or ``|`` and a command.  Staged: `name` is synced in the Maildir's
-    tmp/, in the boot `boot`.  `done`: it is not to be made again.
+    tmp/, in the boot `boot`.  `last`: nothing comes after it, so once it is done the recipient has
+    the mail.  `done`: it is not to be made again.
     """
 
     number: int
@@ -90,6 +91,7 @@ class Step:
     name: str
     boot: str
     at: float
+    last: bool = True
     done: bool = False
 
 

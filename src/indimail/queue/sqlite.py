@@ -69,7 +69,8 @@ CREATE INDEX recipient_due ON recipient (channel, due, id, number)
     WHERE state = 'waiting' AND due > 0;
 CREATE TABLE step (
     id INTEGER NOT NULL, number INTEGER NOT NULL, step INTEGER NOT NULL, place TEXT NOT NULL,
-    name TEXT NOT NULL, boot TEXT NOT NULL, at REAL NOT NULL, done INTEGER NOT NULL DEFAULT 0,
+    name TEXT NOT NULL, boot TEXT NOT NULL, at REAL NOT NULL,
+    last INTEGER NOT NULL DEFAULT 1, done INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (id, number, step)
 ) WITHOUT ROWID;
 """
@@ -78,6 +79,7 @@ MIGRATIONS: Final = {
     1: """
 ALTER TABLE recipient ADD COLUMN owed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE step RENAME COLUMN folder TO place;
+ALTER TABLE step ADD COLUMN last INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE step ADD COLUMN done INTEGER NOT NULL DEFAULT 0;
 """,
 }
@@ -90,7 +92,7 @@ INSERT INTO recipient SELECT value->>0, value->>1, value->>2, value->>3, value->
     value->>6, value->>7, value->>8, value->>9, 'waiting', '', '', 0, 0 FROM json_each(?)"""
 INSERT_STEPS: Final = """
 INSERT OR REPLACE INTO step SELECT value->>0, value->>1, value->>2, value->>3, value->>4,
-    value->>5, value->>6, value->>7 FROM json_each(?)"""
+    value->>5, value->>6, value->>7, value->>8 FROM json_each(?)"""
 POSTPONE: Final = """
 UPDATE recipient SET attempts = attempts + 1, due = new.due, text = new.text, rule = new.rule
     FROM (SELECT value->>0 AS id, value->>1 AS number, value->>2 AS due, value->>3 AS text,
@@ -189,9 +191,9 @@ class SqliteReader:
         """Return every staged or done step of a recipient that still waits."""
         with _translated():
             return [
-                (QueueId(id_), Step(*(*row, bool(done))))
-                for id_, *row, done in self._db.execute(
-                    "SELECT id, number, step, place, name, boot, step.at, done FROM step"
+                (QueueId(id_), Step(*(*row, bool(last), bool(done))))
+                for id_, *row, last, done in self._db.execute(
+                    "SELECT id, number, step, place, name, boot, step.at, last, done FROM step"
                     " JOIN recipient USING (id, number) WHERE state = 'waiting'"
                     " ORDER BY id, number, step"
                 )
@@ -383,7 +385,7 @@ def _recipient_row(c: Accepted, r: QueuedRecipient) -> tuple[object, ...]:
 
 
 def _step_row(s: Step) -> tuple[object, ...]:
-    return (s.number, s.step, s.place, s.name, s.boot, s.at, s.done)
+    return (s.number, s.step, s.place, s.name, s.boot, s.at, s.last, s.done)
 
 
 def _finished_row(c: Finished) -> tuple[object, ...]:
