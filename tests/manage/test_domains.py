@@ -46,7 +46,7 @@ def test_a_domain_is_in_every_file_that_needs_it(site: Site) -> None:
     assert (postmaster.gecos, postmaster.active, postmaster.quota) == (
         "Postmaster",
         True,
-        "524288000",
+        "NOQUOTA",
     )
     assert postmaster.directory == f"{root}/mail/L2P/example.com/postmaster"
     assert sorted(os.listdir(f"{postmaster.directory}/Maildir")) == ["cur", "new", "tmp"]

@@ -234,7 +234,7 @@ QUEUE: Final = (
 )  # fmt: skip
 
 LOCATIONS: Final = (
-    _var("HARD_QUOTA", TEXT, "524288000", "quota of a new user: octets, or NOQUOTA",
+    _var("HARD_QUOTA", TEXT, "NOQUOTA", "quota of a new user: octets, or NOQUOTA",
          "manage/users.py", _DELIVERY),
     _var("SYSCONFDIR", TEXT, "the root", "directory of control/ tcp/ users/ certs/",
          _INSTANCE, _PROCESS),
