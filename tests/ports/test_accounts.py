@@ -191,3 +191,68 @@ def test_nothing_in_a_name_becomes_sql(accounts: Accounts) -> None:
     accounts.add(replace(ALICE, name=name))
     accounts.add(ALICE)
     assert accounts.find(name, "example.com") == replace(ALICE, name=name)
+
+
+OTHERS = Flag.NO_POP | Flag.V_OVERRIDE  # what ALICE has beside a lock
+LOCKED = OTHERS | Flag.BOUNCE_MAIL
+
+
+def lock(accounts: Accounts) -> tuple[Flag, int]:
+    """Return alice's flags, and her row in userquota."""
+    found = accounts.find("alice", "example.com")
+    assert found is not None
+    return found.flags, accounts.userquota("alice", "example.com")
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_the_quotas_lock_comes_and_goes_with_its_row_and_no_other_flag(
+    accounts: Accounts, active: bool
+) -> None:
+    accounts.add(replace(ALICE, active=active))
+    accounts.add(replace(ALICE, name="bob"))
+    assert lock(accounts) == (OTHERS, 0)
+    assert accounts.lock_for_quota("alice", "example.com", 1 << 40)
+    assert lock(accounts) == (LOCKED, 1 << 40)
+    assert accounts.lift_quota_lock("alice", "example.com")
+    assert lock(accounts) == (OTHERS, 0)
+    assert not accounts.lift_quota_lock("alice", "example.com")
+    assert accounts.lock_for_quota("alice", "example.com", 5)
+    assert not accounts.lock_for_quota("alice", "example.com", 6)
+    assert lock(accounts) == (LOCKED, 5)
+    assert accounts.find("bob", "example.com") == replace(ALICE, name="bob")
+    assert accounts.userquota("bob", "example.com") == 0
+
+
+def test_the_administrators_lock_is_neither_taken_over_nor_lifted(accounts: Accounts) -> None:
+    accounts.add(replace(ALICE, flags=LOCKED))
+    assert not accounts.lock_for_quota("alice", "example.com", 5)
+    assert not accounts.lift_quota_lock("alice", "example.com")
+    assert lock(accounts) == (LOCKED, 0)
+
+
+def test_a_lock_that_the_administrator_sets_is_his_whatever_row_was_left(
+    accounts: Accounts,
+) -> None:
+    accounts.add(ALICE)
+    accounts.set_userquota("alice", "example.com", 777)  # as IndiMail may have left it
+    accounts.modify("alice", "example.com", lambda found: replace(found, gecos="Alice B."))
+    assert lock(accounts) == (OTHERS, 777)
+    accounts.modify("alice", "example.com", lambda found: replace(found, flags=LOCKED))
+    assert lock(accounts) == (LOCKED, 0)
+    assert not accounts.lift_quota_lock("alice", "example.com")
+
+
+def test_the_quotas_lock_stays_that_when_another_field_changes(accounts: Accounts) -> None:
+    accounts.add(ALICE)
+    accounts.lock_for_quota("alice", "example.com", 777)
+    accounts.modify("alice", "example.com", lambda found: replace(found, quota="NOQUOTA"))
+    assert lock(accounts) == (LOCKED, 777)
+    accounts.set_userquota("alice", "example.com", 0)  # the administrator makes it his
+    assert not accounts.lift_quota_lock("alice", "example.com")
+    assert lock(accounts) == (LOCKED, 0)
+
+
+def test_nobody_is_not_locked(accounts: Accounts) -> None:
+    assert not accounts.lock_for_quota("alice", "example.com", 5)
+    assert not accounts.lift_quota_lock("alice", "example.com")
+    assert accounts.userquota("alice", "example.com") == 0

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from indimail.accounts.layout import bucket_after, counter_table
-from indimail.accounts.port import Account, AliasLine, LastEvent
+from indimail.accounts.port import Account, AliasLine, Flag, LastEvent, is_newly_locked
 from indimail.mail.errors import AccountsUnavailable
 from indimail.mail.secret import Secret
 
@@ -23,6 +23,7 @@ class MemoryAccounts:
         self._aliases: dict[tuple[str, str], list[str]] = {}
         self._alias_domains: dict[str, str] = {}
         self._homes: dict[tuple[str, str], tuple[int, str]] = {}
+        self._userquota: dict[tuple[str, str], int] = {}
         self._events: dict[tuple[str, str], dict[str, LastEvent]] = {}
 
     def find(self, name: str, domain: str) -> Account | None:
@@ -39,6 +40,11 @@ class MemoryAccounts:
         """Return the domain that an alias domain stands for; any other as it is."""
         self._check()
         return self._alias_domains.get(domain, domain)
+
+    def userquota(self, name: str, domain: str) -> int:
+        """Return the octets that the quota's lock was set with; 0: no lock of the quota's."""
+        self._check()
+        return self._userquota.get((name, domain), 0)
 
     def users(self, domain: str) -> list[Account]:
         """Return all accounts of a domain, by name."""
@@ -60,6 +66,8 @@ class MemoryAccounts:
         if found is None:
             return None
         changed = self._accounts[name, domain] = change(found)
+        if is_newly_locked(found, changed):
+            self._userquota[name, domain] = 0
         return changed
 
     def set_password(self, name: str, domain: str, password: Secret, scram: Secret) -> bool:
@@ -68,6 +76,29 @@ class MemoryAccounts:
             name, domain, lambda found: replace(found, password=password, scram=scram)
         )
         return changed is not None
+
+    def set_userquota(self, name: str, domain: str, octets: int) -> None:
+        """Say whose a lock is: 0, the administrator's; else the quota's."""
+        self._check()
+        self._userquota[name, domain] = octets
+
+    def lock_for_quota(self, name: str, domain: str, octets: int) -> bool:
+        """Set BOUNCE_MAIL with the usage that led to it; False: absent, or locked already."""
+        found = self.find(name, domain)
+        if found is None or Flag.BOUNCE_MAIL in found.flags:
+            return False
+        self._accounts[name, domain] = replace(found, flags=found.flags | Flag.BOUNCE_MAIL)
+        self._userquota[name, domain] = octets
+        return True
+
+    def lift_quota_lock(self, name: str, domain: str) -> bool:
+        """Clear BOUNCE_MAIL and its userquota; False: absent, no lock, or the administrator's."""
+        found = self.find(name, domain)
+        if found is None or Flag.BOUNCE_MAIL not in found.flags or not self.userquota(name, domain):
+            return False
+        self._accounts[name, domain] = replace(found, flags=found.flags & ~Flag.BOUNCE_MAIL)
+        self._userquota[name, domain] = 0
+        return True
 
     def add_alias(self, name: str, domain: str, line: str) -> bool:
         """Add an alias line; False where it was there."""

@@ -105,6 +105,11 @@ class AliasLine:
     line: str
 
 
+def is_newly_locked(before: Account, after: Account) -> bool:
+    """Tell whether a change set BOUNCE_MAIL."""
+    return Flag.BOUNCE_MAIL in after.flags & ~before.flags
+
+
 class Lookup(Protocol):
     """What the mail path asks."""
 
@@ -116,6 +121,9 @@ class Lookup(Protocol):
 
     def real_domain(self, domain: str) -> str:
         """Return the domain that an alias domain stands for; any other as it is."""
+
+    def userquota(self, name: str, domain: str) -> int:
+        """Return the octets that the quota's lock was set with; 0: no lock of the quota's."""
 
 
 class Accounts(Lookup, Protocol):
@@ -133,11 +141,27 @@ class Accounts(Lookup, Protocol):
         """Replace the row by what `change` makes of it, and return that; None where it is absent.
 
         Nobody changes the row meanwhile.  The names stay; where `active` changed the row moves.
-        What `change` raises ends it, and nothing is changed.
+        What `change` raises ends it, and nothing is changed.  A BOUNCE_MAIL that comes by it is
+        the administrator's lock: a userquota that was left goes.
         """
 
     def set_password(self, name: str, domain: str, password: Secret, scram: Secret) -> bool:
         """Replace both credentials; False where there is no such user."""
+
+    def set_userquota(self, name: str, domain: str, octets: int) -> None:
+        """Say whose a lock is: 0, the administrator's; else the quota's."""
+
+    def lock_for_quota(self, name: str, domain: str, octets: int) -> bool:
+        """Set BOUNCE_MAIL with the usage that led to it, in one change.
+
+        False, and nothing changed: no such user, or it is locked already (whoever did).
+        """
+
+    def lift_quota_lock(self, name: str, domain: str) -> bool:
+        """Clear BOUNCE_MAIL and its userquota, in one change, and no other flag.
+
+        False, and nothing changed: no such user, no lock, or the administrator's.
+        """
 
     def add_alias(self, name: str, domain: str, line: str) -> bool:
         """Add an alias line; False where it was there."""

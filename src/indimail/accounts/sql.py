@@ -41,13 +41,14 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from indimail.accounts.layout import ALPHABET, bucket_after, counter_table
-from indimail.accounts.port import Account, AliasLine, Flag, LastEvent
+from indimail.accounts.port import Account, AliasLine, Flag, LastEvent, is_newly_locked
 from indimail.accounts.tables import (
     ALIASDOMAIN,
     INDIBAK,
     INDIMAIL,
     LASTAUTH,
     METADATA,
+    USERQUOTA,
     VALIAS,
     counter_of,
 )
@@ -92,6 +93,9 @@ _ALIASES_TO: Final = _ALIAS_LINES.where(
     VALIAS.c.valias_line.in_([bindparam("plain"), bindparam("forward")])
 )
 _REAL_DOMAIN: Final = select(ALIASDOMAIN.c.domain).where(ALIASDOMAIN.c.alias == bindparam("alias"))
+_USERQUOTA: Final = select(USERQUOTA.c.quota).where(
+    USERQUOTA.c.user == bindparam("name"), USERQUOTA.c.domain == bindparam("domain")
+)
 _EVENTS: Final = select(LASTAUTH.c.service, LASTAUTH.c.timestamp, LASTAUTH.c.remote_ip).where(
     LASTAUTH.c.user == bindparam("name"), LASTAUTH.c.domain == bindparam("domain")
 )
@@ -128,6 +132,11 @@ class SqlAccounts:
         rows = self._read(_REAL_DOMAIN, alias=domain)
         return str(rows[0][0]) if rows else domain
 
+    def userquota(self, name: str, domain: str) -> int:
+        """Return the octets that the quota's lock was set with; 0: no lock of the quota's."""
+        rows = self._read(_USERQUOTA, name=name, domain=domain)
+        return int(rows[0][0]) if rows else 0
+
     def events(self, name: str, domain: str) -> list[LastEvent]:
         """Return the last event of each service, by service."""
         rows = self._read(_EVENTS, name=name, domain=domain)
@@ -148,14 +157,15 @@ class SqlAccounts:
     ) -> Account | None:
         """Replace the row by what `change` makes of it, and return that; None where it is absent."""
         with self._change() as db:
-            keys = {"name": name, "domain": domain}
-            found = _found(row for query in _HOLD for row in db.execute(query, keys))
+            found = _held(db, name, domain)
             if found is None:
                 return None
             changed = change(found)
             for table in (INDIMAIL, INDIBAK):
                 db.execute(_of(delete(table), table, found))
             db.execute(insert(_table(changed)).values(_columns(changed)))
+            if is_newly_locked(found, changed):
+                _put_userquota(db, name, domain, 0)
             return changed
 
     def set_password(self, name: str, domain: str, password: Secret, scram: Secret) -> bool:
@@ -168,6 +178,34 @@ class SqlAccounts:
                 for table in (INDIMAIL, INDIBAK)
             )
         return bool(changed)
+
+    def set_userquota(self, name: str, domain: str, octets: int) -> None:
+        """Say whose a lock is: 0, the administrator's; else the quota's."""
+        with self._change() as db:
+            _put_userquota(db, name, domain, octets)
+
+    def lock_for_quota(self, name: str, domain: str, octets: int) -> bool:
+        """Set BOUNCE_MAIL with the usage that led to it; False: absent, or locked already."""
+        with self._change() as db:
+            account = _held(db, name, domain)
+            if account is None or Flag.BOUNCE_MAIL in account.flags:
+                return False
+            _put_flags(db, account, account.flags | Flag.BOUNCE_MAIL)
+            _put_userquota(db, name, domain, octets)
+            return True
+
+    def lift_quota_lock(self, name: str, domain: str) -> bool:
+        """Clear BOUNCE_MAIL and its userquota; False: absent, no lock, or the administrator's."""
+        with self._change() as db:
+            account = _held(db, name, domain)
+            if account is None or Flag.BOUNCE_MAIL not in account.flags:
+                return False
+            row = db.execute(_USERQUOTA, _key(account)).first()
+            if row is None or not row[0]:
+                return False
+            _put_flags(db, account, account.flags & ~Flag.BOUNCE_MAIL)
+            _put_userquota(db, name, domain, 0)
+            return True
 
     def add_alias(self, name: str, domain: str, line: str) -> bool:
         """Add an alias line; False where it was there."""
@@ -310,6 +348,23 @@ def _begin_sqlite(db: Connection) -> None:
 def _found(rows: Iterable[Sequence[Any]]) -> Account | None:
     """Return the account of the rows; an active one wins."""
     return max(map(_account, rows), key=lambda account: account.active, default=None)
+
+
+def _held(db: Connection, name: str, domain: str) -> Account | None:
+    """Return the account; nobody changes it before the transaction ends."""
+    keys = {"name": name, "domain": domain}
+    return _found(row for query in _HOLD for row in db.execute(query, keys))
+
+
+def _put_flags(db: Connection, account: Account, flags: Flag) -> None:
+    table = _table(account)
+    db.execute(_of(update(table), table, account).values(pw_gid=int(flags)))
+
+
+def _put_userquota(db: Connection, name: str, domain: str, octets: int) -> None:
+    here = (USERQUOTA.c.user == name, USERQUOTA.c.domain == domain)
+    db.execute(delete(USERQUOTA).where(*here))
+    db.execute(insert(USERQUOTA).values(user=name, domain=domain, quota=octets))
 
 
 def _account(row: Sequence[Any]) -> Account:
