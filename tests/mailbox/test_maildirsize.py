@@ -279,6 +279,8 @@ def test_a_file_that_others_replaced_is_read_anew() -> None:
     world.known()
     world.has("10000S", "400 1")
     assert world.known() == Usage(400, 1)
+    world.disk.write_at(world.disk.open_file(FILE), FILE, 7, b"300 9\n")  # in its place
+    assert world.known() == Usage(300, 9)
     world.disk.truncate(world.disk.open_file(FILE), FILE, 7)
     assert world.known() == Usage(0, 0)
 
