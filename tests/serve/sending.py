@@ -7,11 +7,11 @@ world.local.end(Delivered("ok"))     # the oldest delivery in work says so
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
-from indimail.durable.committer import Done
+from indimail.durable.committer import Done, Run
 from indimail.mail.channel import Channel
 from indimail.mail.errors import MailError, Misuse
 from indimail.mail.ids import QueueId
@@ -33,7 +33,7 @@ DONE = Delivered("did 0+0+1")
 class ByHand(Generic[T]):
     """`durable.committer.Rounds`, a round when the test says so; `done` follows at once."""
 
-    def __init__(self, run: Callable[[Sequence[T]], None]) -> None:
+    def __init__(self, run: Run[T]) -> None:
         self._run = run
         self._gathered: list[tuple[T, Done]] = []
         self._closed = False
@@ -57,12 +57,13 @@ class ByHand(Generic[T]):
     def step(self) -> None:
         round_, self._gathered = self._gathered, []
         failure: Exception | None = None
+        alone: Mapping[int, Exception] | None = None
         try:
-            self._run([item for item, _ in round_])
+            alone = self._run([item for item, _ in round_])
         except Exception as error:
             failure = error
-        for _, done in round_:
-            done(failure)
+        for place, (_, done) in enumerate(round_):
+            done(failure or (alone or {}).get(place))
 
 
 class BrittleQueue(MemoryQueue):

@@ -265,8 +265,7 @@ class SimulatedDisk:
         """Return the permission bits, sticky bit included; raises FileNotFoundError."""
         with self._lock:
             self._begin_read(path)
-            folder, name = self._place(path)
-            return (_entry(folder, name, path) if name else folder).mode
+            return self._node(path).mode
 
     def device(self, path: str) -> int:
         """Return the number of the file system that holds a file or folder: there is one."""
@@ -366,6 +365,9 @@ class SimulatedDisk:
         with self._lock:
             try:
                 self._begin(Kind.SYNC_FILESYSTEM, path)
+                self._node(path)
+            except FileNotFoundError:
+                raise
             except OSError:
                 for file in self._dirty:
                     file.lose()
@@ -553,6 +555,10 @@ class SimulatedDisk:
             return bool(self._folder(path.rstrip("/")))
         except OSError:
             return False
+
+    def _node(self, path: str) -> Node:
+        folder, name = self._place(path)
+        return _entry(folder, name, path) if name else folder
 
     def _file(self, path: str) -> File:
         folder, name = self._place(path)
