@@ -106,7 +106,7 @@ def orders(source: Path) -> list[Mutant]:
 SQLITE: Final = "indimail/queue/sqlite.py"
 SEND: Final = "indimail/serve/send.py"
 LOCAL: Final = "indimail/serve/local.py"
-SMTPD: Final = "indimail/serve/smtpd.py"
+TRANSACTION: Final = "indimail/serve/transaction.py"
 INJECT: Final = "indimail/serve/inject.py"
 MAILDIR: Final = "indimail/mailbox/maildir.py"
 COMMITTER: Final = "indimail/durable/committer.py"
@@ -191,9 +191,9 @@ ORDERS: Final = (
     Order(LOCAL, "a staged copy is published under the mark of another boot",
           "result.folder, result.name, NO_RULE).staged(None)",
           "result.folder, result.name, NO_RULE).marked()"),
-    Order(SMTPD, "250 before the queue has the mail",
-          "self._queue.accept(message, recipients, self.committed)",
-          "self.committed(None); self._queue.accept(message, recipients, lambda _: None)"),
+    Order(TRANSACTION, "250 before the queue has the mail",
+          "self._queue.accept(message, recipients, self._committed)",
+          "self._committed(None); self._queue.accept(message, recipients, lambda _: None)"),
     Order(INJECT, "0 before the queue has the mail",
           "self._queue.accept(message, self._recipients, committed)",
           "committed(None); self._queue.accept(message, self._recipients, lambda _: None)"),

@@ -47,8 +47,8 @@ from indimail.serve.inject import Injection
 from indimail.serve.intake import Intake
 from indimail.serve.local import LocalDelivery
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
+from indimail.serve.reception import Reception
 from indimail.serve.send import Send
-from indimail.serve.smtpd import Smtpd
 from indimail.serve.snapshot import SessionSettings, Snapshot
 from indimail.trace.write import TraceWriter
 
@@ -123,7 +123,7 @@ class Parts:
             self.spool_files, follower, ids, self.clock, self.trace, self.aside,
             lambda: self.find_queue(own=True), self._adopted,
         )  # fmt: skip
-        self.smtpd = Smtpd(
+        self.reception = Reception(
             config=follower,
             connections=connections.of_worker(number),
             ids=ids,
@@ -137,7 +137,6 @@ class Parts:
             choose_queue=self.choose_queue,
             local_host=follower.current.me,
             tls=self.tls,
-            open=set(),
         )
 
     # -- queues ----------------------------------------------------------------------------------

@@ -123,14 +123,14 @@ class _Worker:
                 self._broken[directory] = parts.clock.steady() + REOPEN
         acceptors = [
             Acceptor(
-                loop, sock, partial(SmtpConnection, parts.smtpd, listener.name),
-                parts.smtpd.connections,
+                loop, sock, partial(SmtpConnection, parts.reception, listener.name),
+                parts.reception.connections,
             )
             for listener, sock in self._sockets
         ]  # fmt: skip
         inject = partial(InjectConnection, parts.injection)
         if parts.sends:
-            acceptors.append(Acceptor(loop, self._inject, inject, parts.smtpd.connections))
+            acceptors.append(Acceptor(loop, self._inject, inject, parts.reception.connections))
         owners = [Acceptor(loop, sock, inject, None) for sock in parts.queue_sockets]
         acceptors += owners
         for acceptor in acceptors:
@@ -212,7 +212,7 @@ class _Worker:
         parts = self._parts
         now = parts.clock.steady()
         parts.config.when_fresh(lambda: None)  # deliveries follow the configuration as well
-        for connection in list(parts.smtpd.open):
+        for connection in list(parts.reception.open):
             connection.tick(now)
         for injected in list(parts.injection.open):
             injected.tick(now)
@@ -233,27 +233,26 @@ class _Worker:
 
     def _busy(self) -> bool:
         parts = self._parts
-        conversations = parts.smtpd.open or parts.injection.open or parts.adoption.running
+        conversations = parts.reception.open or parts.injection.open or parts.adoption.running
         return bool(conversations) or any(send.running for send in parts.sends)
 
     async def _drain(self) -> None:
         """Let conversations and deliveries end, for as long as there is grace."""
         parts = self._parts
         started = parts.clock.steady()
-        parts.smtpd.draining = True
         for injected in list(parts.injection.open):
             injected.drain()
-        for connection in list(parts.smtpd.open):
+        for connection in list(parts.reception.open):
             connection.drain()
         parts.adoption.draining = True
         for send in parts.sends:
             send.draining = True
         while self._busy():
             if parts.clock.steady() - started > self._grace:
-                LOG.warning("%d conversations are cut off", len(parts.smtpd.open))
+                LOG.warning("%d conversations are cut off", len(parts.reception.open))
                 break
             await asyncio.sleep(0.02)
-        for connection in list(parts.smtpd.open):
+        for connection in list(parts.reception.open):
             connection.cut()
         parts.injection.draining = True
         for injected in list(parts.injection.open):
