@@ -294,7 +294,10 @@ class Parts:
     # -- end -------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Finish what was begun, in the order in which parts need each other."""
+        """Finish what was begun, in the order in which parts need each other.
+
+        The locks end with the process: what is ours is nobody else's before.
+        """
         self.handing_over.abandon()
         for path, sock in self._queue_sockets.items():
             sock.close()
@@ -306,8 +309,6 @@ class Parts:
         self.aside.close()
         self.trace.close()
         self.lines.flush()
-        for lock in self._locks:
-            lock.release()
 
 
 class _Folders:
