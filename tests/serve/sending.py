@@ -13,11 +13,17 @@ from typing import Any, Generic, TypeVar
 
 from indimail.durable.committer import Done, Run
 from indimail.mail.channel import Channel
-from indimail.mail.errors import MailError, Misuse
+from indimail.mail.errors import MailError, Misuse, QueueUnwritable
 from indimail.mail.ids import QueueId
 from indimail.mail.outcome import Delivered, Outcome
 from indimail.queue.memory import MemoryQueue
-from indimail.queue.port import Change, QueuedMessage, QueuedRecipient, QueueStore
+from indimail.queue.port import (
+    Change,
+    MessageStatus,
+    QueuedMessage,
+    QueuedRecipient,
+    QueueStore,
+)
 from indimail.queue.spool import Spool
 from indimail.serve.job import Job
 from indimail.serve.maillog import DeliveryLog
@@ -73,6 +79,7 @@ class BrittleQueue(MemoryQueue):
         super().__init__()
         self.failure: MailError | None = None
         self.read_failure: MailError | None = None
+        self.unreadable: QueueId | None = None
         self.half = False
 
     def apply(self, changes: Sequence[Change]) -> None:
@@ -80,6 +87,11 @@ class BrittleQueue(MemoryQueue):
             super().apply(changes)
         if self.failure is not None:
             raise self.failure
+
+    def message(self, queue_id: QueueId) -> MessageStatus | None:
+        if queue_id == self.unreadable:
+            raise QueueUnwritable("EIO")
+        return super().message(queue_id)
 
     def due(self, *args: Any) -> Any:
         if self.read_failure is not None:

@@ -13,6 +13,7 @@ from indimail.serve.send import REOPEN, SETTLED, Send
 from indimail.serve.traced import TracedOutcomes
 from indimail.testing.clock import START
 from indimail.testing.disk import Kind
+from serve.desk import Threads
 from serve.sending import BrittleQueue, Sending
 
 RULE = Rule("domains/example.com/.qmail-default", 1)
@@ -208,14 +209,18 @@ def test_concurrency_bounds_what_runs_and_hold_starts_nothing() -> None:
     assert world.local.users == ["b", "c", "d"]
 
 
-def test_a_draining_queue_accepts_and_starts_nothing() -> None:
+def test_a_draining_queue_ends_what_runs_accepts_and_starts_nothing() -> None:
     world = Sending()
-    world.send.draining = True
     world.accept(1, "alice")
     world.commit()
-    assert (world.told, world.local.users) == ([None], [])
+    world.send.draining = True
+    world.accept(2, "bob")
+    world.local.end()
+    world.commit()
+    assert [(r.id, r.verdict) for r in world.trace.told("outcome")] == [(1, "delivered")]
+    assert (world.told, world.local.users) == ([None, None], [])
     world.pass_time(5.0)
-    assert world.local.users == []
+    assert (world.send.running, world.local.users) == (0, [])
 
 
 # -- failure ---------------------------------------------------------------------------------------
@@ -302,6 +307,33 @@ def test_a_staged_copy_is_given_to_the_next_attempt() -> None:
     world.local.end()
     world.commit()
     assert world.store.staged() == []
+
+
+def test_staged_copies_are_settled_first() -> None:
+    store = BrittleQueue()
+    waiting(store, 1, "alice")
+    waiting(store, 2, "bob")
+    store.apply([Staged(QueueId(2), Step(0, 0, "/m", "name", "boot", START))])
+    assert Sending(store, concurrencylocal=1).local.users == ["bob"]
+
+
+def test_a_queue_that_opens_half_way_starts_nothing() -> None:
+    """What it had loaded would be delivered beside what the next opening loads."""
+    world = Sending(concurrencylocal=0)
+    world.accept(1, "alice")
+    world.accept(2, "bob")
+    world.commit()
+    for number in (1, 2):
+        world.store.apply([Staged(QueueId(number), Step(0, 0, "/m", "name", "boot", START))])
+    broken(world)
+    world.settings = Sending().settings
+    world.store.unreadable = QueueId(2)
+    world.pass_time(REOPEN)
+    assert world.send.failure is not None
+    assert world.local.users == []
+    world.store.unreadable = None
+    world.pass_time(REOPEN)
+    assert (sorted(world.local.users), world.send.running) == (["alice", "bob"], 2)
 
 
 def test_a_queue_that_does_not_open_is_tried_again() -> None:
@@ -402,6 +434,35 @@ def test_an_outcome_leaves_the_database_after_the_trace_is_synced() -> None:
     traced.tick([world.send])
     work, then = aside.pop()
     then(work())
+    world.commit()
+    assert world.store.message(ONE) is None
+
+
+def test_the_file_a_mail_was_adopted_from_goes_durably_before_its_row() -> None:
+    """Else it would be adopted again: nothing would know its name any longer."""
+    world = Sending()
+    recipient = QueuedRecipient(0, "alice@example.com", Channel.LOCAL, "alice@example.com")
+    message = QueuedMessage(ONE, START, "eve@example.net", 2, b"x\n", source="1.2.3")
+    world.send.accept(message, (recipient,), world.told.append)
+    world.commit()
+    world.local.end()
+    world.commit()
+    removed: list[str] = []
+    failure: list[OSError] = [OSError("the disk is broken")]
+
+    def remove(names: Sequence[str]) -> None:
+        if failure:
+            raise failure.pop()
+        removed.extend(names)
+
+    traced = TracedOutcomes(SlowTrace(world.trace), aside := Threads(), remove)
+    traced.tick([world.send])
+    aside.run()
+    assert world.rounds.waiting == 0  # it is still there: so is the row
+    traced.tick([world.send])
+    assert removed == []
+    aside.run()
+    assert removed == ["1.2.3"]
     world.commit()
     assert world.store.message(ONE) is None
 

@@ -183,14 +183,17 @@ class Send:
             return
         self.failure = failure
         self.life += 1
+        self._forget_work()
+        self._reopen_at = self._clock.steady() + REOPEN
+        self._log.alert(f"queue {self.name} closed: {failure}")
+
+    def _forget_work(self) -> None:
         self._jobs.clear()
         self._window = Window()
         self._octets = 0
         self._running = 0
         self._untraced.clear()
         self._after = BEGINNING
-        self._reopen_at = self._clock.steady() + REOPEN
-        self._log.alert(f"queue {self.name} closed: {failure}")
 
     def _reopen(self) -> None:
         if self._clock.steady() < self._reopen_at or self._committer.waiting:
@@ -202,6 +205,7 @@ class Send:
             self._store.close()
             self._start()
         except MailError as error:
+            self._forget_work()  # what was loaded would be loaded once more
             self._log.alert(f"queue {self.name} stays closed: {error}")
             return
         self.failure = None
