@@ -178,6 +178,18 @@ def test_a_large_body_whose_commit_failed_is_left_to_its_queue() -> None:
     assert desk.spooled() == [str(client.connection_id)]
 
 
+def test_a_large_body_that_cannot_be_sealed_is_not_taken() -> None:
+    desk = Desk()
+    client = begun(desk)
+    client.send(BIG)
+    desk.work()
+    desk.disk.fail(Kind.SYNC_FILE, "/mess/")
+    client.send(b"the end\r\n.\r\n")
+    desk.work()
+    assert client.heard()[0].startswith("451 4.3.0 ")
+    assert (desk.queue.submitted, desk.spooled()) == ([], [])
+
+
 @pytest.mark.parametrize("when", ["while it is written", "between two pieces", "at its seal"])
 def test_a_large_body_goes_when_its_client_does(when) -> None:
     desk = Desk()

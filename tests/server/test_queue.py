@@ -32,6 +32,19 @@ def test_mail_for_elsewhere_stays_queued_and_says_so(server: Server) -> None:
     assert FAR in _listed(server.instance, number)
 
 
+def test_no_id_is_given_that_is_not_above_those_in_the_queue(instance: Instance) -> None:
+    """The clock may have been set back since."""
+    instance.write("tcp/tcp.smtp", '127.:allow,RELAYCLIENT=""\n')
+    with instance.serve(workers=1) as server:
+        given = int(server.send(FAR, sender=ALICE))
+    future = given + (86_400 * 1_000_000 << 10)
+    with contextlib.closing(sqlite3.connect(instance.path("queue/queue1/queue.db"))) as db, db:
+        for table in ("message", "recipient"):
+            db.execute(f"update {table} set id = ?", (future,))
+    with instance.serve(workers=1) as server:
+        assert int(server.send()) > future
+
+
 def test_mail_for_both_is_delivered_here_and_kept_for_there(server: Server) -> None:
     server.instance.write("tcp/tcp.smtp", '127.:allow,RELAYCLIENT=""\n')
     with server.connect() as talk:
