@@ -50,6 +50,12 @@ SYNCS = {
     "flock",
     "lockf",
     "F_FULLFSYNC",
+    "F_SETLK",
+    "F_SETLKW",
+    "F_OFD_SETLK",
+    "F_OFD_SETLKW",
+    "O_SYNC",
+    "O_DSYNC",
 }
 EMPTY_NAMES = re.compile(r"Manager|Helper|Util|Base(?![a-z])|Handler")
 
@@ -259,6 +265,7 @@ WRONG: list[tuple[Check, str, str]] = [
     (syncs_in_durable, "queue/x.py", "import os\nos.fsync(3)"),
     (syncs_in_durable, "trace/x.py", "from os import fdatasync"),
     (syncs_in_durable, "app/x.py", "import os\nos.sync()"),
+    (syncs_in_durable, "app/x.py", "import os\nos.open('x', os.O_DSYNC)"),
     (syncs_in_durable, "app/x.py", "import fcntl\nfcntl.flock(3, 2)"),
     (has_a_telling_name, "serve/x.py", "class QueueManager: ..."),
     (has_a_telling_name, "serve/x.py", "class Handler(object): ..."),
