@@ -178,6 +178,20 @@ def test_a_large_body_whose_commit_failed_is_left_to_its_queue() -> None:
     assert desk.spooled() == [str(client.connection_id)]
 
 
+def test_who_a_stranger_says_to_have_proved_to_be_is_kept_and_shown_nowhere() -> None:
+    desk = Desk()
+    desk.foresight.knows(ALICE, DELIVERABLE)
+    client = desk.greeted()
+    client.say("MAIL FROM:<eve@example.net> AUTH=admin@example.com", MAIL[1], "DATA", "x", ".")
+    desk.queue.commit()
+    assert client.heard()[-1].startswith("250 2.0.0 ")
+    [(message, _)] = desk.queue.accepted
+    assert message.auth == "admin@example.com"
+    assert b"admin" not in message.body
+    assert not [line for line in desk.log.lines if "admin" in line]
+    assert "admin" not in str([record.facts for record in desk.trace])
+
+
 def test_a_large_body_that_cannot_be_sealed_is_not_taken() -> None:
     desk = Desk()
     client = begun(desk)
