@@ -49,7 +49,7 @@ ORDERS: Final = (
         "False:\n            return False\n        self._locks",
     ),
     Order(BUILD, "an id is given again after the clock was set back",
-          "        self.ids.rise_above(send.largest_id())\n", ""),
+          "            self.ids.rise_above(send.largest_id())\n", ""),
     Order(
         SERVE,
         "a second server runs in an instance",

@@ -81,6 +81,8 @@ class BrittleQueue(MemoryQueue):
         self.read_failure: MailError | None = None
         self.unreadable: QueueId | None = None
         self.half = False
+        self.looked = 0
+        self.closed = 0
 
     def apply(self, changes: Sequence[Change]) -> None:
         if self.failure is None or self.half:
@@ -89,9 +91,13 @@ class BrittleQueue(MemoryQueue):
             raise self.failure
 
     def message(self, queue_id: QueueId) -> MessageStatus | None:
+        self.looked += 1
         if queue_id == self.unreadable:
             raise QueueUnwritable("EIO")
         return super().message(queue_id)
+
+    def close(self) -> None:
+        self.closed += 1
 
     def due(self, *args: Any) -> Any:
         if self.read_failure is not None:

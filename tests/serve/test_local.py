@@ -342,6 +342,17 @@ def test_a_look_up_that_fails_defers(failure, text) -> None:
 # -- large bodies ----------------------------------------------------------------------------------
 
 
+def test_what_nobody_thought_of_defers_its_own_mail_alone() -> None:
+    world = Delivering()
+    odd: Any = "text where octets belong"
+    world.mail(odd)
+    assert world.send.running == 1
+    world.rest()
+    assert world.outcome[0] == "deferred"
+    assert world.outcome[1].startswith("Sorry, something is wrong here: TypeError(")
+    assert world.send.running == 0
+
+
 def test_a_large_body_with_the_foreseen_lines_is_linked_and_not_copied() -> None:
     world = Delivering()
     world.send.spool.begin(ONE, (BLOCK, LARGE))

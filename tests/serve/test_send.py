@@ -348,6 +348,34 @@ def test_a_queue_that_does_not_open_is_tried_again() -> None:
     assert world.send.failure is None
 
 
+def test_a_start_that_fails_leaves_nothing_open() -> None:
+    """It is tried again every few seconds, for as long as it takes."""
+    store = BrittleQueue()
+    waiting(store, 1, "alice")
+    world = Sending(store)
+    world.local.end()
+    world.commit()
+    store.unreadable = ONE
+    with pytest.raises(QueueUnwritable):
+        world.start()
+    assert store.closed == 2  # the one that writes, the one that looks
+    before = world.rounds
+    with pytest.raises(QueueUnwritable):
+        world.start()
+    assert world.rounds is before  # no thread for commits that nobody ends
+
+
+def test_a_message_with_many_due_recipients_is_read_once() -> None:
+    store = BrittleQueue()
+    message = QueuedMessage(ONE, START, "eve@example.net", 2, b"x\n")
+    users = [f"user{number}@example.com" for number in range(100)]
+    recipients = [QueuedRecipient(n, u, Channel.LOCAL, u) for n, u in enumerate(users)]
+    store.apply([Accepted(message, tuple(recipients))])
+    world = Sending(store, concurrencylocal=200)
+    assert world.send.running == 100
+    assert store.looked == 1
+
+
 def test_a_read_that_fails_closes_the_queue_instead_of_the_worker() -> None:
     world = Sending()
     world.accept(1, "alice")

@@ -169,20 +169,23 @@ class Parts:
         def commits(run: Callable[[Sequence[Change]], None], name: str) -> Committer[Change]:
             return Committer(run, self._loop.call_soon_threadsafe, name)
 
+        path = self._socket_of(directory)
+        send: Send | None = None
         try:
             send = Send(
                 name, ident, directory, opened=opened, commits=commits, local=self.local,
                 settings=lambda: self.config.current.queue.send_settings(name),
                 clock=self.clock, trace=self.trace, log=DeliveryLog(self.lines, name, ident),
             )  # fmt: skip
+            self.ids.rise_above(send.largest_id())
+            self._queue_sockets[path] = listen_local(path, 0o600)
         except BaseException:
+            if send is not None:
+                send.close()
             lock.release()
             raise
         self._locks.append(lock)
         self.sends.append(send)
-        self.ids.rise_above(send.largest_id())
-        path = self._socket_of(directory)
-        self._queue_sockets[path] = listen_local(path, 0o600)
         return True
 
     @property

@@ -34,6 +34,7 @@ from indimail.serve.foresight import Decided, Foresight, deferred
 from indimail.serve.job import Job
 
 NO_BOOT = ""  # of a copy that is known not to be in tmp/: `recovery` believes only what it sees
+WRONG = "Sorry, something is wrong here"
 HEADER_SEEN = 65_536  # octets of a spooled mail in which its header is looked for
 
 
@@ -103,7 +104,7 @@ class LocalDelivery:
             elif isinstance(result, MailError):
                 send.finish(job, outcome(deferred(result)))
             elif isinstance(result, Exception):
-                send.finish(job, Deferred(f"Sorry, something is wrong here: {result!r} (#4.3.0)"))
+                send.finish(job, Deferred(f"{WRONG}: {result!r} (#4.3.0)"))
             else:
                 send.finish(job, Delivered(DID_ONE))
 
@@ -131,6 +132,13 @@ class LocalDelivery:
                 return self._foresight.decide(job.recipient.target)
 
     def _carry_out(self, job: Job, send: Scheduler, decided: Decided) -> None:
+        """Do what was decided; what nobody thought of keeps no slot, and stops no other mail."""
+        try:
+            self._follow(job, send, decided)
+        except Exception as error:  # the task boundary of a delivery
+            send.finish(job, Deferred(f"{WRONG}: {error!r} (#4.3.0)"))
+
+    def _follow(self, job: Job, send: Scheduler, decided: Decided) -> None:
         match decided.plan:
             case Deliver(folder, rule):
                 self._deliver(job, send, decided, folder, rule)
