@@ -50,10 +50,16 @@ def test_what_was_applied_survives_a_power_cut(disk: SimulatedDisk, vfs: str) ->
         assert kept(disk) == list(range(1, number + 1))
 
 
-def test_the_log_is_written_ahead_and_synced_fully(vfs: str) -> None:
-    SqliteQueue.open(PATH, vfs).close()
-    db = apsw.Connection(PATH, vfs=vfs)
-    assert db.pragma("journal_mode") == "wal"
+def test_a_batch_is_written_ahead_and_synced_once(disk: SimulatedDisk, vfs: str) -> None:
+    store = SqliteQueue.open(PATH, vfs)
+    store.apply([mail(1)])  # the log has its head now
+    before = len(disk.history)
+    store.apply([mail(number) for number in range(2, 12)])
+    operations = disk.history[before:]
+    assert {operation.path for operation in operations} == {f"{PATH}-wal"}
+    assert [o.kind for o in operations if o.kind is not Kind.WRITE] == [Kind.SYNC_FILE]
+    assert operations[-1].kind is Kind.SYNC_FILE
+    assert apsw.Connection(PATH, vfs=vfs).pragma("journal_mode") == "wal"
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a reader"])

@@ -265,8 +265,7 @@ class SimulatedDisk:
         """Return the permission bits, sticky bit included; raises FileNotFoundError."""
         with self._lock:
             self._begin_read(path)
-            folder, name = self._place(path)
-            return (_entry(folder, name, path) if name else folder).mode
+            return self._node(path).mode
 
     def stamp(self, path: str) -> Stamp:
         """Return what changes when a file or folder does: no two changes have one time."""
@@ -375,6 +374,9 @@ class SimulatedDisk:
         with self._lock:
             try:
                 self._begin(Kind.SYNC_FILESYSTEM, path)
+                self._node(path)
+            except FileNotFoundError:
+                raise
             except OSError:
                 for file in self._dirty:
                     file.lose()
@@ -570,6 +572,10 @@ class SimulatedDisk:
             return bool(self._folder(path.rstrip("/")))
         except OSError:
             return False
+
+    def _node(self, path: str) -> Node:
+        folder, name = self._place(path)
+        return _entry(folder, name, path) if name else folder
 
     def _file(self, path: str) -> File:
         folder, name = self._place(path)
