@@ -23,7 +23,7 @@ def test_the_id_of_a_250_tells_the_whole_story(shared: Server) -> None:
     qmail = f"domains/{DOMAIN}/.qmail-default:1"
     assert events == [
         ("connect", "accept", "tcp/tcp.smtp"),
-        ("recipient", "accept", "control/rcpthosts:1"),
+        ("recipient", "accept", "control/rcpthosts:2"),
         ("message", "accept", ""),
         ("route", "local", "control/virtualdomains:1"),
         ("attempt", "start", ""),
@@ -59,8 +59,8 @@ def test_a_comment_above_a_rule_changes_the_number_that_is_shown(shared: Server)
     shared.instance.write("control/rcpthosts", before)
     told = [_record(shared, number, "recipient") for number in numbers]
     assert [(r["rule"], r["file"], r["line"]) for r in told] == [
-        ("control/rcpthosts:1", "control/rcpthosts", 1),
-        ("control/rcpthosts:3", "control/rcpthosts", 3),
+        ("control/rcpthosts:2", "control/rcpthosts", 2),
+        ("control/rcpthosts:4", "control/rcpthosts", 4),
     ]
 
 
