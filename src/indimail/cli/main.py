@@ -49,6 +49,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     "vadduser": CommandRow("vadduser", "make a user", is_script=True),
     "vpasswd": CommandRow("vpasswd", "change a user's password", is_script=True),
     "vuserinfo": CommandRow("vuserinfo", "show a user", is_script=True),
+    "vmoduser": CommandRow("vmoduser", "change a user", is_script=True),
+    "vsetuserquota": CommandRow("vsetuserquota", "set a user's quota", is_script=True),
+    "vmoddomain": CommandRow("vmoddomain", "change a virtual domain", is_script=True),
+    "valias": CommandRow("valias", "show and change aliases", is_script=True),
     "sendmail": CommandRow("sendmail", "put a mail into the queue", is_script=True),
     "qmail-qread": CommandRow("qmail_qread", "list the mails in the queues", is_script=True),
     "qmail-qstat": CommandRow("qmail_qstat", "count the mails in the queues", is_script=True),
@@ -56,7 +60,32 @@ COMMANDS: Final[dict[str, CommandRow]] = {
 
 
 class Parser(argparse.ArgumentParser):
-    """Exits 64 (EX_USAGE) where argparse would exit 2."""
+    """Exits 64 (EX_USAGE) where argparse would exit 2, and reads ``-q -5M`` as getopt(3) does.
+
+    What follows an option that takes a value is that value, also where it begins with ``-``.
+    """
+
+    def parse_known_args(  # type: ignore[override]  # argparse's overloads for other namespaces
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse, with each such value put next to its option."""
+        given = sys.argv[1:] if args is None else args
+        return super().parse_known_args(self._joined(given), namespace)
+
+    def _joined(self, args: Sequence[str]) -> list[str]:
+        joined: list[str] = []
+        rest = iter(args)
+        for arg in rest:
+            if arg == "--":
+                return [*joined, arg, *rest]
+            option = self._option_string_actions.get(arg)
+            takes_value = len(arg) == 2 and option is not None and option.nargs is None
+            value = next(rest, None) if takes_value else None
+            if value is None or not value.startswith("-") or value == "-":
+                joined += [arg] if value is None else [arg, value]
+            else:
+                joined.append(f"{arg}{value}")
+        return joined
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the reason."""
