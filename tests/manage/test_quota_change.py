@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from indimail.manage.quota import Usage
-from indimail.manage.quota_change import new_quota, record_usage
+from indimail.manage.quota_change import new_quota, recount
 from manage.site_tree import QuickDisk
 
 
@@ -29,11 +28,12 @@ def test_what_is_stored(stored: str, wanted: str, new: str | None) -> None:
     ("1000", "1000S\n"), ("1000,5", "1000S,5C\n"), ("1000S,5C", "1000S,5C\n"), ("1k", "1024S\n"),
 ])  # fmt: skip
 def test_maildirsize_says_limit_and_usage(tmp_path: Path, stored: str, first: str) -> None:
-    (tmp_path / "new").mkdir()
-    assert record_usage(QuickDisk(), str(tmp_path), stored) == Usage(0, 0)
+    for part in ("cur", "new", "tmp"):
+        (tmp_path / part).mkdir()
+    recount(QuickDisk(), str(tmp_path), stored)
     assert (tmp_path / "maildirsize").read_text() == first
     (tmp_path / "new/1.x,S=2048").touch()
-    assert record_usage(QuickDisk(), str(tmp_path), stored) == Usage(2048, 1)
+    recount(QuickDisk(), str(tmp_path), stored)
     assert (tmp_path / "maildirsize").read_text() == f"{first}2048 1\n"
 
 
@@ -41,5 +41,5 @@ def test_maildirsize_says_limit_and_usage(tmp_path: Path, stored: str, first: st
 def test_without_a_limit_there_is_no_file(tmp_path: Path, stored: str) -> None:
     (tmp_path / "maildirsize").write_text("1000S\n")
     for _ in range(2):
-        record_usage(QuickDisk(), str(tmp_path), stored)
+        recount(QuickDisk(), str(tmp_path), stored)
         assert not (tmp_path / "maildirsize").exists()

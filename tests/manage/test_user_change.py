@@ -69,6 +69,21 @@ def test_flags_are_set_turned_over_and_cleared(
     assert world.alice.flags == flags
 
 
+@pytest.mark.parametrize(("change", "left"), [
+    (UserChange(given=Flag.BOUNCE_MAIL), 0),  # now it is the administrator's
+    (UserChange(given=Flag.BOUNCE_MAIL, toggle=True), 0),
+    (UserChange(clear=True), 0),
+    (UserChange(given=Flag.NO_IMAP), 52_428_900),  # nobody spoke of it
+    (UserChange(quota="NOQUOTA"), 52_428_900),
+])  # fmt: skip
+def test_a_lock_of_the_quota_becomes_the_administrators(
+    world: World, change: UserChange, left: int
+) -> None:
+    assert world.accounts.lock_for_quota("alice", "example.com", 52_428_900)
+    world.change(change)
+    assert world.accounts.userquota("alice", "example.com") == left
+
+
 def test_a_quota_goes_into_the_row_and_into_maildirsize(world: World) -> None:
     world.change(UserChange(quota="+5M"))
     assert world.alice.quota == "57671680,1000"

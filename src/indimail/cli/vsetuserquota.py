@@ -21,9 +21,9 @@ from indimail.cli.site import (
     opened,
     usage,
 )
+from indimail.mailbox.maildirsize import count_maildir
 from indimail.manage.names import check_case, split_address
 from indimail.manage.notify import AccountChanged
-from indimail.manage.quota import usage as usage_of
 from indimail.manage.site import Refused
 from indimail.manage.user_change import UserChange, change_user
 from indimail.manage.users import check_domain_is_ours, real_domain
@@ -72,7 +72,7 @@ def _run(args: argparse.Namespace) -> None:
         if isinstance(outcome, Refused):
             raise Failed(outcome.text, outcome.code)
         command.tell_server(AccountChanged(name, domain))
-        used = usage_of(os.path.join(outcome.directory, "Maildir"))
+        used = count_maildir(command.disk, os.path.join(outcome.directory, "Maildir"))
         print(f"usage {used.octets} bytes")
         if args.verbose:
             print(f"quota of {outcome.address} is {outcome.quota}")

@@ -30,7 +30,7 @@ from indimail.control.files import write_atomic
 from indimail.durable.disk import Disk
 from indimail.mail.secret import Secret
 from indimail.manage.layout import make_home
-from indimail.manage.quota_change import EXPECTED, new_quota, record_usage
+from indimail.manage.quota_change import EXPECTED, new_quota, recount
 from indimail.manage.site import Refused, Site, alone
 
 DATE_FOLDER: Final = "folder.dateformat"
@@ -139,9 +139,12 @@ def _follow(
         accounts.record_event(account, LastEvent(service, int(now), ""))
     if change.password is not None:
         accounts.record_event(account, LastEvent("pass", int(now), ""))
+    if change.clear or Flag.BOUNCE_MAIL in change.given:
+        # A lock that an administrator sets is not the quota's, also where that one was before.
+        accounts.set_userquota(account.name, account.domain, 0)
     maildir = os.path.join(account.directory, "Maildir")
     if change.quota is not None:
-        record_usage(disk, maildir, account.quota)
+        recount(disk, maildir, account.quota)
     if change.date_format is not None:
         _write_date_format(disk, maildir, change.date_format)
 
