@@ -1,12 +1,11 @@
 """Run a command as its program would, in this process."""
 
+import argparse
 import io
 from dataclasses import dataclass
 from importlib import import_module
 
 import pytest
-
-from indimail.cli.main import Parser
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Terminal:
 
     def __call__(self, name: str, *arguments: str, stdin: str = "") -> Ran:
         module = import_module(f"indimail.cli.{name}")
-        parser = Parser(prog=name)
+        parser = argparse.ArgumentParser(name)
         module.add_arguments(parser)
         self._patch.setattr("sys.stdin", io.StringIO(stdin))
         self._capture.readouterr()

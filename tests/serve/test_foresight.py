@@ -163,8 +163,7 @@ def test_a_change_while_it_was_decided_makes_it_old_at_once(site: Site) -> None:
 
 
 def locked(site: Site) -> Plan:
-    changed = replace(site.alice, flags=Flag.BOUNCE_MAIL)
-    site.accounts.modify("alice", "example.com", lambda _: changed)
+    site.accounts.modify(replace(site.alice, flags=Flag.BOUNCE_MAIL))
     return site.plan()
 
 
