@@ -1,6 +1,7 @@
 """What tests share: the programs nobody here wrote, and how a test asks for them.
 
     swaks = needs("swaks")            # the path; else this test is skipped, and says how to have it
+    needs_perl("Net::SSLeay")         # the same for a module of Perl
     needs_root()
 
 A skip made here begins with its Debian package, so that the last line of a run can name all of
@@ -9,6 +10,7 @@ them in one command (see conftest.py).  Packages and programs stand in requireme
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ ROOT = "needs root"
 
 
 def packages() -> dict[str, str]:
-    """Return program -> Debian package, from requirements/debian.txt."""
+    """Return program or module -> Debian package, from requirements/debian.txt."""
     found = {}
     for line in _LIST.read_text().splitlines():
         package, *programs = line.partition("#")[0].split() or [""]
@@ -36,6 +38,14 @@ def needs(program: str) -> str:
     if path is None:
         pytest.skip(f"{MISSING}{package} ({program})")
     return path
+
+
+def needs_perl(module: str) -> None:
+    """Skip the test where Perl has no such module."""
+    package = packages()[module]
+    found = subprocess.run([needs("perl"), f"-M{module}", "-e1"], capture_output=True, check=False)
+    if found.returncode:
+        pytest.skip(f"{MISSING}{package} ({module})")
 
 
 def needs_root() -> None:

@@ -50,6 +50,12 @@ SYNCS = {
     "flock",
     "lockf",
     "F_FULLFSYNC",
+    "F_SETLK",
+    "F_SETLKW",
+    "F_OFD_SETLK",
+    "F_OFD_SETLKW",
+    "O_SYNC",
+    "O_DSYNC",
 }
 EMPTY_NAMES = re.compile(r"Manager|Helper|Util|Base(?![a-z])|Handler")
 
@@ -57,6 +63,7 @@ EMPTY_NAMES = re.compile(r"Manager|Helper|Util|Base(?![a-z])|Handler")
 BOUNDARIES = {
     ("durable/committer.py", "_finish"),  # of the committer's thread
     ("durable/committer.py", "_tell"),  # of each reply and delivery that goes on after a round
+    ("serve/local.py", "_carry_out"),  # of a delivery, which would keep its slot for ever
     ("app/supervise.py", "_become_worker"),  # of the worker's process
     ("app/logs.py", "emit"),  # logging's own: a handler never raises into who logs
     ("testing/disk.py", "until_the_crash"),  # the world is dead already
@@ -259,6 +266,7 @@ WRONG: list[tuple[Check, str, str]] = [
     (syncs_in_durable, "queue/x.py", "import os\nos.fsync(3)"),
     (syncs_in_durable, "trace/x.py", "from os import fdatasync"),
     (syncs_in_durable, "app/x.py", "import os\nos.sync()"),
+    (syncs_in_durable, "app/x.py", "import os\nos.open('x', os.O_DSYNC)"),
     (syncs_in_durable, "app/x.py", "import fcntl\nfcntl.flock(3, 2)"),
     (has_a_telling_name, "serve/x.py", "class QueueManager: ..."),
     (has_a_telling_name, "serve/x.py", "class Handler(object): ..."),

@@ -13,12 +13,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from indimail.app.settings import SETTINGS, settings_table_markdown
-from indimail.cli.main import COMMANDS, scripts
+from indimail.cli.main import COMMANDS, Parser, scripts
 from indimail.mail.events import Event
 from indimail.serve import maillog
 
@@ -152,6 +153,34 @@ def test_the_commands_of_the_readme_work_in_this_order(instance: Path):
             check=False,
         )
         assert ran.returncode == 0, f"{command}: exit {ran.returncode}\n{ran.stderr}"
+
+
+def shell_lines() -> Iterator[tuple[Path, list[str]]]:
+    """Every line that a document shows for a shell, without its comment."""
+    for document in DOCUMENTS:
+        for block in re.findall(r"(?ms)^```sh\n(.*?)^```$", document.read_text()):
+            for line in block.splitlines():
+                yield document, line.partition("  #")[0].partition(" # ")[0].split()
+
+
+def is_understood(words: list[str]) -> bool:
+    name, *arguments = words
+    if name == "make":
+        targets = re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text())
+        return {word for word in arguments if "=" not in word} <= set(targets)
+    if name == "indimail":
+        name, *arguments = arguments
+    if name not in COMMANDS:
+        return name in {"git", "useradd", "cp", "systemctl", ".venv/bin/python"}
+    parser = Parser()
+    import_module(f"indimail.cli.{COMMANDS[name].module}").add_arguments(parser)
+    return bool(parser.parse_args(arguments))
+
+
+def test_commands_that_are_shown_are_understood():
+    shown = [(relative(document), words) for document, words in shell_lines() if words]
+    assert len(shown) > 20
+    assert [line for line in shown if not is_understood(line[1])] == []
 
 
 # -- the words of trace and log ------------------------------------------------------------------
@@ -298,8 +327,9 @@ def test_every_row_has_a_state_and_a_detail():
     assert [row for row in compatibility() if row[2] not in states or not row[3]] == []
 
 
-def test_settings_and_rows_wait_for_the_same_features():
-    assert {setting.waits_for for setting in SETTINGS if setting.waits_for} <= features()
+def test_each_feature_is_one_that_a_row_or_a_setting_waits_for():
+    by_rows = {row[3].split("; ")[0] for row in compatibility() if row[2] == "not yet"}
+    assert {setting.waits_for for setting in SETTINGS if setting.waits_for} | by_rows == features()
 
 
 # -- decisions -----------------------------------------------------------------------------------

@@ -48,11 +48,14 @@ def test_an_invalidated_user_is_asked_for_again(accounts: MemoryAccounts, clock:
     cache = CachedLookup(accounts, clock)
     assert (cache.find("alice", "example.com"), cache.aliases("alice", "example.com")) == (None, [])
     cache.find("bob", "example.com")
+    assert cache.userquota("alice", "example.com") == 0
     accounts.add(ALICE)
+    accounts.set_userquota("alice", "example.com", 6)
     accounts.add_alias("alice", "example.com", "&bob@example.com")
     cache.invalidate("alice", "example.com")
     assert cache.find("alice", "example.com") == ALICE
     assert cache.aliases("alice", "example.com") == ["&bob@example.com"]
+    assert cache.userquota("alice", "example.com") == 6
     cache.find("bob", "example.com")
     assert cache.hits == 1
 

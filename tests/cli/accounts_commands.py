@@ -1,11 +1,12 @@
 """Run a command as its program would, in this process."""
 
-import argparse
 import io
 from dataclasses import dataclass
 from importlib import import_module
 
 import pytest
+
+from indimail.cli.main import Parser
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Terminal:
 
     def __call__(self, name: str, *arguments: str, stdin: str = "") -> Ran:
         module = import_module(f"indimail.cli.{name}")
-        parser = argparse.ArgumentParser(name)
+        parser = Parser(prog=name)
         module.add_arguments(parser)
         self._patch.setattr("sys.stdin", io.StringIO(stdin))
         self._capture.readouterr()

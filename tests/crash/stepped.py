@@ -9,10 +9,10 @@ A PowerCut goes through everything: it is no error of the round.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-from indimail.durable.committer import Done
+from indimail.durable.committer import Done, Run
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class SteppedCommitter(Generic[T]):
 
     def __init__(
         self,
-        run: Callable[[Sequence[T]], None],
+        run: Run[T],
         wake: Callable[[Callable[[], None]], object],
         between: Callable[[], None],
     ) -> None:
@@ -51,14 +51,16 @@ class SteppedCommitter(Generic[T]):
         self.rounds += 1
         taken, self._gathered = self._gathered, []
         failure: Exception | None = None
+        alone: Mapping[int, Exception] | None = None
         self._between()
         try:
-            self._run([item for item, _ in taken])
+            alone = self._run([item for item, _ in taken])
         except Exception as error:
             failure = error
         self._between()
-        for _, done in taken:
-            self._wake(lambda done=done: done(failure))  # type: ignore[misc]
+        for place, (_, done) in enumerate(taken):
+            told = failure or (alone or {}).get(place)
+            self._wake(lambda done=done, told=told: done(told))  # type: ignore[misc]
 
 
 class SteppedAside:

@@ -9,7 +9,7 @@ and whether a write there is torn.  Kinds: ``forget`` (power cut, everything un-
 next life is ended too, somewhere in its recovery.
 
 ``eio`` and ``full`` end no life: that one operation fails, with an I/O error or for want of space,
-and the server has to go on; one time in `AGAIN_ERRORS` it is killed soon after.
+and the server has to go on; two times in `AGAIN_ERRORS` it is killed soon after, or the power fails.
 """
 
 import errno
@@ -139,9 +139,10 @@ def _visit_error(seed: int, point: Point) -> tuple[Verdict, int, Operation | Non
     """Let one operation fail, and live on."""
     disk, ledger, clock = SimulatedDisk(), Ledger(), FakeClock()
     disk.fail_at(point.number, ERRORS[point.kind])
-    chance = Random(f"{seed}/{point}/kill")
-    if chance.randrange(AGAIN_ERRORS) == 0:
-        disk.crash_at(point.number + chance.randint(1, RECOVERY), Crash.KILL)
+    chance = Random(f"{seed}/{point}/end")
+    if chance.randrange(AGAIN_ERRORS):
+        ending = chance.choice(tuple(Crash))
+        disk.crash_at(point.number + chance.randint(1, RECOVERY), ending)
     for _ in range(2):  # a server that cannot start is started again
         with World(disk, clock, ledger, _chance(seed), SCRIPT) as world, until_the_crash(disk):
             try:

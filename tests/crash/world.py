@@ -41,9 +41,10 @@ from indimail.queue.sqlite import SqliteQueue, SqliteReader, database_of
 from indimail.serve.foresight import Decided
 from indimail.serve.local import LocalDelivery
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
+from indimail.serve.reception import Reception
 from indimail.serve.send import REOPEN, Send
-from indimail.serve.smtpd import Configuration, SmtpConnection, Smtpd
-from indimail.serve.snapshot import SessionSettings, Snapshot
+from indimail.serve.smtpd import SmtpConnection
+from indimail.serve.snapshot import Configuration, SessionSettings, Snapshot
 from indimail.serve.traced import TracedOutcomes
 from indimail.testing.clock import FakeClock
 from indimail.testing.disk import SimulatedDisk
@@ -119,7 +120,7 @@ class Client(asyncio.Transport):
         self._mail = mail
         self._told = b""
         self._gone = False
-        self.connection = SmtpConnection(world.smtpd, "smtp")
+        self.connection = SmtpConnection(world.reception, "smtp")
 
     def begin(self) -> None:
         """Connect, and say everything up to the body at once (PIPELINING)."""
@@ -249,7 +250,7 @@ class World:
         def choose(_: SessionSettings) -> Any:
             return self.send.failure or self.send
 
-        self.smtpd = Smtpd(
+        self.reception = Reception(
             config=config,
             connections=ConnectionTable(1).of_worker(0),
             ids=QueueIds(1),
@@ -263,7 +264,6 @@ class World:
             choose_queue=choose,
             local_host="mx.example.com",
             tls=lambda: None,
-            open=set(),
         )
 
     # -- the turns -------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """Batches of syncs: everything is durable when `run` returns, whichever way was taken."""
 
 import errno
+from pathlib import Path
 
 import pytest
 
 from indimail.durable.batch import ENOUGH, PENANCE, SLOW, FileSyncs, SyncMode, Unsynced
+from indimail.durable.disk import SystemDisk
 from indimail.testing.clock import FakeClock
 from indimail.testing.disk import Crash, Kind, SimulatedDisk
 
@@ -102,3 +104,68 @@ def test_what_another_batchs_failed_sync_lost_is_not_taken_for_durable(mode: Syn
         syncs.run(first)
     with pytest.raises(OSError, match="Input/output error"):
         syncs.run(second)
+
+
+def removed(disk: SimulatedDisk, folder: str) -> None:
+    """Take a folder away, as who removes a user does."""
+    for name in disk.names(folder):
+        disk.unlink(f"{folder}/{name}")
+    disk.rename(folder, f"/removed{folder.replace('/', '-')}")
+
+
+@pytest.mark.parametrize("mode", [SyncMode.AUTO, SyncMode.EACH, SyncMode.FILESYSTEM])
+@pytest.mark.parametrize("number", [2, ENOUGH])
+@pytest.mark.parametrize("gone", [0, 1])
+def test_a_folder_that_is_gone_fails_its_own_items_alone(
+    mode: SyncMode, number: int, gone: int
+) -> None:
+    disk = SimulatedDisk()
+    batch = written(disk, number)
+    removed(disk, batch[gone].folders[0])
+    failed = FileSyncs(disk, FakeClock().steady, mode).run(batch)
+    assert [*failed] == [gone]
+    assert isinstance(failed[gone], FileNotFoundError)
+    kept = disk.survivor(Crash.POWER).contents()
+    assert [*kept] == [item.files[0] for item in batch if item is not batch[gone]]
+
+
+def test_a_file_that_is_gone_fails_its_own_item_alone() -> None:
+    disk = SimulatedDisk()
+    disk.make_directories("/mail/alice/tmp")
+    names = [f"/mail/alice/tmp/{name}" for name in ("one", "two", "three")]
+    for name in names:
+        disk.write_new(name, (b"content",))
+    disk.unlink(names[1])
+    batch = [Unsynced((name,), ("/mail/alice/tmp",)) for name in names]
+    assert [*FileSyncs(disk, FakeClock().steady).run(batch)] == [1]
+    assert [*disk.survivor(Crash.POWER).contents()] == [names[0], names[2]]
+
+
+def test_a_folder_that_may_not_be_opened_fails_its_own_items_alone() -> None:
+    disk = SimulatedDisk()
+    batch = written(disk, 2)
+    disk.fail(Kind.SYNC_DIRECTORY, "/user0/tmp", errno.EACCES)
+    assert [*FileSyncs(disk, FakeClock().steady).run(batch)] == [0]
+
+
+@pytest.mark.parametrize("mode", [SyncMode.EACH, SyncMode.FILESYSTEM])
+def test_a_folder_that_comes_back_is_made_sure_again(mode: SyncMode) -> None:
+    """What was known of its name and of those above was of the one that is gone."""
+    disk = SimulatedDisk()
+    syncs = FileSyncs(disk, FakeClock().steady, mode)
+    syncs.run(written(disk, 1))
+    removed(disk, "/mail/user0/tmp")
+    assert [*syncs.run([Unsynced((), ("/mail/user0/tmp",))])] == [0]
+    disk.rename("/removed-mail-user0-tmp", "/mail/user0/tmp")
+    disk.write_new("/mail/user0/tmp/file", (b"again",))
+    syncs.run([Unsynced(("/mail/user0/tmp/file",), ("/mail/user0/tmp",))])
+    assert disk.survivor(Crash.POWER).contents() == {"/mail/user0/tmp/file": b"again"}
+
+
+@pytest.mark.parametrize("mode", SyncMode)
+def test_the_machines_own_disk_tells_what_is_gone(mode: SyncMode, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "file").write_bytes(b"x")
+    here = Unsynced((str(tmp_path / "here" / "file"),), (str(tmp_path / "here"),))
+    gone = Unsynced((str(tmp_path / "gone" / "file"),), (str(tmp_path / "gone"),))
+    assert [*FileSyncs(SystemDisk(), FakeClock().steady, mode).run([gone, here])] == [0]

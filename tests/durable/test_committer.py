@@ -21,13 +21,15 @@ class Rounds:
         self.gate.set()
         self.running = threading.Event()
         self.failure: Exception | None = None
+        self.alone: dict[int, Exception] = {}
 
-    def run(self, items: Sequence[str]) -> None:
+    def run(self, items: Sequence[str]) -> dict[int, Exception]:
         self.running.set()
         assert self.gate.wait(PATIENCE)
         self.story.append(f"run {' '.join(items)}")
         if self.failure is not None:
             raise self.failure
+        return self.alone
 
     def done(self, name: str) -> "Done":
         return Done(self, name)
@@ -87,6 +89,22 @@ def test_a_failed_round_is_told_to_all_in_it_and_to_no_other() -> None:
         committer.submit("b", second)
         assert second.told.wait(PATIENCE)
     assert rounds.story == ["run a", "a no disk", "run b", "b done"]
+
+
+def test_an_item_that_failed_alone_is_told_by_itself() -> None:
+    rounds = Rounds()
+    rounds.gate.clear()
+    with committing(rounds) as committer:
+        committer.submit("a", rounds.done("a"))
+        assert rounds.running.wait(PATIENCE)
+        last = rounds.done("d")
+        committer.submit("b", rounds.done("b"))
+        committer.submit("c", rounds.done("c"))
+        committer.submit("d", last)
+        rounds.alone = {1: FileNotFoundError("gone")}
+        rounds.gate.set()
+        assert last.told.wait(PATIENCE)
+    assert rounds.story[-4:] == ["run b c d", "b done", "c gone", "d done"]
 
 
 @pytest.mark.parametrize("number", [3, 4, 5, 7])

@@ -9,7 +9,7 @@ import pytest
 
 from interop.mails import arrived_as_sent, new_mail
 from live import BOB, PATIENCE, STRANGER, Server, until
-from support import needs
+from support import needs, needs_perl
 
 pytestmark = pytest.mark.interop
 
@@ -17,6 +17,8 @@ Sender = Callable[[str, int, Path], list[str]]
 
 
 def swaks(host: str, port: int, mail: Path) -> list[str]:
+    if ":" in host:
+        needs_perl("IO::Socket::INET6")
     # -g: nothing is read from stdin; the mail as it is, but for line ends and dots
     return [needs("swaks"), "--protocol", "ESMTP", "--server", host, "--port", str(port),
             *(["-6"] if ":" in host else []), "--helo", "swaks.example",

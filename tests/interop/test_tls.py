@@ -12,7 +12,7 @@ import trustme
 from interop.conftest import certify
 from interop.mails import arrived, arrived_as_sent, new_mail, on_the_wire
 from live import BOB, HOST, PATIENCE, STRANGER, Instance, Server, Talk, until
-from support import needs
+from support import needs, needs_perl
 
 pytestmark = pytest.mark.interop
 
@@ -51,6 +51,7 @@ def test_smtplib_over_implicit_tls(server: Server, trusting: ssl.SSLContext, hos
 
 @pytest.mark.parametrize("options", [["-tls"], ["--tls-on-connect"]], ids=" ".join)
 def test_swaks(server: Server, tmp_path: Path, roots: Path, options: list[str]) -> None:
+    needs_perl("Net::SSLeay")
     mail, path = new_mail("swaks"), tmp_path / "mail"
     path.write_bytes(mail.removesuffix(b"\n"))
     listener = "smtp" if options == ["-tls"] else "submissions"

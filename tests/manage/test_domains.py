@@ -2,6 +2,7 @@
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_a_domain_is_in_every_file_that_needs_it(site: Site) -> None:
     assert text(site, "users/assign") == f"{entry}\n.\n"
     cdb = read_cdb(f"{root}/users/cdb", "users/cdb")
     assert cdb.get(b"!example.com-") is not None
-    assert text(site, "control/rcpthosts") == "example.com\n"
+    assert text(site, "control/rcpthosts") == "mx.example.org\nexample.com\n"
     assert text(site, "control/virtualdomains") == "example.com:example.com\n"
     instruction = "domains/example.com/.qmail-default"
     assert text(site, instruction) == f"| {root}/sbin/vdelivermail '' bounce-no-mailbox\n"
@@ -46,7 +47,7 @@ def test_a_domain_is_in_every_file_that_needs_it(site: Site) -> None:
     assert (postmaster.gecos, postmaster.active, postmaster.quota) == (
         "Postmaster",
         True,
-        "524288000",
+        "NOQUOTA",
     )
     assert postmaster.directory == f"{root}/mail/L2P/example.com/postmaster"
     assert sorted(os.listdir(f"{postmaster.directory}/Maildir")) == ["cur", "new", "tmp"]
@@ -119,7 +120,27 @@ def test_an_instruction_of_somebody_else_is_not_overwritten(site: Site) -> None:
     outcome = add_domain(site, MemoryAccounts(), QuickDisk(), NEW, 0.0)
     assert outcome == Refused(f"adddomain: open: {path}: File exists", 255)
     assert Path(path).read_text() == "/Maildir/\n"
-    assert text(site, "control/rcpthosts") == ""
+    assert text(site, "control/rcpthosts") == "mx.example.org\n"
+
+
+@pytest.mark.parametrize("instruction", [
+    "delete", "bounce-no-mailbox", "lost@example.org", "example.com:192.0.2.1:25",
+])  # fmt: skip
+def test_the_instruction_for_absent_users_is_written(site: Site, instruction: str) -> None:
+    new = replace(NEW, instruction=instruction)
+    assert add_domain(site, MemoryAccounts(), QuickDisk(), new, 0.0) == Added("example.com")
+    line = f"| {site.places.root}/sbin/vdelivermail '' {instruction}\n"
+    assert text(site, "domains/example.com/.qmail-default") == line
+    assert not os.path.exists(f"{site.domain_dir('example.com')}/.qmail_default")
+
+
+def test_a_bad_instruction_makes_nothing(site: Site) -> None:
+    new = replace(NEW, instruction="/nowhere/Maildir")
+    outcome = add_domain(site, MemoryAccounts(), QuickDisk(), new, 0.0)
+    assert isinstance(outcome, Refused)
+    assert outcome.text.startswith("Invalid bounce email address /nowhere/Maildir: expected delete")
+    assert outcome.code == 100
+    assert not os.path.exists(site.domain_dir("example.com"))
 
 
 def test_an_alias_domain_exists(site: Site) -> None:

@@ -15,6 +15,14 @@ from manage.site_tree import QuickDisk
 MODES = {
     "": 0o711,
     "alias": 0o755,
+    "alias/.qmail-abuse": 0o644,
+    "alias/.qmail-mailer-daemon": 0o644,
+    "alias/.qmail-postmaster": 0o644,
+    "alias/.qmail-root": 0o644,
+    "alias/Maildir": 0o700,
+    "alias/Maildir/cur": 0o700,
+    "alias/Maildir/new": 0o700,
+    "alias/Maildir/tmp": 0o700,
     "certs": 0o700,
     "control": 0o755,
     "control/locals": 0o644,
@@ -65,7 +73,8 @@ def test_the_tree_has_its_modes_whatever_the_umask(site: Site) -> None:
         os.umask(umask)
     assert modes(site.places.root) == MODES
     assert Path(site.control("me")).read_text() == "mx.example.org\n"
-    assert Path(site.control("rcpthosts")).read_text() == ""
+    assert Path(site.control("locals")).read_text() == "mx.example.org\nlocalhost\n"
+    assert Path(site.control("rcpthosts")).read_text() == "mx.example.org\n"
     assert Path(site.places.assign).read_text() == ".\n"
 
 
@@ -75,6 +84,18 @@ def test_the_settings_are_valid_and_refuse_absent_users(site: Site) -> None:
     setup, mistakes = parse_toml(Path(site.places.toml).read_bytes(), "indimail.toml")
     assert mistakes == []
     assert setup.variables["CHECKRECIPIENT"].value == "1"
+
+
+@pytest.mark.parametrize(("postmaster", "text"), [
+    ("", "./Maildir/\n"), ("alice@example.com", "&alice@example.com\n"),
+])  # fmt: skip
+def test_mail_for_the_roles_of_the_host_is_never_lost(
+    site: Site, postmaster: str, text: str
+) -> None:
+    make_root(site.places.root, owner())
+    make_instance(site, QuickDisk(), "mx.example.org", postmaster)
+    for role in ("postmaster", "abuse", "mailer-daemon", "root"):
+        assert Path(site.places.alias, f".qmail-{role}").read_text() == text
 
 
 def test_a_second_time_changes_nothing(site: Site) -> None:

@@ -41,7 +41,7 @@ def test_a_user_has_a_row_a_maildir_and_a_date(site: Site) -> None:
         Secret("hash"),
         gecos="alice",
         directory=home,
-        quota="524288000",
+        quota="NOQUOTA",
     )
     assert add_user(site, accounts, QuickDisk(), ALICE, 1_795_000_000.5) == expected
     assert accounts.find("alice", "example.com") == expected
@@ -76,10 +76,10 @@ def test_a_bad_name_makes_nothing(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("variables", "quota", "stored"), [
-    ({}, "", "524288000"),
+    ({}, "", "NOQUOTA"),
     ({"HARD_QUOTA": "50M"}, "", "52428800"),
     ({"HARD_QUOTA": "50M"}, "NOQUOTA", "NOQUOTA"),
-    ({"HARD_QUOTA": "nonsense"}, "", "524288000"),
+    ({"HARD_QUOTA": "nonsense"}, "", "NOQUOTA"),
 ])  # fmt: skip
 def test_the_quota_of_a_new_user(
     tmp_path: Path, variables: dict[str, str], quota: str, stored: str

@@ -1,15 +1,16 @@
-"""Where syncs and locks may stand, and the short form of `make mutants`."""
+"""Who asks for syncs and locks, and the short form of `make mutants`."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from mutants import __main__ as kit
 from mutants.mutation import orders, removals, sync_calls
+from mutants.orders import ORDERS
 
 SOURCE = Path(__file__).resolve().parent.parent.parent / "src"
-KERNEL = {"fsync", "fdatasync", "syncfs", "flock", "lockf", "O_SYNC", "O_DSYNC"}
 # Who asks the disk for durability: each place is a promise, and a mutant.
 PROMISES = {
     "control/files.py",
@@ -33,17 +34,6 @@ def files() -> dict[str, ast.AST]:
     }
 
 
-def test_only_durable_asks_the_kernel_for_syncs_and_locks() -> None:
-    askers = {
-        name
-        for name, tree in files().items()
-        for node in ast.walk(tree)
-        if (isinstance(node, ast.Attribute) and node.attr in KERNEL)
-        or (isinstance(node, ast.Name) and node.id in KERNEL)
-    }
-    assert {name.partition("/")[0] for name in askers} == {"durable"}
-
-
 def test_who_asks_the_disk_for_durability_is_written_down() -> None:
     port = {"sync_file", "sync_directory", "sync_filesystem", "sync_above"}
     askers = {
@@ -53,6 +43,18 @@ def test_who_asks_the_disk_for_durability_is_written_down() -> None:
         if ast.unparse(call.func).rpartition(".")[2] in port
     }
     assert askers == PROMISES
+
+
+def test_every_lock_that_is_taken_has_an_order() -> None:
+    takers = Counter(
+        f"indimail/{name}"
+        for name, tree in files().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in {"DirectoryLock.take", "DirectoryLock.wait"}
+    )
+    broken = Counter(order.file for order in ORDERS if "lock" in order.old.lower())
+    assert takers - broken == Counter()
 
 
 def test_a_removal_leaves_everything_else() -> None:

@@ -12,6 +12,7 @@ from indimail.mail.verdict import Rule
 from indimail.queue.memory import MemoryQueue
 from indimail.queue.port import (
     Accepted,
+    Bounced,
     Counts,
     Due,
     Finished,
@@ -22,6 +23,7 @@ from indimail.queue.port import (
     Staged,
     State,
     Step,
+    Stepped,
     Traced,
 )
 from indimail.queue.sqlite import SqliteQueue, database_of
@@ -163,6 +165,52 @@ def test_a_staged_step_is_known_until_its_recipient_is_finished(store: QueueStor
     assert store.staged() == [(ONE, step), (ONE, other)]
     store.apply([Finished(ONE, 0, Delivered("ok"), 4.0), Postponed(ONE, 1, 9.0, "later", "")])
     assert store.staged() == [(ONE, other)]
+
+
+def test_a_step_that_is_done_is_known_for_the_next_attempt(store: QueueStore) -> None:
+    store.apply([Accepted(message(ONE), (to(0),))])
+    staged = Step(0, 0, "/home/Maildir", "1.Q1R0.0.mx,S=5", "boot", 3.0)
+    done = Step(0, 0, "/home/Maildir", "1.Q1R0.0.mx,S=5", "boot", 4.0, done=True)
+    program = Step(0, 1, "|exit 0", "", "", 5.0, done=True)
+    store.apply([Staged(ONE, staged)])
+    store.apply([Stepped(ONE, done), Stepped(ONE, program)])
+    assert store.staged() == [(ONE, done), (ONE, program)]
+    store.apply([Postponed(ONE, 0, 9.0, "later", "")])
+    assert store.staged() == [(ONE, done), (ONE, program)]
+    store.apply([Finished(ONE, 0, Delivered("ok"), 6.0)])
+    assert store.staged() == []
+
+
+def test_forwards_are_queued_with_the_end_of_the_delivery_that_made_them(
+    store: QueueStore,
+) -> None:
+    store.apply([Accepted(message(ONE), (to(0),))])
+    forward = Accepted(message(TWO), (to(0), to(1)))
+    store.apply([Finished(ONE, 0, Delivered("ok"), 6.0, (forward,))])
+    found = store.message(TWO)
+    assert found is not None
+    assert [s.recipient for s in found.recipients] == [to(0), to(1)]
+    again = Accepted(message(THREE), (to(0),))
+    store.apply([Finished(ONE, 0, Delivered("twice"), 7.0, (again,))])
+    assert store.message(THREE) is None
+
+
+def test_who_is_owed_a_bounce_is_kept_until_it_is_queued(store: QueueStore) -> None:
+    store.apply([Accepted(message(ONE), (to(0), to(1), to(2)))])
+    store.apply([Finished(ONE, 0, Failed("no"), 6.0, owed=True)])
+    store.apply([Finished(ONE, 1, Failed("no"), 6.0, owed=True)])
+    store.apply([Finished(ONE, 2, Failed("no"), 6.0), Traced(((ONE, 0), (ONE, 1), (ONE, 2)))])
+    assert store.owed() == [ONE]
+    found = store.message(ONE)
+    assert found is not None
+    assert [(s.recipient.number, s.owed) for s in found.recipients] == [(0, True), (1, True)]
+    store.apply([Bounced(ONE, (0,), Accepted(message(TWO), (to(0),)))])
+    assert store.owed() == [ONE]
+    store.apply([Bounced(ONE, (1,), None)])
+    assert store.owed() == []
+    assert store.message(TWO) is not None
+    store.apply([Traced(((ONE, 0), (ONE, 1)))])
+    assert store.message(ONE) is None
 
 
 def test_status_walks_without_bodies_and_counts_by_channel(store: QueueStore) -> None:

@@ -73,6 +73,15 @@ def test_a_sweep_removes_what_no_row_knows() -> None:
     assert disk.names(f"{QUEUE}/mess") == ["7"]
 
 
+def test_a_sweep_leaves_a_folder_that_is_not_ours() -> None:
+    disk = SimulatedDisk()
+    spool = Spool(disk, QUEUE)
+    disk.make_directories(f"{QUEUE}/mess/lost+found")
+    disk.write_new(f"{QUEUE}/mess/8", (b"x",))
+    assert spool.sweep({SEVEN}) == 1
+    assert disk.names(f"{QUEUE}/mess") == ["lost+found"]
+
+
 def test_a_folder_that_was_made_before_a_crash_is_made_sure() -> None:
     disk = SimulatedDisk()
     disk.crash_at(2, Crash.KILL)

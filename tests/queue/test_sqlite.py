@@ -1,6 +1,7 @@
 """What the port's suite cannot ask of every adapter: SQLite on a disk that fails and forgets."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import apsw
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from indimail.mail.channel import Channel
 from indimail.mail.errors import QueueFull, QueueUnwritable
 from indimail.mail.ids import QueueId
-from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient
+from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient, Step
 from indimail.queue.sqlite import SqliteQueue, SqliteReader, require_sqlite
 from indimail.testing.disk import Crash, Kind, SimulatedDisk
 from indimail.testing.vfs import SimulatedVfs
@@ -49,10 +50,16 @@ def test_what_was_applied_survives_a_power_cut(disk: SimulatedDisk, vfs: str) ->
         assert kept(disk) == list(range(1, number + 1))
 
 
-def test_the_log_is_written_ahead_and_synced_fully(vfs: str) -> None:
-    SqliteQueue.open(PATH, vfs).close()
-    db = apsw.Connection(PATH, vfs=vfs)
-    assert db.pragma("journal_mode") == "wal"
+def test_a_batch_is_written_ahead_and_synced_once(disk: SimulatedDisk, vfs: str) -> None:
+    store = SqliteQueue.open(PATH, vfs)
+    store.apply([mail(1)])  # the log has its head now
+    before = len(disk.history)
+    store.apply([mail(number) for number in range(2, 12)])
+    operations = disk.history[before:]
+    assert {operation.path for operation in operations} == {f"{PATH}-wal"}
+    assert [o.kind for o in operations if o.kind is not Kind.WRITE] == [Kind.SYNC_FILE]
+    assert operations[-1].kind is Kind.SYNC_FILE
+    assert apsw.Connection(PATH, vfs=vfs).pragma("journal_mode") == "wal"
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a reader"])
@@ -99,6 +106,54 @@ def test_a_full_disk_is_told_from_a_broken_one(disk: SimulatedDisk, vfs: str) ->
     disk.capacity = 1 << 30
     store.apply([mail(2)])
     assert kept(disk) == [2]
+
+
+VERSION_1 = """
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY, born REAL NOT NULL, reverse_path TEXT NOT NULL, size INTEGER NOT NULL,
+    start INTEGER NOT NULL, eight_bit INTEGER NOT NULL, smtputf8 INTEGER NOT NULL,
+    auth TEXT NOT NULL, ret TEXT NOT NULL, envid TEXT NOT NULL, uid INTEGER NOT NULL,
+    source TEXT NOT NULL, body BLOB
+);
+CREATE TABLE recipient (
+    id INTEGER NOT NULL, number INTEGER NOT NULL, address TEXT NOT NULL, channel TEXT NOT NULL,
+    target TEXT NOT NULL, route TEXT NOT NULL, notify TEXT NOT NULL, orcpt TEXT NOT NULL,
+    attempts INTEGER NOT NULL, due REAL NOT NULL, state TEXT NOT NULL, text TEXT NOT NULL,
+    rule TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (id, number)
+) WITHOUT ROWID;
+CREATE INDEX recipient_due ON recipient (channel, due, id, number)
+    WHERE state = 'waiting' AND due > 0;
+CREATE TABLE step (
+    id INTEGER NOT NULL, number INTEGER NOT NULL, step INTEGER NOT NULL, folder TEXT NOT NULL,
+    name TEXT NOT NULL, boot TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (id, number, step)
+) WITHOUT ROWID;
+INSERT INTO message VALUES (1024, 1.5, 'eve@example.net', 5, 0, 0, 0, '', '', '', 0, '', 'hello');
+INSERT INTO recipient VALUES (1024, 0, 'ana@example.com', 'local', 'ana', '', '', '', 1, 9.0,
+    'waiting', 'later', 'x:1', 0);
+INSERT INTO step VALUES (1024, 0, 0, '/home/Maildir', 'NAME,S=5', 'boot', 3.0);
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.mark.parametrize("crashed", [False, True], ids=["at once", "after a copy half made"])
+def test_a_queue_of_the_version_before_is_migrated_after_a_copy(
+    tmp_path: Path, crashed: bool
+) -> None:
+    path, copy = tmp_path / "queue.db", tmp_path / "queue.db.version1"
+    db = apsw.Connection(str(path))
+    db.execute(VERSION_1)
+    db.close()
+    if crashed:
+        copy.write_bytes(b"half")
+    store = SqliteQueue.open(str(path))
+    [status] = store.status()
+    assert (status.message.reverse_path, status.recipients[0].text) == ("eve@example.net", "later")
+    assert store.staged() == [(1024, Step(0, 0, "/home/Maildir", "NAME,S=5", "boot", 3.0))]
+    store.close()
+    SqliteQueue.open(str(path)).close()
+    kept = apsw.Connection(str(copy))
+    assert kept.pragma("user_version") == 1
+    kept.close()
 
 
 def test_a_newer_schema_is_refused_and_left_alone(disk: SimulatedDisk, vfs: str) -> None:

@@ -175,9 +175,10 @@ def test_a_spooled_submission_is_read_back(tmp_path: Path) -> None:
     assert b"".join(pieces) == b"hello\n" + large
 
 
-def test_a_crash_leaves_a_whole_mail_or_none() -> None:
+@pytest.mark.parametrize("seed", [None, 1, 2, 3])
+def test_a_crash_leaves_a_whole_mail_or_none(seed: int | None) -> None:
     for operation in itertools.count(1):
-        disk = SimulatedDisk()
+        disk = SimulatedDisk(seed)
         disk.make_directories("/spool")
         disk.crash_at(len(disk.history) + operation)
         receipt = None

@@ -37,7 +37,8 @@ from indimail.queue.spool import Spool
 from indimail.schedule.route import parse_routing
 from indimail.serve.foresight import Decided
 from indimail.serve.maillog import TcpserverLog
-from indimail.serve.smtpd import SmtpConnection, Smtpd
+from indimail.serve.reception import Reception
+from indimail.serve.smtpd import SmtpConnection
 from indimail.serve.snapshot import (
     NOTHING_GRANTED,
     ListenerConfig,
@@ -245,14 +246,23 @@ class Prepending:
 class Client(asyncio.Transport):
     """The other end of a connection."""
 
-    def __init__(self, peer: tuple[str, int], listener: str, smtpd: Smtpd) -> None:
+    def __init__(self, peer: tuple[str, int], listener: str, reception: Reception) -> None:
         super().__init__({"peername": peer, "sockname": ("192.0.2.1", 25)})
         self.told = b""
         self.closed = False
         self.aborted = False
         self.paused = False
-        self.connection = SmtpConnection(smtpd, listener)
+        self.connection = SmtpConnection(reception, listener)
         self.connection.connection_made(self)
+
+    @property
+    def id(self) -> int:
+        """The id of its mail."""
+        return self.connection.client.id
+
+    @property
+    def connection_id(self) -> int:
+        return self.connection.client.connection_id
 
     def send(self, data: bytes) -> None:
         self.connection.data_received(data)
@@ -307,7 +317,7 @@ class Desk:
         self.table = ConnectionTable(1)
         self.work = self.threads.run
         fakes: Any = (self.foresight, Prepending())
-        self.smtpd = Smtpd(
+        self.reception = Reception(
             config=self.config,
             connections=self.table.of_worker(0),
             ids=QueueIds(1),
@@ -321,11 +331,10 @@ class Desk:
             choose_queue=lambda _: self.choice,
             local_host="mx.example.com",
             tls=lambda: tls,
-            open=set(),
         )
 
     def connect(self, peer: tuple[str, int] = STRANGER) -> Client:
-        return Client(peer, "smtp", self.smtpd)
+        return Client(peer, "smtp", self.reception)
 
     def greeted(self, peer: tuple[str, int] = STRANGER) -> Client:
         """Connect, say hello, and forget what was heard."""

@@ -7,17 +7,23 @@ world.local.end(Delivered("ok"))     # the oldest delivery in work says so
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
-from indimail.durable.committer import Done
+from indimail.durable.committer import Done, Run
 from indimail.mail.channel import Channel
-from indimail.mail.errors import MailError, Misuse
+from indimail.mail.errors import MailError, Misuse, QueueUnwritable
 from indimail.mail.ids import QueueId
 from indimail.mail.outcome import Delivered, Outcome
 from indimail.queue.memory import MemoryQueue
-from indimail.queue.port import Change, QueuedMessage, QueuedRecipient, QueueStore
+from indimail.queue.port import (
+    Change,
+    MessageStatus,
+    QueuedMessage,
+    QueuedRecipient,
+    QueueStore,
+)
 from indimail.queue.spool import Spool
 from indimail.serve.job import Job
 from indimail.serve.maillog import DeliveryLog
@@ -33,7 +39,7 @@ DONE = Delivered("did 0+0+1")
 class ByHand(Generic[T]):
     """`durable.committer.Rounds`, a round when the test says so; `done` follows at once."""
 
-    def __init__(self, run: Callable[[Sequence[T]], None]) -> None:
+    def __init__(self, run: Run[T]) -> None:
         self._run = run
         self._gathered: list[tuple[T, Done]] = []
         self._closed = False
@@ -57,12 +63,13 @@ class ByHand(Generic[T]):
     def step(self) -> None:
         round_, self._gathered = self._gathered, []
         failure: Exception | None = None
+        alone: Mapping[int, Exception] | None = None
         try:
-            self._run([item for item, _ in round_])
+            alone = self._run([item for item, _ in round_])
         except Exception as error:
             failure = error
-        for _, done in round_:
-            done(failure)
+        for place, (_, done) in enumerate(round_):
+            done(failure or (alone or {}).get(place))
 
 
 class BrittleQueue(MemoryQueue):
@@ -72,13 +79,25 @@ class BrittleQueue(MemoryQueue):
         super().__init__()
         self.failure: MailError | None = None
         self.read_failure: MailError | None = None
+        self.unreadable: QueueId | None = None
         self.half = False
+        self.looked = 0
+        self.closed = 0
 
     def apply(self, changes: Sequence[Change]) -> None:
         if self.failure is None or self.half:
             super().apply(changes)
         if self.failure is not None:
             raise self.failure
+
+    def message(self, queue_id: QueueId) -> MessageStatus | None:
+        self.looked += 1
+        if queue_id == self.unreadable:
+            raise QueueUnwritable("EIO")
+        return super().message(queue_id)
+
+    def close(self) -> None:
+        self.closed += 1
 
     def due(self, *args: Any) -> Any:
         if self.read_failure is not None:

@@ -163,7 +163,8 @@ def test_a_change_while_it_was_decided_makes_it_old_at_once(site: Site) -> None:
 
 
 def locked(site: Site) -> Plan:
-    site.accounts.modify(replace(site.alice, flags=Flag.BOUNCE_MAIL))
+    changed = replace(site.alice, flags=Flag.BOUNCE_MAIL)
+    site.accounts.modify("alice", "example.com", lambda _: changed)
     return site.plan()
 
 

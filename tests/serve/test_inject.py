@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from indimail.mail.errors import MailError, QueueFull, QueueUnwritable
-from indimail.mail.ids import QueueIds
+from indimail.mail.ids import QueueId, QueueIds
 from indimail.mail.verdict import Rule
 from indimail.queue.submission import LONGEST_ENVELOPE, LONGEST_PIECE, Receipt, Submission
 from indimail.serve.inject import SILENCE, InjectConnection, Injection
@@ -249,6 +249,18 @@ def test_a_queue_that_is_not_there_is_temporary(
     assert refusal(owner, envelope()) == (code, failure.reply_text)
     owner.failure, owner.queue.failure = None, failure
     assert refusal(owner, envelope(), write_frame(BODY), END) == (code, failure.reply_text)
+
+
+def test_a_large_body_that_cannot_be_sealed_is_not_taken(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seal(_: QueueId) -> None:
+        raise QueueUnwritable("EIO")
+
+    monkeypatch.setattr(owner.queue.spool, "seal", seal)
+    large = write_frame(b"x" * 100_000)
+    assert refusal(owner, envelope(), large, END) == (53, QueueUnwritable.reply_text)
+    assert list(owner.queue.mess.iterdir()) == []
 
 
 def test_what_a_stranger_claims_is_not_believed(owner: Owner) -> None:

@@ -160,6 +160,47 @@ def test_a_sync_of_new_that_failed_is_made_up_for_without_a_second_copy() -> Non
     assert "sync_directory cur" in world.steps
 
 
+@pytest.mark.parametrize("before", ["its sync", "its mark", "its rename"])
+def test_a_copy_that_somebody_removed_is_written_again(before) -> None:
+    """By a mark, gone from tmp/ would mean published: nobody has seen this one."""
+    world = Delivering()
+    world.mail()
+    if before != "its sync":
+        world.syncs.step()
+    if before == "its rename":
+        world.disk.watch = lambda told: remove(world) if told.kind is Kind.RENAME else None
+    else:
+        remove(world)
+    world.rest()
+    assert world.outcome[0] == "deferred"
+    world.disk.watch = None
+    world.pass_time(102.0)
+    world.rest()
+    assert world.outcome[0] == "delivered"
+    assert len(world.new()) == 1
+
+
+def remove(world: Delivering) -> None:
+    for name in world.disk.names(f"{MAILDIR}/tmp"):
+        world.disk.unlink(f"{MAILDIR}/tmp/{name}")
+
+
+def test_a_user_who_goes_takes_no_other_mail_along() -> None:
+    world = Delivering()
+    world.mail()
+    other = QueuedRecipient(0, "bob@example.com", Channel.LOCAL, "bob@example.com")
+    world.foresight.knows("bob@example.com", Deliver("/mail/bob/Maildir", RULE))
+    message = QueuedMessage(QueueId(2), START, "eve@example.net", 2, b"x\n")
+    world.send.accept(message, (other,), lambda _: None)
+    world.commit()
+    remove(world)
+    world.disk.rename(MAILDIR, "/removed")
+    world.rest()
+    assert [(told.id, told.verdict) for told in world.trace.told("delivery")] == [
+        (ONE, "deferred"), (2, "delivered"),
+    ]  # fmt: skip
+
+
 def test_a_full_disk_defers_with_the_disks_own_words() -> None:
     world = Delivering()
     world.disk.fail(Kind.CREATE, "/tmp/", errno.ENOSPC)
@@ -299,6 +340,17 @@ def test_a_look_up_that_fails_defers(failure, text) -> None:
 
 
 # -- large bodies ----------------------------------------------------------------------------------
+
+
+def test_what_nobody_thought_of_defers_its_own_mail_alone() -> None:
+    world = Delivering()
+    odd: Any = "text where octets belong"
+    world.mail(odd)
+    assert world.send.running == 1
+    world.rest()
+    assert world.outcome[0] == "deferred"
+    assert world.outcome[1].startswith("Sorry, something is wrong here: TypeError(")
+    assert world.send.running == 0
 
 
 def test_a_large_body_with_the_foreseen_lines_is_linked_and_not_copied() -> None:

@@ -13,6 +13,7 @@ from indimail.serve.send import REOPEN, SETTLED, Send
 from indimail.serve.traced import TracedOutcomes
 from indimail.testing.clock import START
 from indimail.testing.disk import Kind
+from serve.desk import Threads
 from serve.sending import BrittleQueue, Sending
 
 RULE = Rule("domains/example.com/.qmail-default", 1)
@@ -208,14 +209,18 @@ def test_concurrency_bounds_what_runs_and_hold_starts_nothing() -> None:
     assert world.local.users == ["b", "c", "d"]
 
 
-def test_a_draining_queue_accepts_and_starts_nothing() -> None:
+def test_a_draining_queue_ends_what_runs_accepts_and_starts_nothing() -> None:
     world = Sending()
-    world.send.draining = True
     world.accept(1, "alice")
     world.commit()
-    assert (world.told, world.local.users) == ([None], [])
+    world.send.draining = True
+    world.accept(2, "bob")
+    world.local.end()
+    world.commit()
+    assert [(r.id, r.verdict) for r in world.trace.told("outcome")] == [(1, "delivered")]
+    assert (world.told, world.local.users) == ([None, None], [])
     world.pass_time(5.0)
-    assert world.local.users == []
+    assert (world.send.running, world.local.users) == (0, [])
 
 
 # -- failure ---------------------------------------------------------------------------------------
@@ -304,6 +309,33 @@ def test_a_staged_copy_is_given_to_the_next_attempt() -> None:
     assert world.store.staged() == []
 
 
+def test_staged_copies_are_settled_first() -> None:
+    store = BrittleQueue()
+    waiting(store, 1, "alice")
+    waiting(store, 2, "bob")
+    store.apply([Staged(QueueId(2), Step(0, 0, "/m", "name", "boot", START))])
+    assert Sending(store, concurrencylocal=1).local.users == ["bob"]
+
+
+def test_a_queue_that_opens_half_way_starts_nothing() -> None:
+    """What it had loaded would be delivered beside what the next opening loads."""
+    world = Sending(concurrencylocal=0)
+    world.accept(1, "alice")
+    world.accept(2, "bob")
+    world.commit()
+    for number in (1, 2):
+        world.store.apply([Staged(QueueId(number), Step(0, 0, "/m", "name", "boot", START))])
+    broken(world)
+    world.settings = Sending().settings
+    world.store.unreadable = QueueId(2)
+    world.pass_time(REOPEN)
+    assert world.send.failure is not None
+    assert world.local.users == []
+    world.store.unreadable = None
+    world.pass_time(REOPEN)
+    assert (sorted(world.local.users), world.send.running) == (["alice", "bob"], 2)
+
+
 def test_a_queue_that_does_not_open_is_tried_again() -> None:
     world = Sending()
     broken(world)
@@ -314,6 +346,34 @@ def test_a_queue_that_does_not_open_is_tried_again() -> None:
     world.open_failure = None
     world.pass_time(REOPEN)
     assert world.send.failure is None
+
+
+def test_a_start_that_fails_leaves_nothing_open() -> None:
+    """It is tried again every few seconds, for as long as it takes."""
+    store = BrittleQueue()
+    waiting(store, 1, "alice")
+    world = Sending(store)
+    world.local.end()
+    world.commit()
+    store.unreadable = ONE
+    with pytest.raises(QueueUnwritable):
+        world.start()
+    assert store.closed == 2  # the one that writes, the one that looks
+    before = world.rounds
+    with pytest.raises(QueueUnwritable):
+        world.start()
+    assert world.rounds is before  # no thread for commits that nobody ends
+
+
+def test_a_message_with_many_due_recipients_is_read_once() -> None:
+    store = BrittleQueue()
+    message = QueuedMessage(ONE, START, "eve@example.net", 2, b"x\n")
+    users = [f"user{number}@example.com" for number in range(100)]
+    recipients = [QueuedRecipient(n, u, Channel.LOCAL, u) for n, u in enumerate(users)]
+    store.apply([Accepted(message, tuple(recipients))])
+    world = Sending(store, concurrencylocal=200)
+    assert world.send.running == 100
+    assert store.looked == 1
 
 
 def test_a_read_that_fails_closes_the_queue_instead_of_the_worker() -> None:
@@ -402,6 +462,35 @@ def test_an_outcome_leaves_the_database_after_the_trace_is_synced() -> None:
     traced.tick([world.send])
     work, then = aside.pop()
     then(work())
+    world.commit()
+    assert world.store.message(ONE) is None
+
+
+def test_the_file_a_mail_was_adopted_from_goes_durably_before_its_row() -> None:
+    """Else it would be adopted again: nothing would know its name any longer."""
+    world = Sending()
+    recipient = QueuedRecipient(0, "alice@example.com", Channel.LOCAL, "alice@example.com")
+    message = QueuedMessage(ONE, START, "eve@example.net", 2, b"x\n", source="1.2.3")
+    world.send.accept(message, (recipient,), world.told.append)
+    world.commit()
+    world.local.end()
+    world.commit()
+    removed: list[str] = []
+    failure: list[OSError] = [OSError("the disk is broken")]
+
+    def remove(names: Sequence[str]) -> None:
+        if failure:
+            raise failure.pop()
+        removed.extend(names)
+
+    traced = TracedOutcomes(SlowTrace(world.trace), aside := Threads(), remove)
+    traced.tick([world.send])
+    aside.run()
+    assert world.rounds.waiting == 0  # it is still there: so is the row
+    traced.tick([world.send])
+    assert removed == []
+    aside.run()
+    assert removed == ["1.2.3"]
     world.commit()
     assert world.store.message(ONE) is None
 

@@ -10,7 +10,8 @@ from indimail.mail.verdict import Rule
 from indimail.net.tls import TlsContext
 from indimail.policy.limits import ConnectionLimits
 from indimail.queue.spool import LARGE
-from indimail.serve.smtpd import PIECE, UNREAD
+from indimail.serve.body import PIECE
+from indimail.serve.smtpd import UNREAD
 from indimail.smtp.rules import SessionRules
 from indimail.testing.disk import Kind
 from serve.desk import DELIVERABLE, Client, Desk, snapshot
@@ -40,11 +41,11 @@ def test_250_is_said_after_the_commit_and_not_before() -> None:
     assert client.heard() == []
     desk.queue.commit()
     assert client.heard() == [
-        f"250 2.0.0 ok 1000000000 qp {client.connection.id}",
+        f"250 2.0.0 ok 1000000000 qp {client.id}",
         "250 2.0.0 ok",
     ]
     [(message, recipients)] = desk.queue.accepted
-    assert (message.id, message.reverse_path) == (client.connection.id, "eve@example.net")
+    assert (message.id, message.reverse_path) == (client.id, "eve@example.net")
     assert [(r.address, r.channel, r.target) for r in recipients] == [
         ("alice@example.com", Channel.LOCAL, ALICE)
     ]
@@ -69,7 +70,7 @@ def test_a_failed_commit_is_a_4xx_that_tells_nothing_of_the_disk(failure, reply)
     desk.queue.commit(failure)
     [line] = client.heard()
     assert line.startswith(reply)
-    assert line.endswith(f"[id {client.connection.id}]")
+    assert line.endswith(f"[id {client.id}]")
     assert str(failure) not in line
     assert [r.verdict for r in desk.trace.told("message")] == ["later"]
     client.say(*MAIL, "DATA", "again", ".")  # the conversation goes on
@@ -174,7 +175,33 @@ def test_a_large_body_whose_commit_failed_is_left_to_its_queue() -> None:
     assert client.heard()[0].startswith("451 ")
     client.leave()
     desk.work()
-    assert desk.spooled() == [str(client.connection.connection_id)]
+    assert desk.spooled() == [str(client.connection_id)]
+
+
+def test_who_a_stranger_says_to_have_proved_to_be_is_kept_and_shown_nowhere() -> None:
+    desk = Desk()
+    desk.foresight.knows(ALICE, DELIVERABLE)
+    client = desk.greeted()
+    client.say("MAIL FROM:<eve@example.net> AUTH=admin@example.com", MAIL[1], "DATA", "x", ".")
+    desk.queue.commit()
+    assert client.heard()[-1].startswith("250 2.0.0 ")
+    [(message, _)] = desk.queue.accepted
+    assert message.auth == "admin@example.com"
+    assert b"admin" not in message.body
+    assert not [line for line in desk.log.lines if "admin" in line]
+    assert "admin" not in str([record.facts for record in desk.trace])
+
+
+def test_a_large_body_that_cannot_be_sealed_is_not_taken() -> None:
+    desk = Desk()
+    client = begun(desk)
+    client.send(BIG)
+    desk.work()
+    desk.disk.fail(Kind.SYNC_FILE, "/mess/")
+    client.send(b"the end\r\n.\r\n")
+    desk.work()
+    assert client.heard()[0].startswith("451 4.3.0 ")
+    assert (desk.queue.submitted, desk.spooled()) == ([], [])
 
 
 @pytest.mark.parametrize("when", ["while it is written", "between two pieces", "at its seal"])
@@ -232,7 +259,7 @@ def test_a_denied_client_is_closed_without_a_word_and_recorded() -> None:
     )
     client.leave()
     assert desk.table.total() == 0
-    assert desk.smtpd.open == set()
+    assert desk.reception.open == set()
 
 
 def test_too_many_connections_are_a_421_with_the_id_and_a_place() -> None:
@@ -242,7 +269,7 @@ def test_too_many_connections_are_a_421_with_the_id_and_a_place() -> None:
     assert third.closed
     assert re.fullmatch(
         r"421 mx.example.com sorry, too many connections from your IP \(192.0.2.7\) \(#4.7.0\)"
-        rf" \[id {third.connection.id}\]",
+        rf" \[id {third.id}\]",
         third.heard()[0],
     )
     assert str(desk.trace[-1].rule) == "built-in[MAXPERIP]"
@@ -272,7 +299,7 @@ def test_looked_up_recipients_keep_the_order_of_a_pipelined_batch() -> None:
     client.say(*MAIL, "RCPT TO:<bob@example.com>", "RCPT TO:<carol@example.com>", "DATA")
     assert len(desk.threads) == 1
     for looked_up in (["250 2.1.5 ok"], [f"550 5.1.1 sorry, eve@example.net mailbox bob@example.com"
-            f" is absent on this domain (#5.1.1) [id {client.connection.id}]"],
+            f" is absent on this domain (#5.1.1) [id {client.id}]"],
             ["250 2.1.5 ok", "354 go ahead"]):  # fmt: skip
         client.told = client.told.replace(b"250 2.1.0 ok\r\n", b"")
         assert client.heard() == []
@@ -311,8 +338,8 @@ def test_an_address_of_elsewhere_is_not_looked_up_and_not_relayed() -> None:
     assert client.heard() == [
         "250 2.1.0 ok",
         "553 5.7.1 sorry, that domain isn't allowed to be relayed thru this MTA without"
-        f" authentication #5.7.1 [id {client.connection.id}]",
-        f"503 5.5.1 RCPT first (#5.5.1) [id {client.connection.id}]",
+        f" authentication #5.7.1 [id {client.id}]",
+        f"503 5.5.1 RCPT first (#5.5.1) [id {client.id}]",
     ]
     assert not len(desk.threads)
 
@@ -396,7 +423,7 @@ def test_a_rule_of_tcp_smtp_that_is_gone_does_not_break_its_conversation() -> No
 def test_the_first_transaction_has_the_connections_id_and_each_later_one_its_own() -> None:
     desk = Desk()
     client = desk.greeted()
-    connection = client.connection.connection_id
+    connection = client.connection_id
     ids = []
     for _ in range(3):
         client.say(*MAIL, "DATA", "x", ".")
@@ -406,8 +433,8 @@ def test_the_first_transaction_has_the_connections_id_and_each_later_one_its_own
     assert ids == sorted(set(ids))
     assert [message.id for message, _ in desk.queue.accepted] == ids
     client.say("MAIL FROM:<again@example.net>", "NONSENSE")
-    assert client.heard()[1].endswith(f" [id {client.connection.id}]")
-    assert client.connection.id > ids[-1]
+    assert client.heard()[1].endswith(f" [id {client.id}]")
+    assert client.id > ids[-1]
 
 
 def test_every_decision_leaves_a_record_with_all_its_facts() -> None:
@@ -419,7 +446,7 @@ def test_every_decision_leaves_a_record_with_all_its_facts() -> None:
     )  # fmt: skip
     desk.queue.commit()
     client.leave()
-    id_ = client.connection.connection_id
+    id_ = client.connection_id
     assert [(r.id, r.event, r.verdict, str(r.rule)) for r in desk.trace] == [
         (id_, "connect", "accept", "tcp/tcp.smtp:1"),
         (id_, "recipient", "accept", "control/rcpthosts:1"),
@@ -476,7 +503,7 @@ def test_a_body_that_is_too_large_is_refused_recorded_and_forgotten() -> None:
 
 def passed(desk: Desk, seconds: float) -> None:
     desk.clock.advance(seconds)
-    for connection in list(desk.smtpd.open):
+    for connection in list(desk.reception.open):
         connection.tick(desk.clock.steady())
 
 
@@ -532,7 +559,7 @@ def test_at_the_end_an_idle_client_hears_421_at_once_and_a_busy_one_after_its_re
     desk = Desk()
     idle, busy, waiting = desk.greeted(), begun(desk), begun(desk)
     waiting.say("x", ".")
-    for connection in list(desk.smtpd.open):
+    for connection in list(desk.reception.open):
         connection.drain()
     goodbye = "421 4.3.2 mx.example.com Service not available"
     assert idle.closed
@@ -671,7 +698,7 @@ def test_an_absent_mailbox_is_refused_after_the_penalty_and_replies_keep_their_o
     desk = Desk(penalty=5.0, check_recipient=True)
     desk.foresight.known.add("example.com-nobody@example.com")
     waiting = []
-    desk.smtpd.later = lambda seconds, call: waiting.append((seconds, call))
+    desk.reception.later = lambda seconds, call: waiting.append((seconds, call))
     client = desk.greeted()
     client.say("MAIL FROM:<eve@example.net>", "RCPT TO:<nobody@example.com>", "NOOP")
     assert client.heard() == ["250 2.1.0 ok"]
@@ -687,7 +714,7 @@ def test_a_client_that_leaves_during_the_penalty_is_forgotten() -> None:
     desk = Desk(penalty=5.0, check_recipient=True)
     desk.foresight.known.add("example.com-nobody@example.com")
     waiting = []
-    desk.smtpd.later = lambda seconds, call: waiting.append(call)
+    desk.reception.later = lambda seconds, call: waiting.append(call)
     client = desk.greeted()
     client.say("MAIL FROM:<eve@example.net>", "RCPT TO:<nobody@example.com>")
     client.heard()

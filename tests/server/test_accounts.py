@@ -36,6 +36,25 @@ def test_a_new_domain_is_ours_when_vadddomain_returns(server: Server) -> None:
     )
 
 
+def test_what_the_other_commands_change_is_in_force_when_they_return(server: Server) -> None:
+    """Each worker was asked a moment ago, so that it remembers the answer before."""
+    run, talks = server.instance.run, server.on_each_worker()
+    lost, sales = f"lost@{DOMAIN}", f"sales@{DOMAIN}"
+    for command, address, before, after in (
+        (["vmoddomain", "-h", "delete", DOMAIN], lost, "550 5.1.1", "250 2.1.5"),
+        (["vmoddomain", "-h", "bounce-no-mailbox", DOMAIN], lost, "250 2.1.5", "550 5.1.1"),
+        (["valias", "-i", f"&{BOB}", sales], sales, "550 5.1.1", "250 2.1.5"),
+        (["valias", "-d", f"&{BOB}", sales], sales, "250 2.1.5", "550 5.1.1"),
+        (["vmoduser", "-b", BOB], BOB, "250 2.1.5", "550 5.2.2"),
+        (["vmoduser", "-x", BOB], BOB, "550 5.2.2", "250 2.1.5"),
+        (["vmoduser", "-n", BOB], BOB, "250 2.1.5", "550 5.2.1"),
+        (["vmoduser", "-n", BOB], BOB, "550 5.2.1", "250 2.1.5"),
+    ):
+        assert {talk.recipient(address)[:9] for talk in talks} == {before}, command
+        run(*command)
+        assert {talk.recipient(address)[:9] for talk in talks} == {after}, command
+
+
 def test_a_changed_password_shows_in_vuserinfo(server: Server) -> None:
     server.instance.run("vpasswd", BOB, given="another-1")
     assert BOB.partition("@")[0] in server.instance.run("vuserinfo", BOB).stdout

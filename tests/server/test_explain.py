@@ -23,7 +23,7 @@ def test_the_id_of_a_250_tells_the_whole_story(shared: Server) -> None:
     qmail = f"domains/{DOMAIN}/.qmail-default:1"
     assert events == [
         ("connect", "accept", "tcp/tcp.smtp"),
-        ("recipient", "accept", "control/rcpthosts:1"),
+        ("recipient", "accept", "control/rcpthosts:2"),
         ("message", "accept", ""),
         ("route", "local", "control/virtualdomains:1"),
         ("attempt", "start", ""),
@@ -59,8 +59,8 @@ def test_a_comment_above_a_rule_changes_the_number_that_is_shown(shared: Server)
     shared.instance.write("control/rcpthosts", before)
     told = [_record(shared, number, "recipient") for number in numbers]
     assert [(r["rule"], r["file"], r["line"]) for r in told] == [
-        ("control/rcpthosts:1", "control/rcpthosts", 1),
-        ("control/rcpthosts:3", "control/rcpthosts", 3),
+        ("control/rcpthosts:2", "control/rcpthosts", 2),
+        ("control/rcpthosts:4", "control/rcpthosts", 4),
     ]
 
 
@@ -133,18 +133,33 @@ def test_every_recipient_of_a_mail_has_its_own_end(shared: Server) -> None:
 
 
 def test_the_log_lines_of_a_mail_are_the_ones_that_tools_read(shared: Server) -> None:
-    number = shared.send()
-    log = shared.says(f"end msg {number}")
-    about = [line for line in log.splitlines() if number in line]
-    words = [" ".join(line.split()[:2]) for line in about]
-    for expected in (
-        "tcpserver: ok",
-        "qmail-smtpd: pid",
-        "new msg",
-        "info msg",
-        "starting delivery",
-    ):
-        assert expected in words, about
+    with shared.connect() as talk:
+        talk.say("EHLO client.example")
+        talk.offer(BOB)
+        assert talk.say(f"RCPT TO:<{ALICE}>").startswith("250 ")
+        assert talk.say("DATA").startswith("354 ")
+        number = queue_id(talk.say("Subject: two\r\n\r\n."))
+    log = shared.says(f"end msg {number}").splitlines()
+    (info,) = [line for line in log if line.startswith(f"info msg {number}: ")]
+    size, uid, queue = info.split()[4], *info.split()[-2:]
+    new = log.index(f"new msg {number} {queue}")
+    smtpd = f"qmail-smtpd: pid {number} from 127.0.0.1 "
+    assert [line.removeprefix(smtpd) for line in log if line.startswith(smtpd)] == [
+        f" HELO <client.example> MAIL from <{STRANGER}> RCPT <{recipient}> AUTH <local-rcpt>"
+        f" Size: {size} TLS=No"
+        for recipient in (BOB, ALICE)
+    ]
+    assert info == (
+        f"info msg {number}: bytes {size} from <{STRANGER}> qp {number} uid {uid} {queue}"
+    )
+    started = [line.split(": ", 1) for line in log[new:] if f": msg {number} to local " in line]
+    targets = [f"msg {number} to local {DOMAIN}-{user} {queue}" for user in (BOB, ALICE)]
+    assert [text for _, text in started] == targets
+    for delivery, _ in started:
+        assert delivery.startswith("starting delivery ")
+        ended = delivery.removeprefix("starting ")
+        assert f"{ended}: success: did_0+0+1 {queue}" in log[new:]
+    assert log.index(f"end msg {number} qmail-send: {queue}") > new
 
 
 def _records(server: Server, number: str) -> "list[dict[str, str]]":

@@ -32,6 +32,19 @@ def test_mail_for_elsewhere_stays_queued_and_says_so(server: Server) -> None:
     assert FAR in _listed(server.instance, number)
 
 
+def test_no_id_is_given_that_is_not_above_those_in_the_queue(instance: Instance) -> None:
+    """The clock may have been set back since."""
+    instance.write("tcp/tcp.smtp", '127.:allow,RELAYCLIENT=""\n')
+    with instance.serve(workers=1) as server:
+        given = int(server.send(FAR, sender=ALICE))
+    future = given + (86_400 * 1_000_000 << 10)
+    with contextlib.closing(sqlite3.connect(instance.path("queue/queue1/queue.db"))) as db, db:
+        for table in ("message", "recipient"):
+            db.execute(f"update {table} set id = ?", (future,))
+    with instance.serve(workers=1) as server:
+        assert int(server.send()) > future
+
+
 def test_mail_for_both_is_delivered_here_and_kept_for_there(server: Server) -> None:
     server.instance.write("tcp/tcp.smtp", '127.:allow,RELAYCLIENT=""\n')
     with server.connect() as talk:
@@ -204,6 +217,48 @@ def test_one_client_has_a_queue_of_its_own(instance: Instance) -> None:
     assert texts == {"queued in queue9"}
 
 
+def test_a_queue_named_while_it_runs_is_opened(instance: Instance) -> None:
+    with instance.serve() as server:
+        server.send()
+        instance.write("tcp/tcp.smtp", '127.:allow,QUEUEDIR="queue/special"\n')
+        number = until(lambda: _sent(server))
+        (message,) = [r for r in instance.ended(number) if r["event"] == "message"]
+        assert message["text"] == "queued in special"
+
+
+def test_a_queue_that_opens_late_takes_mail_from_everybody(instance: Instance) -> None:
+    """Nobody waits for it: not the other worker, nor a local program."""
+    instance.variables(QUEUE_COUNT=1)
+    with instance.serve():
+        pass
+    _set_version(instance, "queue1", 99)
+    with instance.serve() as server:
+        talks = server.on_each_worker()
+        for talk in talks:
+            talk.offer(BOB)
+            assert talk.say("DATA")[:4] in ("354 ", "451 ")
+            talk.close()
+        done = instance.run("sendmail", "-f", ALICE, BOB, given="Subject: x\n", code=None)
+        assert done.returncode == os.EX_TEMPFAIL, done.stderr
+        _set_version(instance, "queue1", 1)
+        until(lambda: _sent(server))
+        for talk in server.on_each_worker():
+            instance.ended(talk.mail(BOB, "Subject: x\r\n\r\n"))
+        instance.run("sendmail", "-f", ALICE, BOB, given="Subject: y\n")
+
+
+def test_mail_left_by_programs_is_adopted_beside_old_queues(instance: Instance) -> None:
+    """Who adopts has a queue that takes new mail, whatever other queues there are."""
+    instance.write("control/holdlocal", "1\n")
+    with instance.serve(workers=1) as server:
+        server.send()
+    os.unlink(instance.path("control/holdlocal"))
+    instance.variables(QUEUE_START=5, QUEUE_COUNT=1)
+    instance.run("sendmail", "-f", ALICE, BOB, given="Subject: left behind\n")
+    with instance.serve():
+        until(lambda: any(b"left behind" in mail for mail in instance.mails("bob")))
+
+
 def test_programs_of_this_machine_inject_while_it_runs_and_while_nobody_does(
     instance: Instance,
 ) -> None:
@@ -221,6 +276,18 @@ def test_programs_of_this_machine_inject_while_it_runs_and_while_nobody_does(
         header, _, body = mail.partition(b"\n\n")
         assert body == b"Hello\n"
         assert f"From: {ALICE}\nTo: {BOB}\nSubject: injected\n".encode() in header
+
+
+def _sent(server: Server) -> str:
+    """Return the id of a mail, empty where there is no queue for it."""
+    with server.connect() as talk:
+        return _accepted(talk)
+
+
+def _set_version(instance: Instance, queue: str, version: int) -> None:
+    """Make a queue's database one of another version of this server."""
+    with contextlib.closing(sqlite3.connect(instance.path(f"queue/{queue}/queue.db"))) as db:
+        db.execute(f"PRAGMA user_version = {version}")
 
 
 def _listed(instance: Instance, number: str) -> str:

@@ -69,6 +69,11 @@ class CachedLookup:
         answer = self._get(("real_domain", "", domain), lambda: self._accounts.real_domain(domain))
         return cast("str", answer)
 
+    def userquota(self, name: str, domain: str) -> int:
+        """Return the octets that the quota's lock was set with."""
+        key = ("userquota", name, domain)
+        return cast("int", self._get(key, lambda: self._accounts.userquota(name, domain)))
+
     def invalidate(self, name: str, domain: str) -> None:
         """Forget a user; with an empty name all of the domain, without a domain everything."""
         if not name and not domain:
@@ -77,8 +82,8 @@ class CachedLookup:
         with self._lock:
             self._epoch += 1
             if name:
-                self._kept.pop(("find", name, domain), None)
-                self._kept.pop(("aliases", name, domain), None)
+                for question in ("find", "aliases", "userquota"):
+                    self._kept.pop((question, name, domain), None)
             else:
                 for key in [key for key in self._kept if key[2] == domain]:
                     del self._kept[key]

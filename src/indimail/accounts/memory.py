@@ -5,10 +5,11 @@ MemoryAccounts().add(account)
 `fail` makes every call raise, as a database that is down would.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from indimail.accounts.layout import bucket_after, counter_table
-from indimail.accounts.port import Account, LastEvent
+from indimail.accounts.port import Account, AliasLine, Flag, LastEvent, is_newly_locked
 from indimail.mail.errors import AccountsUnavailable
 from indimail.mail.secret import Secret
 
@@ -22,6 +23,7 @@ class MemoryAccounts:
         self._aliases: dict[tuple[str, str], list[str]] = {}
         self._alias_domains: dict[str, str] = {}
         self._homes: dict[tuple[str, str], tuple[int, str]] = {}
+        self._userquota: dict[tuple[str, str], int] = {}
         self._events: dict[tuple[str, str], dict[str, LastEvent]] = {}
 
     def find(self, name: str, domain: str) -> Account | None:
@@ -39,6 +41,11 @@ class MemoryAccounts:
         self._check()
         return self._alias_domains.get(domain, domain)
 
+    def userquota(self, name: str, domain: str) -> int:
+        """Return the octets that the quota's lock was set with; 0: no lock of the quota's."""
+        self._check()
+        return self._userquota.get((name, domain), 0)
+
     def users(self, domain: str) -> list[Account]:
         """Return all accounts of a domain, by name."""
         self._check()
@@ -51,18 +58,47 @@ class MemoryAccounts:
         key = (account.name, account.domain)
         return self._accounts.setdefault(key, account) is account
 
-    def modify(self, account: Account) -> bool:
-        """Replace every field but the names; False: absent."""
-        self._check()
-        if (account.name, account.domain) not in self._accounts:
-            return False
-        self._accounts[account.name, account.domain] = account
-        return True
+    def modify(
+        self, name: str, domain: str, change: Callable[[Account], Account]
+    ) -> Account | None:
+        """Replace an account by what `change` makes of it; None: absent."""
+        found = self.find(name, domain)
+        if found is None:
+            return None
+        changed = self._accounts[name, domain] = change(found)
+        if is_newly_locked(found, changed):
+            self._userquota[name, domain] = 0
+        return changed
 
     def set_password(self, name: str, domain: str, password: Secret, scram: Secret) -> bool:
         """Replace both credentials; False where there is no such user."""
+        changed = self.modify(
+            name, domain, lambda found: replace(found, password=password, scram=scram)
+        )
+        return changed is not None
+
+    def set_userquota(self, name: str, domain: str, octets: int) -> None:
+        """Say whose a lock is: 0, the administrator's; else the quota's."""
+        self._check()
+        self._userquota[name, domain] = octets
+
+    def lock_for_quota(self, name: str, domain: str, octets: int) -> bool:
+        """Set BOUNCE_MAIL with the usage that led to it; False: absent, or locked already."""
         found = self.find(name, domain)
-        return found is not None and self.modify(replace(found, password=password, scram=scram))
+        if found is None or Flag.BOUNCE_MAIL in found.flags:
+            return False
+        self._accounts[name, domain] = replace(found, flags=found.flags | Flag.BOUNCE_MAIL)
+        self._userquota[name, domain] = octets
+        return True
+
+    def lift_quota_lock(self, name: str, domain: str) -> bool:
+        """Clear BOUNCE_MAIL and its userquota; False: absent, no lock, or the administrator's."""
+        found = self.find(name, domain)
+        if found is None or Flag.BOUNCE_MAIL not in found.flags or not self.userquota(name, domain):
+            return False
+        self._accounts[name, domain] = replace(found, flags=found.flags & ~Flag.BOUNCE_MAIL)
+        self._userquota[name, domain] = 0
+        return True
 
     def add_alias(self, name: str, domain: str, line: str) -> bool:
         """Add an alias line; False where it was there."""
@@ -72,6 +108,28 @@ class MemoryAccounts:
             return False
         lines.append(line)
         return True
+
+    def remove_alias(self, name: str, domain: str, line: str) -> bool:
+        """Remove an alias line; False where it was not there."""
+        if line not in self.aliases(name, domain):
+            return False
+        self._aliases[name, domain].remove(line)
+        return True
+
+    def replace_alias(self, name: str, domain: str, old: str, new: str) -> bool:
+        """Put a line in another's place; False: no `old`."""
+        if not self.remove_alias(name, domain, old):
+            return False
+        self.add_alias(name, domain, new)
+        return True
+
+    def domain_aliases(self, domain: str) -> list[AliasLine]:
+        """Return all alias lines of a domain, sorted."""
+        return [alias for alias in self._alias_lines() if alias.domain == domain]
+
+    def aliases_to(self, address: str) -> list[AliasLine]:
+        """Return the lines of all domains that forward to the address, sorted."""
+        return [a for a in self._alias_lines() if a.line.removeprefix("&") == address]
 
     def add_alias_domain(self, alias: str, domain: str) -> bool:
         """Let `alias` stand for `domain`; False where it stands for one already."""
@@ -100,6 +158,14 @@ class MemoryAccounts:
         self._check()
         found = self._events.get((name, domain), {})
         return [found[service] for service in sorted(found)]
+
+    def _alias_lines(self) -> list[AliasLine]:
+        self._check()
+        return sorted(
+            AliasLine(name, domain, line)
+            for (name, domain), lines in self._aliases.items()
+            for line in lines
+        )
 
     def _check(self) -> None:
         if self.fail:

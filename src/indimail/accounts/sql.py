@@ -15,7 +15,7 @@ Sources: spec/cluster-users.md 1.1, 1.4; sqlite.org/pragma.html.
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -41,13 +41,14 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from indimail.accounts.layout import ALPHABET, bucket_after, counter_table
-from indimail.accounts.port import Account, Flag, LastEvent
+from indimail.accounts.port import Account, AliasLine, Flag, LastEvent, is_newly_locked
 from indimail.accounts.tables import (
     ALIASDOMAIN,
     INDIBAK,
     INDIMAIL,
     LASTAUTH,
     METADATA,
+    USERQUOTA,
     VALIAS,
     counter_of,
 )
@@ -78,11 +79,23 @@ def _rows(table: Table, active: int, by_name: bool) -> Any:  # noqa: ANN401 - a 
 
 
 _FIND: Final = union_all(_rows(INDIMAIL, 1, True), _rows(INDIBAK, 0, True))
+# One by one: a union takes no row lock.
+_HOLD: Final = [
+    _rows(table, at, True).with_for_update() for table, at in ((INDIMAIL, 1), (INDIBAK, 0))
+]
 _USERS: Final = union_all(_rows(INDIMAIL, 1, False), _rows(INDIBAK, 0, False))
 _ALIASES: Final = select(VALIAS.c.valias_line).where(
     VALIAS.c.alias == bindparam("name"), VALIAS.c.domain == bindparam("domain")
 )
+_ALIAS_LINES: Final = select(VALIAS.c.alias, VALIAS.c.domain, VALIAS.c.valias_line)
+_DOMAIN_ALIASES: Final = _ALIAS_LINES.where(VALIAS.c.domain == bindparam("domain"))
+_ALIASES_TO: Final = _ALIAS_LINES.where(
+    VALIAS.c.valias_line.in_([bindparam("plain"), bindparam("forward")])
+)
 _REAL_DOMAIN: Final = select(ALIASDOMAIN.c.domain).where(ALIASDOMAIN.c.alias == bindparam("alias"))
+_USERQUOTA: Final = select(USERQUOTA.c.quota).where(
+    USERQUOTA.c.user == bindparam("name"), USERQUOTA.c.domain == bindparam("domain")
+)
 _EVENTS: Final = select(LASTAUTH.c.service, LASTAUTH.c.timestamp, LASTAUTH.c.remote_ip).where(
     LASTAUTH.c.user == bindparam("name"), LASTAUTH.c.domain == bindparam("domain")
 )
@@ -103,8 +116,7 @@ class SqlAccounts:
 
     def find(self, name: str, domain: str) -> Account | None:
         """Return the account, active or not; an active row wins."""
-        rows = self._read(_FIND, name=name, domain=domain)
-        return max(map(_account, rows), key=lambda account: account.active, default=None)
+        return _found(self._read(_FIND, name=name, domain=domain))
 
     def users(self, domain: str) -> list[Account]:
         """Return all accounts of a domain, by name."""
@@ -119,6 +131,11 @@ class SqlAccounts:
         """Return the domain that an alias domain stands for; any other as it is."""
         rows = self._read(_REAL_DOMAIN, alias=domain)
         return str(rows[0][0]) if rows else domain
+
+    def userquota(self, name: str, domain: str) -> int:
+        """Return the octets that the quota's lock was set with; 0: no lock of the quota's."""
+        rows = self._read(_USERQUOTA, name=name, domain=domain)
+        return int(rows[0][0]) if rows else 0
 
     def events(self, name: str, domain: str) -> list[LastEvent]:
         """Return the last event of each service, by service."""
@@ -135,14 +152,21 @@ class SqlAccounts:
                 return False
             return _inserted(db, _table(account), _columns(account))
 
-    def modify(self, account: Account) -> bool:
-        """Replace every field but the names; moves the row where `active` changed; False: absent."""
+    def modify(
+        self, name: str, domain: str, change: Callable[[Account], Account]
+    ) -> Account | None:
+        """Replace the row by what `change` makes of it, and return that; None where it is absent."""
         with self._change() as db:
-            removed = sum(
-                db.execute(_of(delete(table), table, account)).rowcount
-                for table in (INDIMAIL, INDIBAK)
-            )
-            return bool(removed) and _inserted(db, _table(account), _columns(account))
+            found = _held(db, name, domain)
+            if found is None:
+                return None
+            changed = change(found)
+            for table in (INDIMAIL, INDIBAK):
+                db.execute(_of(delete(table), table, found))
+            db.execute(insert(_table(changed)).values(_columns(changed)))
+            if is_newly_locked(found, changed):
+                _put_userquota(db, name, domain, 0)
+            return changed
 
     def set_password(self, name: str, domain: str, password: Secret, scram: Secret) -> bool:
         """Replace both credentials; False where there is no such user."""
@@ -155,10 +179,60 @@ class SqlAccounts:
             )
         return bool(changed)
 
+    def set_userquota(self, name: str, domain: str, octets: int) -> None:
+        """Say whose a lock is: 0, the administrator's; else the quota's."""
+        with self._change() as db:
+            _put_userquota(db, name, domain, octets)
+
+    def lock_for_quota(self, name: str, domain: str, octets: int) -> bool:
+        """Set BOUNCE_MAIL with the usage that led to it; False: absent, or locked already."""
+        with self._change() as db:
+            account = _held(db, name, domain)
+            if account is None or Flag.BOUNCE_MAIL in account.flags:
+                return False
+            _put_flags(db, account, account.flags | Flag.BOUNCE_MAIL)
+            _put_userquota(db, name, domain, octets)
+            return True
+
+    def lift_quota_lock(self, name: str, domain: str) -> bool:
+        """Clear BOUNCE_MAIL and its userquota; False: absent, no lock, or the administrator's."""
+        with self._change() as db:
+            account = _held(db, name, domain)
+            if account is None or Flag.BOUNCE_MAIL not in account.flags:
+                return False
+            row = db.execute(_USERQUOTA, _key(account)).first()
+            if row is None or not row[0]:
+                return False
+            _put_flags(db, account, account.flags & ~Flag.BOUNCE_MAIL)
+            _put_userquota(db, name, domain, 0)
+            return True
+
     def add_alias(self, name: str, domain: str, line: str) -> bool:
         """Add an alias line; False where it was there."""
         with self._change() as db:
-            return _inserted(db, VALIAS, {"alias": name, "domain": domain, "valias_line": line})
+            return _inserted(db, VALIAS, _alias_columns(name, domain, line))
+
+    def remove_alias(self, name: str, domain: str, line: str) -> bool:
+        """Remove an alias line; False where it was not there."""
+        with self._change() as db:
+            return _alias_removed(db, _alias_columns(name, domain, line))
+
+    def replace_alias(self, name: str, domain: str, old: str, new: str) -> bool:
+        """Put a line in another's place, also one that is there already; False: no `old`."""
+        with self._change() as db:
+            if not _alias_removed(db, _alias_columns(name, domain, old)):
+                return False
+            _inserted(db, VALIAS, _alias_columns(name, domain, new))
+            return True
+
+    def domain_aliases(self, domain: str) -> list[AliasLine]:
+        """Return all alias lines of a domain, sorted."""
+        return sorted(AliasLine(*row) for row in self._read(_DOMAIN_ALIASES, domain=domain))
+
+    def aliases_to(self, address: str) -> list[AliasLine]:
+        """Return the lines of all domains that forward to the address, sorted."""
+        rows = self._read(_ALIASES_TO, plain=address, forward=f"&{address}")
+        return sorted(AliasLine(*row) for row in rows)
 
     def add_alias_domain(self, alias: str, domain: str) -> bool:
         """Let `alias` stand for `domain`; False where it stands for one already."""
@@ -271,6 +345,28 @@ def _begin_sqlite(db: Connection) -> None:
     db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get("writes") else "BEGIN")
 
 
+def _found(rows: Iterable[Sequence[Any]]) -> Account | None:
+    """Return the account of the rows; an active one wins."""
+    return max(map(_account, rows), key=lambda account: account.active, default=None)
+
+
+def _held(db: Connection, name: str, domain: str) -> Account | None:
+    """Return the account; nobody changes it before the transaction ends."""
+    keys = {"name": name, "domain": domain}
+    return _found(row for query in _HOLD for row in db.execute(query, keys))
+
+
+def _put_flags(db: Connection, account: Account, flags: Flag) -> None:
+    table = _table(account)
+    db.execute(_of(update(table), table, account).values(pw_gid=int(flags)))
+
+
+def _put_userquota(db: Connection, name: str, domain: str, octets: int) -> None:
+    here = (USERQUOTA.c.user == name, USERQUOTA.c.domain == domain)
+    db.execute(delete(USERQUOTA).where(*here))
+    db.execute(insert(USERQUOTA).values(user=name, domain=domain, quota=octets))
+
+
 def _account(row: Sequence[Any]) -> Account:
     name, domain, password, uid, flags, gecos, directory, quota, scram, active = row
     return Account(
@@ -299,6 +395,15 @@ def _columns(account: Account) -> dict[str, str | int | None]:
         "pw_shell": account.quota,
         "scram": account.scram.reveal() or None,
     }
+
+
+def _alias_columns(name: str, domain: str, line: str) -> dict[str, str]:
+    return {"alias": name, "domain": domain, "valias_line": line}
+
+
+def _alias_removed(db: Connection, columns: dict[str, str]) -> bool:
+    here = [VALIAS.c[name] == value for name, value in columns.items()]
+    return bool(db.execute(delete(VALIAS).where(*here)).rowcount)
 
 
 def _table(account: Account) -> Table:

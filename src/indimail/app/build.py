@@ -47,8 +47,8 @@ from indimail.serve.inject import Injection
 from indimail.serve.intake import Intake
 from indimail.serve.local import LocalDelivery
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
+from indimail.serve.reception import Reception
 from indimail.serve.send import Send
-from indimail.serve.smtpd import Smtpd
 from indimail.serve.snapshot import SessionSettings, Snapshot
 from indimail.trace.write import TraceWriter
 
@@ -123,7 +123,7 @@ class Parts:
             self.spool_files, follower, ids, self.clock, self.trace, self.aside,
             lambda: self.find_queue(own=True), self._adopted,
         )  # fmt: skip
-        self.smtpd = Smtpd(
+        self.reception = Reception(
             config=follower,
             connections=connections.of_worker(number),
             ids=ids,
@@ -137,7 +137,6 @@ class Parts:
             choose_queue=self.choose_queue,
             local_host=follower.current.me,
             tls=self.tls,
-            open=set(),
         )
 
     # -- queues ----------------------------------------------------------------------------------
@@ -170,20 +169,23 @@ class Parts:
         def commits(run: Callable[[Sequence[Change]], None], name: str) -> Committer[Change]:
             return Committer(run, self._loop.call_soon_threadsafe, name)
 
+        path = self._socket_of(directory)
+        send: Send | None = None
         try:
             send = Send(
                 name, ident, directory, opened=opened, commits=commits, local=self.local,
                 settings=lambda: self.config.current.queue.send_settings(name),
                 clock=self.clock, trace=self.trace, log=DeliveryLog(self.lines, name, ident),
             )  # fmt: skip
+            self.ids.rise_above(send.largest_id())
+            self._queue_sockets[path] = listen_local(path, 0o600)
         except BaseException:
+            if send is not None:
+                send.close()
             lock.release()
             raise
         self._locks.append(lock)
         self.sends.append(send)
-        self.ids.rise_above(send.largest_id())
-        path = self._socket_of(directory)
-        self._queue_sockets[path] = listen_local(path, 0o600)
         return True
 
     @property
@@ -295,7 +297,10 @@ class Parts:
     # -- end -------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Finish what was begun, in the order in which parts need each other."""
+        """Finish what was begun, in the order in which parts need each other.
+
+        The locks end with the process: what is ours is nobody else's before.
+        """
         self.handing_over.abandon()
         for path, sock in self._queue_sockets.items():
             sock.close()
@@ -307,8 +312,6 @@ class Parts:
         self.aside.close()
         self.trace.close()
         self.lines.flush()
-        for lock in self._locks:
-            lock.release()
 
 
 class _Folders:

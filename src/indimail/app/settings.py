@@ -125,33 +125,27 @@ _UNITS: Final = {"secs": "seconds", "octets": "octets", "wait": "seconds", "days
 
 _SESSION = "smtp/session.py"
 _SMTPD = "serve/smtpd.py"
+_PEER = "serve/client.py"
+_TRANSACTION = "serve/transaction.py"
 _SEND = "serve/send.py"
+_BUILD = "app/build.py"
 _CONF = "app/configuration.py"
 _ROUTE = "schedule/route.py"
 _INSTANCE = "app/instance.py"
 _SERVE = "app/supervise.py"
-_INJECT = "cli/injection.py"
 
 NAMES: Final = (
     _file("me", HOST, None, "full name of this host; default of many others (required)",
           _CONF, _PROCESS),
-    _both("defaulthost", "QMAILDEFAULTHOST", HOST, ME,
-          "qmail-inject: host of an address without one", _INJECT, _PROCESS),
-    _both("defaultdomain", "QMAILDEFAULTDOMAIN", HOST, ME,
-          "qmail-inject: domain of a host without a dot", _INJECT, _PROCESS),
-    _both("plusdomain", "QMAILPLUSDOMAIN", HOST, ME,
-          "qmail-inject: domain of a host that ends in +", _INJECT, _PROCESS),
-    _both("idhost", "QMAILIDHOST", HOST, ME,
-          "qmail-inject: host in a Message-ID", _INJECT, _PROCESS),
     _file("smtpgreeting", GREETING, ME, "text of the greeting; may have several lines",
           _SESSION, _CLIENT),
     _file("localiphost", HOST, ME, "what takes the place of our own [ip] in an address",
-          _SMTPD, _CLIENT),
+          _PEER, _CLIENT),
     _file("moreipme", ADDRESSES, None,
           "addresses that are ours, besides the one that the client connected to",
-          _SMTPD, _CLIENT),
-    _file("notipme", ADDRESSES, None, "addresses that are not ours", _SMTPD, _CLIENT),
-    _var("TCPLOCALHOST", HOST, ME, "our name in the Received line", _SMTPD, _CLIENT),
+          _PEER, _CLIENT),
+    _file("notipme", ADDRESSES, None, "addresses that are not ours", _PEER, _CLIENT),
+    _var("TCPLOCALHOST", HOST, ME, "our name in the Received line", _TRANSACTION, _CLIENT),
     _file("locals", HOSTS, ME, "domains delivered to the accounts of this system",
           _ROUTE, _DELIVERY),
     _file("virtualdomains", RULES, None, "domain:prefix of virtual domains", _ROUTE, _DELIVERY),
@@ -188,15 +182,15 @@ RECEPTION: Final = (
     _var("MAXERRORS", COUNT, "100", "most errors since the last accepted message; 0 = no limit",
          _SESSION, _CLIENT),
     _var("MAXDAEMONS", number(1, 1_000_000), "10000", "most connections of the whole server",
-         _SMTPD, _PROCESS),
+         _PEER, _PROCESS),
     _var("MAXPERIP", COUNT, None,
          "most connections of one client (0 = no limit); not set: 200, and no limit for loopback",
-         _SMTPD, _CLIENT),
+         _PEER, _CLIENT),
     _var("MAX_RCPT_ERRCOUNT", COUNT, None,
          "after so many invalid recipients of a message, the others get 421 (0, not set: never)",
-         _SMTPD, _CLIENT),
+         "policy/recipient.py", _CLIENT),
     _var("PENALTY", number(0, 3600, "seconds"), "5", "pause before some refusals",
-         _SMTPD, _CLIENT, unit="seconds"),
+         _TRANSACTION, _CLIENT, unit="seconds"),
     _var("ALLOW_BARELF", SWITCH, None, "bare LF in a message is made CRLF, instead of refused",
          _SESSION, _CLIENT),
     _var("HIDE_HOST", SWITCH, None, "names and addresses are left out of the Received line",
@@ -212,7 +206,7 @@ RECEPTION: Final = (
     _var("SMTPS", SWITCH, None,
          "TLS from the first octet; always on for the listener role submissions",
          _SMTPD, _CLIENT),
-    _var("FORCE_TLS", SWITCH, None, "MAIL is refused before TLS", _SMTPD, _CLIENT),
+    _var("FORCE_TLS", SWITCH, None, "MAIL is refused before TLS", "policy/sender.py", _CLIENT),
 )  # fmt: skip
 
 QUEUE: Final = (
@@ -221,9 +215,9 @@ QUEUE: Final = (
     _var("QUEUE_START", number(0, 100_000), "1", "number of the first queue", _SERVE, _PROCESS),
     _var("QUEUE_COUNT", number(1, 1024), None,
          "how many queues take new mail; not set: as many as workers", _SERVE, _PROCESS),
-    _var("QUEUEDIR", TEXT, None, "the one queue for this client's mail", _SMTPD, _CLIENT),
+    _var("QUEUEDIR", TEXT, None, "the one queue for this client's mail", _BUILD, _CLIENT),
     _var("MIN_FREE", OCTETS, str(MIN_FREE), "with less free space new mail gets 452",
-         "serve/smtpd.py", _QUEUE, unit="octets"),
+         _BUILD, _QUEUE, unit="octets"),
     _file("concurrencylocal", number(0, 10_000), "200",
           "local deliveries at once in a queue (here a delivery is a file, not a process);"
           " 0 = hold", _SEND, _QUEUE),
@@ -243,7 +237,7 @@ QUEUE: Final = (
 )  # fmt: skip
 
 LOCATIONS: Final = (
-    _var("HARD_QUOTA", TEXT, "524288000", "quota of a new user: octets, or NOQUOTA",
+    _var("HARD_QUOTA", TEXT, "NOQUOTA", "quota of a new user: octets, or NOQUOTA",
          "manage/users.py", _DELIVERY),
     _var("SYSCONFDIR", TEXT, "the root", "directory of control/ tcp/ users/ certs/",
          _INSTANCE, _PROCESS),

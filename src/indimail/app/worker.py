@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
 from typing import Final
+from zlib import crc32
 
 import uvloop
 
@@ -84,6 +85,23 @@ def _keep_to_a_processor(number: int, workers: int) -> None:
         os.sched_setaffinity(0, {processors[number]})
 
 
+def own_directories(snapshot: Snapshot, number: int, workers: int) -> list[str]:
+    """Return the queues of one worker: those that take new mail in turn, then the rest.
+
+    The rest are those that a listener's or client's QUEUEDIR names, and those found with mail from
+    another time: each belongs to the worker that its name says, whatever else is there.
+    """
+    queues = snapshot.queue
+    taking = [queues.queuedir] if queues.queuedir else [
+        os.path.join(queues.base, name) for name in queues.names
+    ]  # fmt: skip
+    named = {session.queuedir for session in snapshot.sessions.values() if session.queuedir}
+    rest = named.union(found_queues(queues.base)).difference(taking)
+    return taking[number::workers] + sorted(
+        directory for directory in rest if crc32(directory.encode()) % workers == number
+    )
+
+
 class _Worker:
     def __init__(
         self,
@@ -100,6 +118,9 @@ class _Worker:
         self._loop = loop
         self._ending = asyncio.Event()
         self._broken: dict[str, float] = {}  # queues that did not open, and when to try again
+        self._known: set[str] = set()  # queues that are ours to open
+        self._generation = -1  # of the configuration that names them
+        self._owners: dict[socket.socket, Acceptor] = {}
         self._grace = parts.config.current.process.drain
         self._traced = TracedOutcomes(
             parts.trace, parts.aside, parts.spool_files.remove
@@ -115,7 +136,7 @@ class _Worker:
         loop.call_later(FLUSH, self._flush)
         if not await self._locked(parts.take_number):  # a server before us still ends
             return
-        for directory in self._own_directories():
+        for directory in self._new_directories():
             if not await self._locked(partial(self._open, directory), PATIENT):
                 if self._ending.is_set():
                     return
@@ -123,40 +144,42 @@ class _Worker:
                 self._broken[directory] = parts.clock.steady() + REOPEN
         acceptors = [
             Acceptor(
-                loop, sock, partial(SmtpConnection, parts.smtpd, listener.name),
-                parts.smtpd.connections,
+                loop, sock, partial(SmtpConnection, parts.reception, listener.name),
+                parts.reception.connections,
             )
             for listener, sock in self._sockets
         ]  # fmt: skip
         inject = partial(InjectConnection, parts.injection)
-        if parts.sends:
-            acceptors.append(Acceptor(loop, self._inject, inject, parts.smtpd.connections))
-        owners = [Acceptor(loop, sock, inject, None) for sock in parts.queue_sockets]
-        acceptors += owners
+        acceptors.append(Acceptor(loop, self._inject, inject, parts.reception.connections))
         for acceptor in acceptors:
             acceptor.start()
+        self._accept_handed_over()
         loop.call_later(1.0, self._tick)
         self._channel.send(Ready())
         await self._ending.wait()
         for acceptor in acceptors:
-            if acceptor not in owners:  # other workers may still have a mail to hand over
-                acceptor.close()
-        await self._drain()
-        for acceptor in owners:
+            acceptor.close()
+        await self._drain()  # other workers may still have a mail to hand over
+        for acceptor in self._owners.values():
             acceptor.close()
         parts.close()
 
-    def _own_directories(self) -> list[str]:
-        """Return the queues of this worker: named ones, and found ones with mail, in turn."""
-        queues = self._parts.config.current.queue
-        found = {os.path.join(queues.base, name) for name in queues.names}
-        if queues.queuedir:
-            found = {queues.queuedir}
-        sessions = self._parts.config.current.sessions.values()
-        found |= {session.queuedir for session in sessions if session.queuedir}
-        found |= set(found_queues(queues.base))
-        ordered = sorted(found, key=lambda path: (len(path), path))
-        return ordered[self._parts.number :: self._parts.place.workers]
+    def _accept_handed_over(self) -> None:
+        """Take what other workers have for our queues, also for one that opened late."""
+        for sock in self._parts.queue_sockets:
+            if sock not in self._owners:
+                inject = partial(InjectConnection, self._parts.injection)
+                self._owners[sock] = Acceptor(self._loop, sock, inject, None)
+                self._owners[sock].start()
+
+    def _new_directories(self) -> list[str]:
+        """Return the queues of this worker that it did not know yet."""
+        snapshot = self._parts.config.current
+        self._generation = snapshot.generation
+        found = own_directories(snapshot, self._parts.number, self._parts.place.workers)
+        new = [directory for directory in found if directory not in self._known]
+        self._known.update(new)
+        return new
 
     async def _locked(self, take: Callable[[], bool], patience: float = inf) -> bool:
         """Wait until `take` has its lock; False where we are to end, or waited for long enough."""
@@ -182,6 +205,7 @@ class _Worker:
             del self._broken[directory]
             if not self._open(directory):
                 self._broken[directory] = now + REOPEN
+        self._accept_handed_over()
 
     # -- what comes from the supervisor ----------------------------------------------------------
 
@@ -212,10 +236,12 @@ class _Worker:
         parts = self._parts
         now = parts.clock.steady()
         parts.config.when_fresh(lambda: None)  # deliveries follow the configuration as well
-        for connection in list(parts.smtpd.open):
+        for connection in list(parts.reception.open):
             connection.tick(now)
         for injected in list(parts.injection.open):
             injected.tick(now)
+        if parts.config.current.generation != self._generation:  # it may name other queues
+            self._broken.update(dict.fromkeys(self._new_directories(), now))
         if self._broken:
             self._open_broken()
         for send in parts.sends:
@@ -233,27 +259,26 @@ class _Worker:
 
     def _busy(self) -> bool:
         parts = self._parts
-        conversations = parts.smtpd.open or parts.injection.open or parts.adoption.running
+        conversations = parts.reception.open or parts.injection.open or parts.adoption.running
         return bool(conversations) or any(send.running for send in parts.sends)
 
     async def _drain(self) -> None:
         """Let conversations and deliveries end, for as long as there is grace."""
         parts = self._parts
         started = parts.clock.steady()
-        parts.smtpd.draining = True
         for injected in list(parts.injection.open):
             injected.drain()
-        for connection in list(parts.smtpd.open):
+        for connection in list(parts.reception.open):
             connection.drain()
         parts.adoption.draining = True
         for send in parts.sends:
             send.draining = True
         while self._busy():
             if parts.clock.steady() - started > self._grace:
-                LOG.warning("%d conversations are cut off", len(parts.smtpd.open))
+                LOG.warning("%d conversations are cut off", len(parts.reception.open))
                 break
             await asyncio.sleep(0.02)
-        for connection in list(parts.smtpd.open):
+        for connection in list(parts.reception.open):
             connection.cut()
         parts.injection.draining = True
         for injected in list(parts.injection.open):

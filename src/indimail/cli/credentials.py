@@ -9,8 +9,8 @@ import os
 from indimail.accounts.passwords import hash_password, random_password
 from indimail.cli.site import Command, Failed
 from indimail.cli.terminal import ask_password
+from indimail.delivery.quota import parse_quota
 from indimail.mail.secret import Secret
-from indimail.manage.quota import parse_quota
 from indimail.manage.users import method_setting
 
 LONGEST_RANDOM = 128
@@ -41,10 +41,10 @@ def parse_quota_option(text: str | None) -> str:
     """Return the quota as it is stored, empty where none was given."""
     if text is None:
         return ""
-    quota = parse_quota(text)
+    quota = parse_quota(text) if text else None
     if quota is None:
         raise Failed(f"invalid quota [{text}]: expected 50M, 50M,1000 or NOQUOTA", 100)
-    return quota
+    return str(quota)
 
 
 def parse_level(number: int | None) -> int:

@@ -4,6 +4,9 @@
 
 A second time it completes what is missing and changes nothing else; exit 0.
 
+Mail for postmaster, abuse, mailer-daemon and root goes to `--postmaster`, else into the instance's
+`alias/Maildir/`.
+
 The work: `manage.instance`.
 """
 
@@ -11,12 +14,20 @@ import argparse
 import os
 import socket
 import sys
+from pathlib import Path
 
 from indimail.app.instance import find_root
 from indimail.cli.site import Failed, add_root, attempt, check, find_site
 from indimail.durable.disk import SystemDisk
-from indimail.manage.instance import Owner, choose_owner, make_instance, make_root
-from indimail.manage.names import check_domain
+from indimail.manage.instance import (
+    ROLES,
+    Owner,
+    choose_owner,
+    make_instance,
+    make_root,
+    role_files,
+)
+from indimail.manage.names import check_domain, check_user
 from indimail.manage.site import Refused, acting_as
 
 PROGRAM = "indimail init"
@@ -29,6 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--user", metavar="NAME|UID", help="whose files they are (as root; default: indimail)"
     )
+    parser.add_argument(
+        "--postmaster",
+        metavar="ADDRESS",
+        help="who gets mail for postmaster, abuse, mailer-daemon and root "
+        "(default: it is kept in alias/Maildir/)",
+    )
+    parser.epilog = "example: indimail init --me mx.example.com --postmaster alice@example.com"
     add_root(parser)
 
 
@@ -44,6 +62,8 @@ def _run(args: argparse.Namespace) -> None:
     me = (args.me or "").rstrip(".").lower()
     if me and isinstance(check_domain(me), Refused) and me != "localhost":
         raise Failed(f"--me {args.me}: expected a host name with its domain", os.EX_USAGE)
+    me = me or socket.getfqdn().lower()
+    postmaster = _postmaster(args.postmaster or "", (me, "localhost"))
     root = find_root(args.root, os.environ)
     if os.geteuid() == 0:
         owner = choose_owner(args.user or "", root)
@@ -56,10 +76,29 @@ def _run(args: argparse.Namespace) -> None:
     check(make_root(root, owner))
     site, url = find_site(root)
     with acting_as(site.uid, site.gid):
-        changed = make_instance(site, SystemDisk(), me or socket.getfqdn().lower())
+        changed = make_instance(site, SystemDisk(), me, postmaster)
         accounts = SqlAccounts(url or sqlite_url(os.path.join(site.places.db, "indimail.db")))
         accounts.make_tables()
         accounts.close()
     if changed and owner.advice:
         print(f"{PROGRAM}: {owner.advice}", file=sys.stderr)
+    for path in role_files(site) if postmaster else ():
+        if Path(path).read_text(errors="replace").strip() != f"&{postmaster}":
+            print(f"{PROGRAM}: {path} stays as it was: edit it to change it", file=sys.stderr)
     print(f"{root}: {'made' if changed else 'nothing to do'}")
+
+
+def _postmaster(given: str, local: tuple[str, ...]) -> str:
+    """Check the address; one of the roles of this host would lead back to itself."""
+    if not given:
+        return ""
+    name, _, domain = given.rpartition("@")
+    refused = check_user(name, domain) or check_domain(domain)
+    if refused is not None:
+        raise Failed(f"--postmaster {given}: expected user@domain", os.EX_USAGE)
+    if name in ROLES and domain in local:
+        raise Failed(
+            f"--postmaster {given}: expected a mailbox elsewhere; its mail comes from there",
+            os.EX_USAGE,
+        )
+    return given

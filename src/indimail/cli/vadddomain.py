@@ -20,14 +20,21 @@ from indimail.cli.site import (
     usage,
 )
 from indimail.cli.terminal import hide_argument
-from indimail.manage.domains import POSTMASTER, NewDomain, add_domain, check_absent
+from indimail.manage.domains import (
+    BOUNCE,
+    POSTMASTER,
+    NewDomain,
+    add_domain,
+    check_absent,
+    check_catch_all,
+)
+from indimail.manage.instruction import EXPECTED
 from indimail.manage.names import check_case, check_domain
 from indimail.manage.notify import AccountChanged, ControlsChanged
 from indimail.manage.site import Refused
 
 PROGRAM = "vadddomain"
 LATER = {
-    "E": "a catch-all instruction (edit .qmail-default of the domain meanwhile)",
     "f": "vfilter",
     "t": "ETRN",
     "T": "ETRN",
@@ -48,7 +55,7 @@ LATER = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = add_options(parser, LATER, taking_value="ETmuigdDHUPp")
+    options = add_options(parser, LATER, taking_value="TmuigdDHUPp")
     parser.description = "Make a virtual domain with its postmaster."
     parser.add_argument("domain", nargs="?")
     parser.add_argument("password", nargs="?", help="postmaster's; left out: asked, or from stdin")
@@ -65,6 +72,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-h", dest="method", metavar="HASH", help="DES MD5 SHA-256 SHA-512 YESCRYPT"
     )
     options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
+    catch_all = options.add_mutually_exclusive_group()
+    catch_all.add_argument(
+        "-b", dest="instruction", action="store_const", const=BOUNCE, default=BOUNCE,
+        help="mail for absent users bounces (the default)",
+    )  # fmt: skip
+    catch_all.add_argument(
+        "-E", dest="instruction", metavar="INSTRUCTION", help=f"for absent users: {EXPECTED}"
+    )
+    parser.epilog = "example: vadddomain -E postmaster@example.com example.com"
     add_root(parser)
     parser.set_defaults(usage=parser.format_usage())
 
@@ -85,6 +101,7 @@ def _run(args: argparse.Namespace) -> None:
     with opened(PROGRAM, args) as command:
         pattern = command.site.variables.get("CHECK_DOMAIN_REGEXP", "")
         check(check_domain(args.domain, pattern))
+        check(check_catch_all(args.instruction))
         # Before a password is asked for; asked again when no other command can come between.
         check(check_absent(command.site, command.disk, args.domain))
         prompt = f"New IndiMail password for {POSTMASTER}: "
@@ -104,6 +121,7 @@ def _run(args: argparse.Namespace) -> None:
                 method_name=method_name if args.method else "",
                 recipient_check=args.check,
                 compile_cdb=not args.bulk,
+                instruction=args.instruction,
             ),
             now(),
         )

@@ -26,9 +26,10 @@ from indimail.cli.site import (
     opened,
     usage,
 )
+from indimail.delivery.quota import parse_quota
+from indimail.durable.disk import Disk
+from indimail.mailbox.maildirsize import count_maildir
 from indimail.manage.names import check_case, split_address
-from indimail.manage.quota import octets_of
-from indimail.manage.quota import usage as usage_of
 from indimail.manage.users import real_domain
 
 PROGRAM = "vuserinfo"
@@ -107,14 +108,16 @@ def _run(args: argparse.Namespace) -> None:
             raise Failed(f"{name}@{domain}: No such user", 1)
         if account is not None:
             events = command.accounts.events(name, domain)
-            for text in report(account, events, args.fields or list(FIELDS)):
+            for text in report(command.disk, account, events, args.fields or list(FIELDS)):
                 print(text)
         if account is None or "f" in (args.fields or FIELDS):
             for line in lines:
                 print(f"{'Forwarding':14}: {line}")
 
 
-def report(account: Account, events: list[LastEvent], fields: list[str]) -> Iterator[str]:
+def report(
+    disk: Disk, account: Account, events: list[LastEvent], fields: list[str]
+) -> Iterator[str]:
     """Yield the lines of the fields, without the forwards."""
     missing = "" if os.path.isdir(account.directory) else " (missing)"
     values = {
@@ -134,23 +137,23 @@ def report(account: Account, events: list[LastEvent], fields: list[str]) -> Iter
             texts = [FLAG_TEXTS[flag.name or ""] for flag in Flag if flag in account.flags]
             yield from (f"{'':16}-{text}" for text in texts or ["all services available"])
         if field == "q":
-            yield _usage(account)
+            yield _usage(disk, account)
     if "l" in fields:
         yield f"{'Table Name':14}: {'indimail' if account.active else 'indibak'}"
         yield from _events(events)
 
 
 def _quota(stored: str) -> str:
-    octets = octets_of(stored)
+    quota = parse_quota(stored)
+    octets = quota.octets if quota else 0
     if not octets:
         return "unlimited"
     shown = f"{octets / _GIB:.2f}] GiB" if octets >= _GIB else f"{octets / _MIB:.2f}] MiB"
     return f"{stored} [{shown}"
 
 
-def _usage(account: Account) -> str:
-    used = usage_of(os.path.join(account.directory, "Maildir"))
-    return f"{'curr quota':14}: {used.octets}S,{used.messages}C"
+def _usage(disk: Disk, account: Account) -> str:
+    return f"{'curr quota':14}: {count_maildir(disk, f'{account.directory}/Maildir')}"
 
 
 def _events(events: list[LastEvent]) -> Iterator[str]:

@@ -7,6 +7,9 @@ Few files cost a sync each and one of every folder; from `ENOUGH` on, one syncfs
 system costs less.  After a syncfs slower than `SLOW` seconds (somebody else writes a lot) the
 next minute goes file by file.  `mode` forces either, for odd disks and for benchmarks.
 
+A file or folder that is gone (its user was removed meanwhile), or that we may not open, fails those
+items alone that ask for it.  Everything else that goes wrong is the disk's, and fails the batch.
+
 That a folder exists does not prove that its name survives: who made it may have been killed before
 the sync.  So the first time this process syncs a folder, it syncs those above it too.
 
@@ -14,8 +17,8 @@ Marks of deliveries wait for these rounds; no ``250`` ever does.  Source: DESIGN
 """
 
 import os
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -57,16 +60,24 @@ class FileSyncs:
         self._devices: dict[str, int] = {}
         self._sure: set[str] = set()  # folders whose own name is on disk
 
-    def run(self, batch: Sequence[Unsynced]) -> None:
-        """Return when everything in the batch is on disk.  Raises OSError: then nothing is sure."""
+    def run(self, batch: Sequence[Unsynced]) -> Mapping[int, OSError]:
+        """Return when everything in the batch is on disk, except for the items returned.
+
+        Those are told by their place in the batch, each with its own failure.  Raises OSError for
+        the disk's: then nothing is sure.
+        """
         files = dict.fromkeys(file for item in batch for file in item.files)
         folders = dict.fromkeys(folder for item in batch for folder in item.folders)
         above = self._above(folders)
         if self._worth_one_sync(len(files) + len(folders)):
-            self._sync_filesystems(folders)
+            missing = self._sync_filesystems(folders)
         else:
-            self._sync_each(files, folders, above)
+            missing = self._sync_each(files, folders, above)
         self._sure.update(folders, above)
+        if not missing:
+            return {}
+        self._sure.difference_update(missing)
+        return dict(_failed(batch, missing))
 
     def _above(self, folders: Collection[str]) -> dict[str, None]:
         """Return the folders that hold a name of which nothing is known yet."""
@@ -80,21 +91,31 @@ class FileSyncs:
                 name = os.path.dirname(name)
         return dict.fromkeys(os.path.dirname(name) for name in found)
 
-    def _sync_filesystems(self, folders: Collection[str]) -> None:
-        places: dict[int, str] = {}
-        for folder in folders:
-            places.setdefault(self._device(folder), folder)
+    def _sync_filesystems(self, folders: Collection[str]) -> dict[str, OSError]:
+        """Sync each file system once, by the first of its folders that is there.
+
+        A file that is gone is not noticed here; who goes on with it is (`mailbox.maildir.publish`).
+        """
+        missing: dict[str, OSError] = {}
+        synced: set[int] = set()
         started = self._steady()
         try:
-            for folder in places.values():
-                self._disk.sync_filesystem(folder)
+            for folder in folders:
+                if self._devices.get(folder) in synced:
+                    continue
+                with _noting(missing, folder):
+                    device = self._device(folder)
+                    if device not in synced:
+                        self._disk.sync_filesystem(folder)
+                        synced.add(device)
         except OSError:
             # It may have lost octets of files that the next batch holds, and the next syncfs(2)
             # would not tell: each file's own fsync(2) does.
             self._doubt_until = self._steady() + PENANCE
             raise
-        if self._steady() - started > SLOW * len(places):
+        if self._steady() - started > SLOW * max(1, len(synced)):
             self._each_until = self._steady() + PENANCE
+        return missing
 
     def _worth_one_sync(self, things: int) -> bool:
         if self._steady() < self._doubt_until:
@@ -105,16 +126,21 @@ class FileSyncs:
 
     def _sync_each(
         self, files: Collection[str], folders: Collection[str], above: Collection[str]
-    ) -> None:
+    ) -> dict[str, OSError]:
+        missing: dict[str, OSError] = {}
         for file in files:
-            self._disk.sync_file(file)
+            with _noting(missing, file):
+                self._disk.sync_file(file)
         for folder in folders:
-            self._disk.sync_directory(folder)
+            with _noting(missing, folder):
+                self._disk.sync_directory(folder)
         for folder in above:
             if folder in folders:
                 continue
-            with suppress(PermissionError):  # what we may not read is not of our making
+            # What we may not read is not of our making; what is gone took the folders below along.
+            with _noting(missing, folder):
                 self._disk.sync_directory(folder)
+        return missing
 
     def _device(self, folder: str) -> int:
         """Return the folder's file system; remembered, since a mount is not moved under mail."""
@@ -124,3 +150,27 @@ class FileSyncs:
                 self._devices.clear()
             device = self._devices[folder] = self._disk.device(folder)
         return device
+
+
+# That a name leads nowhere, or not for us: no sign of a disk that fails.
+_NOT_THERE: Final = (FileNotFoundError, NotADirectoryError, PermissionError)
+
+
+@contextmanager
+def _noting(missing: dict[str, OSError], path: str) -> Iterator[None]:
+    """Note that a path cannot be opened, and go on with the others."""
+    try:
+        yield
+    except _NOT_THERE as error:
+        missing[path] = error
+
+
+def _failed(
+    batch: Sequence[Unsynced], missing: Mapping[str, OSError]
+) -> Iterator[tuple[int, OSError]]:
+    """Walk the items that ask for something missing, by their places."""
+    for place, item in enumerate(batch):
+        for path in (*item.files, *item.folders):
+            if path in missing:
+                yield place, missing[path]
+                break

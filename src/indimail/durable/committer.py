@@ -9,7 +9,8 @@ copy in tmp/) gathers for `LEISURE` seconds and then rides with the next round, 
 pay for many.  The same class carries both kinds of rounds the project has: the queue's commits, and
 the syncs of Maildir files.
 
-A round that fails fails for all in it: each `done` gets the error, and nothing of it is true.
+A round that fails fails for all in it: each `done` gets the error, and nothing of it is true.  An
+item that failed alone is returned by the round, with its place, and told by itself.
 `wake` decides where `done` runs, a whole round in one call: `loop.call_soon_threadsafe` brings it
 to the event loop, `at_once` runs it on the committer's own thread (then it must be quick, and safe
 there: it may submit to another committer).
@@ -20,7 +21,7 @@ Source: DESIGN 4 (group commit).  Not here: what a round does (`queue.sqlite`, `
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import inf
 from queue import Empty, SimpleQueue
@@ -40,6 +41,8 @@ T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 Done = Callable[[Exception | None], None]
 Wake = Callable[[Callable[[], None]], object]
+# Makes a round true; returns the items that failed alone, by their places.  Raises for all of it.
+Run = Callable[[Sequence[T]], Mapping[int, Exception] | None]
 
 
 class Rounds(Protocol[T_contra]):
@@ -62,9 +65,7 @@ class Rounds(Protocol[T_contra]):
 class Committer(Generic[T]):
     """Runs rounds of items on a thread of its own."""
 
-    def __init__(
-        self, run: Callable[[Sequence[T]], None], wake: Wake, name: str, most: int = 2000
-    ) -> None:
+    def __init__(self, run: Run[T], wake: Wake, name: str, most: int = 2000) -> None:
         """`run` makes a round true; `most` bounds its items, so that no reply waits for ever."""
         self._run = run
         self._wake = wake
@@ -149,11 +150,12 @@ class Committer(Generic[T]):
 
     def _finish(self, round_: list[tuple[T, Done]]) -> None:
         failure: Exception | None = None
+        alone: Mapping[int, Exception] | None = None
         try:
-            self._run([item for item, _ in round_])
+            alone = self._run([item for item, _ in round_])
         except Exception as error:  # the task boundary of this thread
             failure = error
-        self._wake(partial(_tell, round_, failure))
+        self._wake(partial(_tell, round_, failure, alone or {}))
 
 
 def at_once(call: Callable[[], None]) -> None:
@@ -161,10 +163,12 @@ def at_once(call: Callable[[], None]) -> None:
     call()
 
 
-def _tell(round_: Sequence[tuple[T, Done]], failure: Exception | None) -> None:
+def _tell(
+    round_: Sequence[tuple[T, Done]], failure: Exception | None, alone: Mapping[int, Exception]
+) -> None:
     """Tell each; one that fails in hearing it does not keep the others from their replies."""
-    for _, done in round_:
+    for place, (_, done) in enumerate(round_):
         try:
-            done(failure)
+            done(failure or alone.get(place))
         except Exception:  # the task boundary of what goes on after a round
             LOG.exception("after a round")

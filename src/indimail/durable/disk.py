@@ -16,7 +16,15 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+
+class Stamp(NamedTuple):
+    """What tells one content of a file, or one set of a folder's names, from another."""
+
+    inode: int
+    modified: int  # nanoseconds since the epoch
+    size: int  # octets
 
 
 class Disk(Protocol):
@@ -36,6 +44,9 @@ class Disk(Protocol):
 
     def mode(self, path: str) -> int:
         """Return the permission bits, sticky bit included; raises FileNotFoundError."""
+
+    def stamp(self, path: str) -> Stamp:
+        """Return what changes when a file or folder does; raises FileNotFoundError."""
 
     def exists(self, path: str) -> bool:
         """Tell whether a name is there."""
@@ -103,6 +114,11 @@ class SystemDisk:
     def mode(self, path: str) -> int:
         """Return the permission bits, sticky bit included; raises FileNotFoundError."""
         return stat.S_IMODE(os.stat(path).st_mode)
+
+    def stamp(self, path: str) -> Stamp:
+        """Return what changes when a file or folder does; raises FileNotFoundError."""
+        found = os.stat(path)
+        return Stamp(found.st_ino, found.st_mtime_ns, found.st_size)
 
     def exists(self, path: str) -> bool:
         """Tell whether a name is there."""

@@ -6,6 +6,7 @@
     │   ├── QueueFull                blame: our disk has less than MIN_FREE left
     │   ├── AccountsUnavailable      blame: our database
     │   └── MailboxUnwritable        blame: the disk of the mailbox
+    │       └── CopyGone             blame: who removed what we had in tmp/
     ├── Permanent                    -> 5xx, exit 100, Failed
     └── ConfigErrors                 every mistake of a configuration at once, each with file and line
     Misuse (RuntimeError)            our own bug; never caught on the way
@@ -48,6 +49,10 @@ class AccountsUnavailable(Temporary):
 
 class MailboxUnwritable(Temporary):
     """A Maildir could not be written."""
+
+
+class CopyGone(MailboxUnwritable):
+    """A staged copy is in tmp/ no longer, and it was not us who moved it."""
 
 
 class Permanent(MailError):

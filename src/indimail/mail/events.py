@@ -22,6 +22,8 @@ from enum import StrEnum
 
 from indimail.mail.verdict import NO_RULE, Rule
 
+Facts = dict[str, str | int | float | bool]  # what a decision knew, as a record has it
+
 
 class Event(StrEnum):
     """What a trace record is about."""

@@ -28,7 +28,7 @@ from typing import Final
 
 from indimail.durable.batch import Unsynced
 from indimail.durable.disk import Disk
-from indimail.mail.errors import MailboxUnwritable, MailError
+from indimail.mail.errors import CopyGone, MailboxUnwritable, MailError
 
 TEMPORARY: Final = "Temporary error on maildir delivery. (#4.3.0)"
 FOLDER_MODE: Final = 0o750
@@ -126,7 +126,8 @@ def publish(disk: Disk, folder: str, name: str) -> Unsynced:
     """Move a staged copy to where readers find it.
 
     The rename comes after the commit of *staged*: before it, a crash could not tell a copy
-    that a reader moved away from one that was never there.
+    that a reader moved away from one that was never there.  Raises `CopyGone` where somebody else
+    took it out of tmp/ (its user was removed): by its mark it would be taken for published.
     """
     source, target = _in_tmp(folder, name), f"{folder}/new/{name}"
     try:
@@ -206,7 +207,7 @@ def _rename(disk: Disk, folder: str, source: str, target: str) -> None:
         disk.rename(source, target)
     except FileNotFoundError:
         if not disk.exists(source):
-            raise
+            raise CopyGone(f"{TEMPORARY} {source}: gone before it was published") from None
         disk.make_directories(f"{folder}/new", FOLDER_MODE)
         disk.rename(source, target)
 

@@ -14,8 +14,6 @@ with vfilter), alias domains, the cluster's tables.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,16 +27,17 @@ from indimail.control.files import (
     write_atomic,
 )
 from indimail.durable.disk import Disk
-from indimail.durable.lock import DirectoryLock
 from indimail.mail.errors import ConfigErrors
 from indimail.mail.secret import Secret
 from indimail.manage.assign import add_entry, compile_assign, domain_entry, has_domain
+from indimail.manage.instruction import EXPECTED, default_line, find_fault
 from indimail.manage.layout import DOMAIN, make_group_dirs
 from indimail.manage.names import check_domain
-from indimail.manage.site import Refused, Site
+from indimail.manage.site import Refused, Site, alone
 from indimail.manage.users import NewUser, add_user
 
 POSTMASTER: Final = "postmaster"
+BOUNCE: Final = "bounce-no-mailbox"
 ALIASES: Final = ("abuse", "mailer-daemon")
 RCPTHOSTS_LINES: Final = 50  # from here on domains go into morercpthosts
 
@@ -47,7 +46,8 @@ RCPTHOSTS_LINES: Final = 50  # from here on domains go into morercpthosts
 class NewDomain:
     """What is to be made; `password` is what is stored for postmaster.
 
-    Empty text and 0 mean the default; `recipient_check` enters it into chkrcptdomains.
+    Empty text and 0 mean the default; `recipient_check` enters it into chkrcptdomains;
+    `instruction` is for mail to users who do not exist.
     """
 
     domain: str
@@ -58,6 +58,7 @@ class NewDomain:
     method_name: str = ""
     recipient_check: bool = False
     compile_cdb: bool = True
+    instruction: str = BOUNCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,12 @@ def add_domain(
     site: Site, accounts: Accounts, disk: Disk, new: NewDomain, now: float
 ) -> Added | Refused:
     """Make a domain, or complete one that a crash left half made."""
-    refused = check_domain(new.domain, site.variables.get("CHECK_DOMAIN_REGEXP", ""))
+    refused = check_domain(
+        new.domain, site.variables.get("CHECK_DOMAIN_REGEXP", "")
+    ) or check_catch_all(new.instruction)
     if refused is not None:
         return refused
-    with _alone(site):
+    with alone(site):
         refused = check_absent(site, disk, new.domain)
         if refused is not None:
             return refused
@@ -84,6 +87,13 @@ def add_domain(
             return refused
         _make_live(site, disk, new)
     return Added(new.domain)
+
+
+def check_catch_all(instruction: str) -> Refused | None:
+    """Refuse an instruction for absent users that no delivery would understand."""
+    if find_fault(instruction) is None:
+        return None
+    return Refused(f"Invalid bounce email address {instruction}: expected {EXPECTED}", 100)
 
 
 def check_absent(site: Site, disk: Disk, domain: str) -> Refused | None:
@@ -107,22 +117,12 @@ def check_absent(site: Site, disk: Disk, domain: str) -> Refused | None:
     return exists if is_live else None
 
 
-@contextmanager
-def _alone(site: Site) -> Iterator[None]:
-    """Keep other commands from changing domains meanwhile."""
-    lock = DirectoryLock.wait(site.places.domains_dir)
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _make_files(site: Site, disk: Disk, new: NewDomain) -> Refused | None:
     """Make the domain's own directory and the groups of its homes."""
     folder = site.domain_dir(new.domain)
     disk.make_directories(folder, DOMAIN)
     disk.make_directories(os.path.join(folder, "bulk_mail"), DOMAIN)
-    refused = _write_instruction(site, disk, folder)
+    refused = _write_instruction(site, disk, folder, new.instruction)
     if refused is not None:
         return refused
     for name, text in (
@@ -136,10 +136,10 @@ def _make_files(site: Site, disk: Disk, new: NewDomain) -> Refused | None:
     return None
 
 
-def _write_instruction(site: Site, disk: Disk, folder: str) -> Refused | None:
+def _write_instruction(site: Site, disk: Disk, folder: str, instruction: str) -> Refused | None:
     """Write `.qmail-default`; the same one is from an earlier attempt, another is somebody's."""
     path = os.path.join(folder, ".qmail-default")
-    line = f"| {site.places.root}/sbin/vdelivermail '' bounce-no-mailbox\n".encode()
+    line = default_line(site.places.root, instruction).encode()
     try:
         if disk.read(path) == line:
             return None

@@ -6,7 +6,11 @@
 What is there stays as it is, so the same call completes a half-made instance, and changes nothing
 in a whole one.
 
-Source: DESIGN.md 6; issue "the spine", Start.  Not here: what the files mean.
+Mail for postmaster, abuse, mailer-daemon and root at the host's own name goes where the
+administrator says, else into `alias/Maildir/`, so that none of it is lost (RFC 5321 4.5.1,
+RFC 2142).  For that the host's name is in `control/locals` and in `control/rcpthosts`.
+
+Source: DESIGN.md 6; spec/delivery.md 3 (alias).  Not here: what the files mean.
 """
 
 import os
@@ -25,6 +29,9 @@ SERVICE_ACCOUNT: Final = "indimail"
 # Where there is no such account: the first number from here on that nobody has.  It lies above
 # the people's accounts of a usual machine and below what systemd and containers give out.
 UNNAMED_UID: Final = 5555
+
+ROLES: Final = ("postmaster", "abuse", "mailer-daemon", "root")
+OWN_MAILDIR: Final = "./Maildir/\n"
 
 PUBLIC: Final = 0o755
 PASSED: Final = 0o711
@@ -129,10 +136,18 @@ def make_root(root: str, owner: Owner) -> Refused | None:
     return None
 
 
-def make_instance(site: Site, disk: Disk, me: str) -> bool:
-    """Make what is missing below the root, as the service account; tell whether anything was."""
+def role_files(site: Site) -> list[str]:
+    """Return the `.qmail` files of the addresses that every host answers."""
+    return [os.path.join(site.places.alias, f".qmail-{role}") for role in ROLES]
+
+
+def make_instance(site: Site, disk: Disk, me: str, postmaster: str = "") -> bool:
+    """Make what is missing below the root, as the service account; tell whether anything was.
+
+    `postmaster` is the address that gets the mail of `ROLES`.
+    """
     changed = _make_directories(disk, _directories(site))
-    for path, text, mode in _files(site, me):
+    for path, text, mode in _files(site, me, postmaster):
         if not disk.exists(path):
             write_atomic(disk, path, [text.encode()], mode)
             changed = True
@@ -151,6 +166,7 @@ def _directories(site: Site) -> list[tuple[str, int]]:
         (places.certs, PRIVATE),
         (places.domains_dir, PASSED),
         (places.alias, PUBLIC),
+        *((os.path.join(places.alias, "Maildir", part), PRIVATE) for part in ("cur", "new", "tmp")),
         (places.mail, PASSED),
         (places.queue_base, PASSED),  # passed on the way to the spool; each queue is private
         (places.spool, SPOOL),
@@ -161,14 +177,15 @@ def _directories(site: Site) -> list[tuple[str, int]]:
     ]
 
 
-def _files(site: Site, me: str) -> list[tuple[str, str, int]]:
+def _files(site: Site, me: str, postmaster: str) -> list[tuple[str, str, int]]:
     """Return path, text and mode; `me` comes last of control/, it says that the rest is there."""
-    places = site.places
+    places, roles = site.places, role_files(site)
     return [
         (places.toml, DEFAULT_TEXT, 0o600),  # may hold the database's password
         (places.assign, ".\n", 0o644),
         (places.tcp_smtp, TCP_SMTP, 0o644),
-        (site.control("rcpthosts"), "", 0o644),  # empty: nothing is ours yet
+        *((path, f"&{postmaster}\n" if postmaster else OWN_MAILDIR, 0o644) for path in roles),
+        (site.control("rcpthosts"), f"{me}\n", 0o644),
         (site.control("virtualdomains"), "", 0o644),
         (site.control("locals"), f"{me}\nlocalhost\n", 0o644),
         (site.control("me"), f"{me}\n", 0o644),

@@ -2,6 +2,7 @@
 
     site = Site(places=Instance("/var/indimail"), variables={"HARD_QUOTA": "50M"}, uid=555, gid=555)
     with acting_as(site.uid, site.gid): ...      # files made in here are the service account's
+    with alone(site): ...                        # no other command changes anything meanwhile
 
 Not here: finding these values (`cli.site`), making an instance (`manage.instance`).
 """
@@ -11,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
+
+from indimail.durable.lock import DirectoryLock
 
 
 class Places(Protocol):
@@ -87,3 +90,13 @@ def acting_as(uid: int, gid: int) -> Iterator[None]:
             os.setegid(own_gid)
             os.setgroups(groups)
         os.umask(umask)
+
+
+@contextmanager
+def alone(site: Site) -> Iterator[None]:
+    """Keep other commands from changing domains and users meanwhile."""
+    lock = DirectoryLock.wait(site.places.domains_dir)
+    try:
+        yield
+    finally:
+        lock.release()

@@ -13,7 +13,6 @@ Not here: asking for a password (`cli.terminal`), hashing it (`accounts.password
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 from indimail.accounts.layout import USERS_PER_LEVEL, group, home
 from indimail.accounts.passwords import DEFAULT_METHOD, Method, method_named
@@ -26,15 +25,13 @@ from indimail.accounts.port import (
     Flag,
     LastEvent,
 )
+from indimail.delivery.quota import NO_QUOTA, parse_quota
 from indimail.durable.disk import Disk
 from indimail.mail.secret import Secret
 from indimail.manage.assign import owner_of_domain
 from indimail.manage.layout import make_home, mount_point
 from indimail.manage.names import check_user
-from indimail.manage.quota import parse_quota
 from indimail.manage.site import Refused, Site
-
-DEFAULT_QUOTA: Final = "524288000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +66,8 @@ def check_domain_is_ours(site: Site, disk: Disk, domain: str) -> Refused | None:
 
 
 def default_quota(variables: Mapping[str, str]) -> str:
-    """Return HARD_QUOTA as it is stored, or the default."""
-    return parse_quota(variables.get("HARD_QUOTA", "")) or DEFAULT_QUOTA
+    """Return HARD_QUOTA as it is stored; unset, or not understood, is no quota."""
+    return str(parse_quota(variables.get("HARD_QUOTA", "")) or NO_QUOTA)
 
 
 def domain_setting(site: Site, disk: Disk, domain: str, name: str) -> str:

@@ -11,6 +11,7 @@ from indimail.mail.ids import QueueId
 from indimail.mail.outcome import Delivered
 from indimail.queue.port import (
     Accepted,
+    Bounced,
     Change,
     Counts,
     Due,
@@ -22,6 +23,7 @@ from indimail.queue.port import (
     Staged,
     State,
     Step,
+    Stepped,
     Traced,
 )
 
@@ -38,21 +40,27 @@ class MemoryQueue:
         """Make a batch true."""
         for change in changes:
             match change:
-                case Accepted(message, recipients):
-                    self._messages[message.id] = message
-                    for r in recipients:
-                        status = RecipientStatus(r, State.WAITING, "", "", 0.0)
-                        self._recipients[message.id, r.number] = status
-                case Staged(id_, step):
+                case Accepted():
+                    self._accept(change)
+                case Staged(id_, step) | Stepped(id_, step):
                     self._steps[id_, step.number, step.step] = step
                 case Postponed(id_, number, due, text, rule):
                     self._postpone(id_, number, due, text, rule)
-                case Finished(id_, number, outcome, at):
-                    self._finish(id_, number, isinstance(outcome, Delivered), outcome.text,
-                                 str(outcome.rule), at)  # fmt: skip
+                case Finished():
+                    self._finish(change)
+                case Bounced(id_, numbers, bounce):
+                    self._settle(id_, numbers)
+                    if bounce is not None:
+                        self._accept(bounce)
                 case Traced(outcomes):
                     for id_, number in outcomes:
                         self._forget(id_, number)
+
+    def _accept(self, change: Accepted) -> None:
+        self._messages[change.message.id] = change.message
+        for r in change.recipients:
+            status = RecipientStatus(r, State.WAITING, "", "", 0.0)
+            self._recipients[change.message.id, r.number] = status
 
     def _postpone(self, id_: QueueId, number: int, due: float, text: str, rule: str) -> None:
         status = self._recipients.get((id_, number))
@@ -60,16 +68,25 @@ class MemoryQueue:
             later = replace(status.recipient, due=due, attempts=status.recipient.attempts + 1)
             self._recipients[id_, number] = replace(status, recipient=later, text=text, rule=rule)
 
-    def _finish(
-        self, id_: QueueId, number: int, delivered: bool, text: str, rule: str, at: float
-    ) -> None:
-        status = self._recipients.get((id_, number))
-        if status is not None and status.state is State.WAITING:
-            state = State.DELIVERED if delivered else State.FAILED
-            self._recipients[id_, number] = replace(
-                status, state=state, text=text, rule=rule, at=at
-            )
-            self._drop_steps(id_, number)
+    def _finish(self, change: Finished) -> None:
+        key, outcome = (change.id, change.number), change.outcome
+        status = self._recipients.get(key)
+        if status is None or status.state is not State.WAITING:
+            return
+        state = State.DELIVERED if isinstance(outcome, Delivered) else State.FAILED
+        self._recipients[key] = replace(
+            status, state=state, text=outcome.text, rule=str(outcome.rule), at=change.at,
+            owed=change.owed,
+        )  # fmt: skip
+        self._drop_steps(*key)
+        for forward in change.forwards:
+            self._accept(forward)
+
+    def _settle(self, id_: QueueId, numbers: tuple[int, ...]) -> None:
+        for number in numbers:
+            status = self._recipients.get((id_, number))
+            if status is not None:
+                self._recipients[id_, number] = replace(status, owed=False)
 
     def _drop_steps(self, id_: QueueId, number: int) -> None:
         for key in [key for key in self._steps if key[:2] == (id_, number)]:
@@ -77,7 +94,7 @@ class MemoryQueue:
 
     def _forget(self, id_: QueueId, number: int) -> None:
         status = self._recipients.get((id_, number))
-        if status is not None and status.state is not State.WAITING:
+        if status is not None and status.state is not State.WAITING and not status.owed:
             del self._recipients[id_, number]
         if not self._of(id_):
             self._messages.pop(id_, None)
@@ -106,13 +123,17 @@ class MemoryQueue:
         return [Due(id_, number, channel, due) for due, id_, number in found[:limit]]
 
     def staged(self) -> list[tuple[QueueId, Step]]:
-        """Return every staged step of a recipient that is still waiting."""
+        """Return every staged or done step of a recipient that still waits."""
         return [(key[0], step) for key, step in sorted(self._steps.items())]
 
     def untraced(self) -> list[QueueId]:
         """Return ids with finished recipients whose rows are still here."""
         done = {k[0] for k, s in self._recipients.items() if s.state is not State.WAITING}
         return sorted(done)
+
+    def owed(self) -> list[QueueId]:
+        """Return ids with recipients of whose failure the sender is to be told."""
+        return sorted({k[0] for k, s in self._recipients.items() if s.owed})
 
     def adopted(self) -> set[str]:
         """Return the `source` of every message that came from a spool file."""

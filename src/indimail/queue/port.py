@@ -1,7 +1,7 @@
 """What a queue promises, apart from how it keeps the promise.
 
     store.apply([Accepted(message, recipients)])      # returned: durable (commit point 1)
-    store.apply([Staged(id, 0, 0, NAME, boot), Finished(id, 1, Failed("..."), now)])
+    store.apply([Staged(id, step), Finished(id, 1, Failed("..."), now, owed=True)])
 
 A queue is changed by *changes*, frozen values, and only by `apply`: a batch is one transaction,
 so either all of it is true after a crash or nothing.  `apply` returns after the batch is durable.
@@ -9,8 +9,9 @@ One thread applies (see `durable.committer`); everything that reads may be calle
 connection or process.
 
 A recipient is *waiting* (its `due` says until when), or *finished* with an outcome.  A finished
-recipient's row stays until `Traced`: the trace that holds its outcome is on disk.  A message's
-body goes with its last waiting recipient.
+recipient's row stays until `Traced`: the trace that holds its outcome is on disk; and as long as it
+is *owed*: its sender was to be told of the failure, and the bounce is not queued yet (`Bounced`).
+A message's row, body included, goes with its last recipient's.
 
 Units: times are seconds since the epoch (UTC), sizes octets.  Raises `QueueUnwritable` where the
 disk fails: then nothing of the batch is true.
@@ -76,14 +77,22 @@ class QueuedRecipient:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A staged step: `name` is synced in the mailbox's tmp/, `boot` the boot it was made in."""
+    """What was made of one step (a line of a .qmail file) of one recipient.
+
+    `place` tells the step from others of the recipient, whatever line it stands on by the next
+    attempt: a Maildir's path, or ``|`` and a command.  Staged: `name` is synced in the Maildir's
+    tmp/, in the boot `boot`.  `last`: nothing comes after it, so once it is done the recipient has
+    the mail.  `done`: it is not to be made again.
+    """
 
     number: int
     step: int
-    folder: str
+    place: str
     name: str
     boot: str
     at: float
+    last: bool = True
+    done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,14 @@ class Accepted:
 @dataclass(frozen=True, slots=True)
 class Staged:
     """A copy for one step of one recipient is synced in tmp/ under a name of its own."""
+
+    id: QueueId
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """A step of a recipient that has more of them is done (`step.done`)."""
 
     id: QueueId
     step: Step
@@ -118,12 +135,27 @@ class Postponed:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A recipient reached its one final outcome (Delivered or Failed)."""
+    """A recipient reached its one final outcome (Delivered or Failed).
+
+    `forwards` are the mails that its delivery made: they are queued if it still waited, and only
+    then.  `owed`: the sender is to be told, so the rows stay until `Bounced`.
+    """
 
     id: QueueId
     number: int
     outcome: Outcome
     at: float
+    forwards: tuple[Accepted, ...] = ()
+    owed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bounced:
+    """The bounce for these recipients of a message is queued; without one, nobody is told."""
+
+    id: QueueId
+    numbers: tuple[int, ...]
+    bounce: Accepted | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +168,7 @@ class Traced:
     outcomes: tuple[tuple[QueueId, int], ...]
 
 
-Change = Accepted | Staged | Postponed | Finished | Traced
+Change = Accepted | Staged | Stepped | Postponed | Finished | Bounced | Traced
 
 
 class State(StrEnum):
@@ -156,6 +188,7 @@ class RecipientStatus:
     text: str
     rule: str
     at: float
+    owed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +233,13 @@ class QueueReader(Protocol):
         """
 
     def staged(self) -> list[tuple[QueueId, Step]]:
-        """Return every staged step of a recipient that is still waiting (for recovery)."""
+        """Return every staged or done step of a recipient that still waits (for recovery)."""
 
     def untraced(self) -> list[QueueId]:
         """Return ids with finished recipients whose rows are still here (for recovery)."""
+
+    def owed(self) -> list[QueueId]:
+        """Return ids with recipients of whose failure the sender is to be told (for recovery)."""
 
     def adopted(self) -> set[str]:
         """Return the `source` of every message that came from a spool file."""

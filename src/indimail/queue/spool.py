@@ -15,7 +15,7 @@ Raises `QueueUnwritable`, `QueueFull`.
 import errno
 import os
 from collections.abc import Container, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from indimail.durable.disk import Disk, sync_above
@@ -77,12 +77,15 @@ class Spool:
                 offset += len(piece)
 
     def sweep(self, known: Container[QueueId]) -> int:
-        """Remove the files that no row knows; return how many."""
+        """Remove the files that no row knows; return how many.  A folder (lost+found) stays."""
+        removed = 0
         with _translated():
             strays = [n for n in self._disk.names(self._folder) if not _is_known(n, known)]
             for name in strays:
-                self._disk.unlink(os.path.join(self._folder, name))
-        return len(strays)
+                with suppress(IsADirectoryError):
+                    self._disk.unlink(os.path.join(self._folder, name))
+                    removed += 1
+        return removed
 
 
 def _is_known(name: str, known: Container[QueueId]) -> bool:

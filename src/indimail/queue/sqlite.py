@@ -18,7 +18,7 @@ Source: DESIGN 4; sqlite.org "Write-Ahead Logging", "PRAGMA synchronous".
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, Self
 
 import apsw
@@ -30,6 +30,7 @@ from indimail.mail.ids import QueueId
 from indimail.mail.outcome import Delivered
 from indimail.queue.port import (
     Accepted,
+    Bounced,
     Change,
     Counts,
     Due,
@@ -42,10 +43,11 @@ from indimail.queue.port import (
     Staged,
     State,
     Step,
+    Stepped,
     Traced,
 )
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 OLDEST_SQLITE: Final = (3, 51, 3)
 CHECKPOINT_PAGES: Final = 4000  # 16 MB of WAL: a mail delivered at once is gone before it is copied
 
@@ -60,40 +62,57 @@ CREATE TABLE recipient (
     id INTEGER NOT NULL, number INTEGER NOT NULL, address TEXT NOT NULL, channel TEXT NOT NULL,
     target TEXT NOT NULL, route TEXT NOT NULL, notify TEXT NOT NULL, orcpt TEXT NOT NULL,
     attempts INTEGER NOT NULL, due REAL NOT NULL, state TEXT NOT NULL, text TEXT NOT NULL,
-    rule TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (id, number)
+    rule TEXT NOT NULL, at REAL NOT NULL, owed INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (id, number)
 ) WITHOUT ROWID;
 CREATE INDEX recipient_due ON recipient (channel, due, id, number)
     WHERE state = 'waiting' AND due > 0;
 CREATE TABLE step (
-    id INTEGER NOT NULL, number INTEGER NOT NULL, step INTEGER NOT NULL, folder TEXT NOT NULL,
-    name TEXT NOT NULL, boot TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (id, number, step)
+    id INTEGER NOT NULL, number INTEGER NOT NULL, step INTEGER NOT NULL, place TEXT NOT NULL,
+    name TEXT NOT NULL, boot TEXT NOT NULL, at REAL NOT NULL,
+    last INTEGER NOT NULL DEFAULT 1, done INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (id, number, step)
 ) WITHOUT ROWID;
 """
+# What makes a database of the version before; the newest is what SCHEMA makes.
+MIGRATIONS: Final = {
+    1: """
+ALTER TABLE recipient ADD COLUMN owed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE step RENAME COLUMN folder TO place;
+ALTER TABLE step ADD COLUMN last INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE step ADD COLUMN done INTEGER NOT NULL DEFAULT 0;
+""",
+}
 
 # One statement carries the changes of one kind of a whole batch: a statement costs a hand-over of
 # the interpreter's lock, a row in it does not.  Bodies are bound, all else travels as JSON.
 INSERT_MESSAGE: Final = "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
 INSERT_RECIPIENTS: Final = """
 INSERT INTO recipient SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5,
-    value->>6, value->>7, value->>8, value->>9, 'waiting', '', '', 0 FROM json_each(?)"""
+    value->>6, value->>7, value->>8, value->>9, 'waiting', '', '', 0, 0 FROM json_each(?)"""
 INSERT_STEPS: Final = """
 INSERT OR REPLACE INTO step SELECT value->>0, value->>1, value->>2, value->>3, value->>4,
-    value->>5, value->>6 FROM json_each(?)"""
+    value->>5, value->>6, value->>7, value->>8 FROM json_each(?)"""
 POSTPONE: Final = """
 UPDATE recipient SET attempts = attempts + 1, due = new.due, text = new.text, rule = new.rule
     FROM (SELECT value->>0 AS id, value->>1 AS number, value->>2 AS due, value->>3 AS text,
           value->>4 AS rule FROM json_each(?)) AS new
     WHERE recipient.id = new.id AND recipient.number = new.number AND state = 'waiting'"""
 FINISH: Final = """
-UPDATE recipient SET state = new.state, text = new.text, rule = new.rule, at = new.at
+UPDATE recipient SET state = new.state, text = new.text, rule = new.rule, at = new.at,
+    owed = new.owed
     FROM (SELECT value->>0 AS id, value->>1 AS number, value->>2 AS state, value->>3 AS text,
-          value->>4 AS rule, value->>5 AS at FROM json_each(?)) AS new
+          value->>4 AS rule, value->>5 AS at, value->>6 AS owed FROM json_each(?)) AS new
     WHERE recipient.id = new.id AND recipient.number = new.number AND recipient.state = 'waiting'"""
+IS_WAITING: Final = "SELECT 1 FROM recipient WHERE id = ? AND number = ? AND state = 'waiting'"
+SETTLE: Final = """
+UPDATE recipient SET owed = 0
+    WHERE (id, number) IN (SELECT value->>0, value->>1 FROM json_each(?))"""
 DELETE_STEPS: Final = """
 DELETE FROM step WHERE (id, number) IN (SELECT value->>0, value->>1 FROM json_each(?))"""
 FORGET_RECIPIENTS: Final = """
 DELETE FROM recipient WHERE (id, number) IN (SELECT value->>0, value->>1 FROM json_each(?))
-    AND state <> 'waiting'"""
+    AND state <> 'waiting' AND NOT owed"""
 FORGET_MESSAGES: Final = """
 DELETE FROM message WHERE id IN (SELECT value->>0 FROM json_each(?))
     AND NOT EXISTS (SELECT 1 FROM recipient WHERE recipient.id = message.id)"""
@@ -102,7 +121,8 @@ MESSAGE_COLUMNS: Final = (
     "id, born, reverse_path, size, start, eight_bit, smtputf8, auth, ret, envid, uid, source"
 )
 RECIPIENT_COLUMNS: Final = (
-    "number, address, channel, target, route, notify, orcpt, attempts, due, state, text, rule, at"
+    "number, address, channel, target, route, notify, orcpt, attempts, due, state, text, rule, at,"
+    " owed"
 )
 
 
@@ -168,12 +188,12 @@ class SqliteReader:
         ]
 
     def staged(self) -> list[tuple[QueueId, Step]]:
-        """Return every staged step of a recipient that is still waiting."""
+        """Return every staged or done step of a recipient that still waits."""
         with _translated():
             return [
-                (QueueId(row[0]), Step(*row[1:]))
-                for row in self._db.execute(
-                    "SELECT id, number, step, folder, name, boot, step.at FROM step"
+                (QueueId(id_), Step(*(*row, bool(last), bool(done))))
+                for id_, *row, last, done in self._db.execute(
+                    "SELECT id, number, step, place, name, boot, step.at, last, done FROM step"
                     " JOIN recipient USING (id, number) WHERE state = 'waiting'"
                     " ORDER BY id, number, step"
                 )
@@ -188,6 +208,12 @@ class SqliteReader:
                     "SELECT DISTINCT id FROM recipient WHERE state <> 'waiting' ORDER BY id"
                 )
             ]
+
+    def owed(self) -> list[QueueId]:
+        """Return ids with recipients of whose failure the sender is to be told."""
+        with _translated():
+            rows = self._db.execute("SELECT DISTINCT id FROM recipient WHERE owed ORDER BY id")
+            return [QueueId(id_) for (id_,) in rows]
 
     def adopted(self) -> set[str]:
         """Return the `source` of every message that came from a spool file."""
@@ -241,9 +267,9 @@ class SqliteReader:
             RecipientStatus(
                 QueuedRecipient(row[0], row[1], Channel(row[2]), *row[3:9]),
                 State(row[9]),
-                *row[10:],
+                *(*row[10:], bool(owed)),
             )
-            for row in rows
+            for *row, owed in rows
         )
 
 
@@ -298,27 +324,40 @@ def _write(run: apsw.Cursor, changes: Sequence[Change]) -> None:
     """Write a batch, kind by kind."""
     accepted = [c for c in changes if type(c) is Accepted]
     if accepted:
-        run.executemany(INSERT_MESSAGE, (_message_row(c.message) for c in accepted))
-        rows = [_recipient_row(c, r) for c in accepted for r in c.recipients]
-        run.execute(INSERT_RECIPIENTS, (_json(rows),))
+        _accept(run, accepted)
         if len(accepted) == len(changes):
             return
-    if staged := [(c.id, *_step_row(c.step)) for c in changes if type(c) is Staged]:
-        run.execute(INSERT_STEPS, (_json(staged),))
+    if steps := [(c.id, *_step_row(c.step)) for c in changes if isinstance(c, Staged | Stepped)]:
+        run.execute(INSERT_STEPS, (_json(steps),))
     if postponed := [
         (c.id, c.number, c.due, _storable(c.text), _storable(c.rule))
         for c in changes
         if type(c) is Postponed
     ]:
         run.execute(POSTPONE, (_json(postponed),))
-    if finished := [_finished_row(c) for c in changes if type(c) is Finished]:
-        rows_ = _json(finished)
-        run.execute(FINISH, (rows_,))
-        run.execute(DELETE_STEPS, (rows_,))
+    if finished := [c for c in changes if type(c) is Finished]:
+        _accept(run, [f for c in finished if c.forwards and _waits(run, c) for f in c.forwards])
+        rows = _json([_finished_row(c) for c in finished])
+        run.execute(FINISH, (rows,))
+        run.execute(DELETE_STEPS, (rows,))
+    if bounced := [c for c in changes if type(c) is Bounced]:
+        _accept(run, [c.bounce for c in bounced if c.bounce is not None])
+        run.execute(SETTLE, (_json([(c.id, number) for c in bounced for number in c.numbers]),))
     if traced := [key for c in changes if type(c) is Traced for key in c.outcomes]:
         keys = _json(traced)
         run.execute(FORGET_RECIPIENTS, (keys,))
         run.execute(FORGET_MESSAGES, (keys,))
+
+
+def _accept(run: apsw.Cursor, accepted: Sequence[Accepted]) -> None:
+    if accepted:
+        run.executemany(INSERT_MESSAGE, (_message_row(c.message) for c in accepted))
+        rows = [_recipient_row(c, r) for c in accepted for r in c.recipients]
+        run.execute(INSERT_RECIPIENTS, (_json(rows),))
+
+
+def _waits(run: apsw.Cursor, c: Finished) -> bool:
+    return run.execute(IS_WAITING, (c.id, c.number)).fetchone() is not None
 
 
 def _storable(text: str) -> str:
@@ -346,13 +385,13 @@ def _recipient_row(c: Accepted, r: QueuedRecipient) -> tuple[object, ...]:
 
 
 def _step_row(s: Step) -> tuple[object, ...]:
-    return (s.number, s.step, s.folder, s.name, s.boot, s.at)
+    return (s.number, s.step, s.place, s.name, s.boot, s.at, s.last, s.done)
 
 
 def _finished_row(c: Finished) -> tuple[object, ...]:
     state = State.DELIVERED if isinstance(c.outcome, Delivered) else State.FAILED
     text, rule = _storable(c.outcome.text), _storable(str(c.outcome.rule))
-    return (c.id, c.number, state.value, text, rule, c.at)
+    return (c.id, c.number, state.value, text, rule, c.at, c.owed)
 
 
 def _message(row: Sequence[Any], body: Any) -> QueuedMessage:  # noqa: ANN401  as SQLite has it
@@ -364,7 +403,7 @@ def _message(row: Sequence[Any], body: Any) -> QueuedMessage:  # noqa: ANN401  a
 
 
 def _migrate(db: apsw.Connection, path: str) -> None:
-    """Bring a database to this version; each step of the schema is one transaction."""
+    """Bring a database to this version, after a copy; each step is one transaction."""
     version = db.pragma("user_version")
     if version > SCHEMA_VERSION:
         raise QueueUnwritable(
@@ -374,6 +413,17 @@ def _migrate(db: apsw.Connection, path: str) -> None:
         with db:
             db.execute(SCHEMA)
             db.pragma("user_version", SCHEMA_VERSION)
+        return
+    if version < SCHEMA_VERSION:
+        copy = f"{path}.version{version}"
+        with suppress(FileNotFoundError):  # a crash may have left it half written
+            os.unlink(copy)
+        db.execute("VACUUM INTO ?", (copy,))
+    while version < SCHEMA_VERSION:
+        with db:
+            db.execute(MIGRATIONS[version])
+            version += 1
+            db.pragma("user_version", version)
 
 
 @contextmanager

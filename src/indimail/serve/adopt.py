@@ -51,8 +51,7 @@ from indimail.serve.inject import (
 from indimail.serve.intake import Holding, Intake, message_id_of
 from indimail.serve.local import RunAside
 from indimail.serve.send import Trace
-from indimail.serve.smtpd import Configuration
-from indimail.serve.snapshot import Snapshot
+from indimail.serve.snapshot import Configuration, Snapshot
 
 AT_ONCE: Final = 100  # files of one round
 RETRY: Final = 5.0  # seconds after a queue did not take one

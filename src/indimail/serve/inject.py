@@ -52,8 +52,7 @@ from indimail.schedule.route import Routing, route
 from indimail.serve.intake import Intake, message_id_of, route_text
 from indimail.serve.local import RunAside
 from indimail.serve.send import Trace
-from indimail.serve.smtpd import Configuration
-from indimail.serve.snapshot import InjectSettings, Snapshot
+from indimail.serve.snapshot import Configuration, InjectSettings, Snapshot
 from indimail.wire.frames import BrokenFrame, FrameReader, write_frame
 
 LONGEST_ADDRESS: Final = 1002  # octets; qmail-queue's 1003 count its NUL

@@ -24,7 +24,7 @@ from indimail.durable.batch import Unsynced
 from indimail.durable.committer import Rounds, Wake
 from indimail.durable.disk import Disk
 from indimail.mail.clock import Clock
-from indimail.mail.errors import MailError
+from indimail.mail.errors import CopyGone, MailError
 from indimail.mail.outcome import Deferred, Delivered, Failed
 from indimail.mail.verdict import NO_RULE, Rule
 from indimail.mailbox import maildir
@@ -33,6 +33,8 @@ from indimail.queue.spool import Spool
 from indimail.serve.foresight import Decided, Foresight, deferred
 from indimail.serve.job import Job
 
+NO_BOOT = ""  # of a copy that is known not to be in tmp/: `recovery` believes only what it sees
+WRONG = "Sorry, something is wrong here"
 HEADER_SEEN = 65_536  # octets of a spooled mail in which its header is looked for
 
 
@@ -98,11 +100,11 @@ class LocalDelivery:
                 self._carry_out(job, send, result)
             elif isinstance(result, Step):
                 # Marked once more, with this boot: a copy that is then gone from tmp/ was seen.
-                Copy(self, job, send, result.folder, result.name, NO_RULE).staged(None)
+                Copy(self, job, send, result.place, result.name, NO_RULE).staged(None)
             elif isinstance(result, MailError):
                 send.finish(job, outcome(deferred(result)))
             elif isinstance(result, Exception):
-                send.finish(job, Deferred(f"Sorry, something is wrong here: {result!r} (#4.3.0)"))
+                send.finish(job, Deferred(f"{WRONG}: {result!r} (#4.3.0)"))
             else:
                 send.finish(job, Delivered(DID_ONE))
 
@@ -117,19 +119,26 @@ class LocalDelivery:
         if step is None:
             return self._foresight.decide(job.recipient.target)
         found = maildir.recovery(
-            self.disk, step.folder, step.name,
+            self.disk, step.place, step.name,
             same_boot=step.boot == self.boot, staged_age=self.clock.now() - step.at,
         )  # fmt: skip
         match found:
             case maildir.Settlement.PUBLISH:
                 return step
             case maildir.Settlement.DONE:
-                maildir.sync_new(self.disk, step.folder)
+                maildir.sync_new(self.disk, step.place)
                 return None
             case maildir.Settlement.AGAIN:
                 return self._foresight.decide(job.recipient.target)
 
     def _carry_out(self, job: Job, send: Scheduler, decided: Decided) -> None:
+        """Do what was decided; what nobody thought of keeps no slot, and stops no other mail."""
+        try:
+            self._follow(job, send, decided)
+        except Exception as error:  # the task boundary of a delivery
+            send.finish(job, Deferred(f"{WRONG}: {error!r} (#4.3.0)"))
+
+    def _follow(self, job: Job, send: Scheduler, decided: Decided) -> None:
         match decided.plan:
             case Deliver(folder, rule):
                 self._deliver(job, send, decided, folder, rule)
@@ -224,16 +233,21 @@ class Copy:
         if failure is not None:
             self.local.wake(partial(self._defer, failure))
             return
-        step = Step(
-            self.job.recipient.number, 0, self.folder, self.name, self.local.boot,
-            self.local.clock.now(),
-        )  # fmt: skip
-        self.send.stage(self.job, step, self.marked)
+        self.send.stage(self.job, self._step(self.local.boot), self.marked)
+
+    def _step(self, boot: str) -> Step:
+        return Step(
+            self.job.recipient.number, 0, self.folder, self.name, boot, self.local.clock.now()
+        )
 
     def marked(self) -> None:
         """It is marked staged: only now may it be seen in new/."""
         try:
             unsynced = maildir.publish(self.local.disk, self.folder, self.name)
+        except CopyGone as error:
+            # By its mark, gone means published.  It was not: the next attempt writes it again.
+            self.send.stage(self.job, self._step(NO_BOOT), partial(self._defer, error))
+            return
         except MailError as error:
             self._defer(error)
             return

@@ -19,7 +19,7 @@ Source: spec/queue.md 1.8, 2, 5.4; DESIGN 4.  Not here: how a local delivery is 
 
 import random
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Final, Protocol
 
 from indimail.durable.committer import Done, Rounds
@@ -121,8 +121,18 @@ class Send:
 
     def _start(self) -> None:
         """Open, learn what a crash left, and begin to load what is due."""
-        self._store, self._look, self.spool = self._opened()
-        self._committer = self._commits(self._apply, self.name)
+        with ExitStack() as opened:  # an opening that fails is tried again, and leaves nothing
+            self._store, self._look, self.spool = self._opened()
+            opened.callback(self._store.close)
+            opened.callback(self._look.close)
+            self._recover()
+            self._committer = self._commits(self._apply, self.name)
+            opened.callback(self._committer.close)
+            self._load_staged()
+            opened.pop_all()
+        self._load()
+
+    def _recover(self) -> None:
         self._take_back()
         self._steps: dict[tuple[int, int], Step] = {
             (queue_id, step.number): step for queue_id, step in self._store.staged()
@@ -130,8 +140,6 @@ class Send:
         self._retrace()
         if not self.life:  # later, files without a row may be bodies that arrive
             self.spool.sweep(_Known(self._store))
-        self._load_staged()
-        self._load()
 
     def _take_back(self) -> None:
         """Remove what a failed commit left: its client heard a 4xx, its large body is gone."""
@@ -147,9 +155,9 @@ class Send:
 
     def _load_staged(self) -> None:
         """Let staged copies be settled first, while their readers have touched few of them."""
-        mails: dict[QueueId, Mail] = {}
+        loaded: dict[QueueId, _Loaded] = {}
         for queue_id, number in self._steps:
-            self._load_one(QueueId(queue_id), number, mails)
+            self._load_one(QueueId(queue_id), number, loaded)
         self._pump()
 
     def _retrace(self) -> None:
@@ -183,14 +191,17 @@ class Send:
             return
         self.failure = failure
         self.life += 1
+        self._forget_work()
+        self._reopen_at = self._clock.steady() + REOPEN
+        self._log.alert(f"queue {self.name} closed: {failure}")
+
+    def _forget_work(self) -> None:
         self._jobs.clear()
         self._window = Window()
         self._octets = 0
         self._running = 0
         self._untraced.clear()
         self._after = BEGINNING
-        self._reopen_at = self._clock.steady() + REOPEN
-        self._log.alert(f"queue {self.name} closed: {failure}")
 
     def _reopen(self) -> None:
         if self._clock.steady() < self._reopen_at or self._committer.waiting:
@@ -202,6 +213,7 @@ class Send:
             self._store.close()
             self._start()
         except MailError as error:
+            self._forget_work()  # what was loaded would be loaded once more
             self._log.alert(f"queue {self.name} stays closed: {error}")
             return
         self.failure = None
@@ -288,26 +300,28 @@ class Send:
         due = self._look.due(Channel.LOCAL, before, self._after, LOADED_AT_ONCE)
         if self._after[0] <= 0 and (not due or due[0].due > 0):
             self._after = NEVER_TRIED_DONE
-        mails: dict[QueueId, Mail] = {}
+        loaded: dict[QueueId, _Loaded] = {}
         for entry in due:
             self._after = (entry.due, entry.id, entry.number)
             if (entry.id, entry.number) not in self._jobs:
-                self._load_one(entry.id, entry.number, mails)
+                self._load_one(entry.id, entry.number, loaded)
         if due:
             self._pump()
 
-    def _load_one(self, queue_id: QueueId, number: int, mails: dict[QueueId, Mail]) -> None:
-        found = self._look.message(queue_id)
-        if found is None:
-            return
-        if found.message.body is None:
-            self._spooled.add(queue_id)
-        if queue_id not in mails:
-            mails[queue_id] = self._mail_of(found)
-        for status in found.recipients:
-            if status.recipient.number == number and status.state is State.WAITING:
-                staged = self._steps.get((queue_id, number))
-                self._add(Job(mails[queue_id], status.recipient, self.life, staged), fresh=False)
+    def _load_one(self, queue_id: QueueId, number: int, loaded: "dict[QueueId, _Loaded]") -> None:
+        """Load a recipient; its message is read once, however many recipients it has."""
+        if queue_id not in loaded:
+            found = self._look.message(queue_id)
+            if found is None:
+                return
+            if found.message.body is None:
+                self._spooled.add(queue_id)
+            loaded[queue_id] = self._mail_of(found), _waiting(found)
+        mail, waiting = loaded[queue_id]
+        recipient = waiting.get(number)
+        if recipient is not None:
+            staged = self._steps.get((queue_id, number))
+            self._add(Job(mail, recipient, self.life, staged), fresh=False)
 
     def _mail_of(self, found: MessageStatus) -> Mail:
         """Share the `Mail` that jobs of this message already have."""
@@ -497,6 +511,15 @@ class Send:
         self._committer.close()
         self._look.close()
         self._store.close()
+
+
+# A mail, and its recipients that wait in the database, by their numbers.
+_Loaded = tuple[Mail, dict[int, QueuedRecipient]]
+
+
+def _waiting(found: MessageStatus) -> dict[int, QueuedRecipient]:
+    waiting = (s.recipient for s in found.recipients if s.state is State.WAITING)
+    return {recipient.number: recipient for recipient in waiting}
 
 
 class _Known:

@@ -11,9 +11,9 @@ told then, and a connection costs one look-up.
 Units: seconds, octets.  Not here: where values come from (`app.settings`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 
 from indimail.delivery.assign import Assign
 from indimail.mail.secret import Secret
@@ -171,6 +171,17 @@ class Snapshot:
             found = _named(found, client.rule) if client.variables else found
             self._by_rule[key] = found
         return found
+
+
+class Configuration(Protocol):
+    """The configuration in force; `app.follow` keeps it."""
+
+    @property
+    def current(self) -> Snapshot:
+        """The newest snapshot."""
+
+    def when_fresh(self, go_on: Callable[[], None]) -> bool:
+        """Return True where the snapshot is up to date; else call `go_on` once it is."""
 
 
 # Stands for the rule of tcp.smtp in settings that several rules share.

@@ -38,10 +38,8 @@ from enum import StrEnum
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from indimail.durable.disk import Disk, Stamp
 from indimail.testing.inode import File, Folder, NameChange, Node, set_name, torn_length
-
-if TYPE_CHECKING:
-    from indimail.durable.disk import Disk
 
 UNLIMITED: Final = 1 << 40
 
@@ -132,6 +130,7 @@ class SimulatedDisk:
         self.boots = 1
         self.history: list[Operation] = []
         self.watch: Callable[[Operation], None] | None = None
+        self.now: Callable[[], float] = lambda: 0.0  # what changes is stamped with
         self._naming = names
         self._root = Folder()
         self._folders: dict[str, Folder] = {"": self._root}
@@ -207,6 +206,7 @@ class SimulatedDisk:
                 drawn = f"{chosen}/{self.boots}/{self.operations}"
                 self._forget_into(next_disk, None if chosen is None else Random(drawn))  # noqa: S311
             next_disk._count_links()
+            next_disk.now = self.now
             return next_disk
 
     # -- what a test looks at ----------------------------------------------------------------
@@ -265,8 +265,16 @@ class SimulatedDisk:
         """Return the permission bits, sticky bit included; raises FileNotFoundError."""
         with self._lock:
             self._begin_read(path)
+            return self._node(path).mode
+
+    def stamp(self, path: str) -> Stamp:
+        """Return what changes when a file or folder does: no two changes have one time."""
+        with self._lock:
+            self._begin_read(path)
             folder, name = self._place(path)
-            return (_entry(folder, name, path) if name else folder).mode
+            node = _entry(folder, name, path) if name else folder
+            size = len(node.cache) if isinstance(node, File) else 0
+            return Stamp(node.inode, node.modified, size)
 
     def device(self, path: str) -> int:
         """Return the number of the file system that holds a file or folder: there is one."""
@@ -366,6 +374,9 @@ class SimulatedDisk:
         with self._lock:
             try:
                 self._begin(Kind.SYNC_FILESYSTEM, path)
+                self._node(path)
+            except FileNotFoundError:
+                raise
             except OSError:
                 for file in self._dirty:
                     file.lose()
@@ -399,6 +410,7 @@ class SimulatedDisk:
             if node is None and create:
                 self._begin(Kind.CREATE, path)
                 node = File(mode)
+                node.modified = self._time()
                 node.links = 1
                 self._change(((folder, name, node),))
             elif node is not None and exclusive:
@@ -424,6 +436,7 @@ class SimulatedDisk:
             if data:
                 self._used += max(0, offset + len(data) - len(file.cache))
                 file.write(offset, data)
+                file.modified = self._time()
                 self._dirty[file] = None
             if torn is not None:
                 raise PowerCut(self._last_words)
@@ -436,6 +449,7 @@ class SimulatedDisk:
             self._begin(Kind.TRUNCATE, path)
             self._used += length - len(file.cache)
             file.truncate(length)
+            file.modified = self._time()
             self._dirty[file] = None
 
     def sync(self, file: File, path: str) -> None:
@@ -498,10 +512,15 @@ class SimulatedDisk:
 
     # -- names -------------------------------------------------------------------------------
 
+    def _time(self) -> int:
+        """Return the time of a change, in nanoseconds; the operation's number sets it apart."""
+        return round(self.now() * 1e9) + len(self.history)
+
     def _change(self, change: NameChange) -> None:
         """Make a change of names seen; a sync of its folder makes it kept."""
         for folder, name, node in change:
             set_name(folder.entries, name, node)
+            folder.modified = self._time()
         self._journal.append(change)
 
     def _divide(
@@ -553,6 +572,10 @@ class SimulatedDisk:
             return bool(self._folder(path.rstrip("/")))
         except OSError:
             return False
+
+    def _node(self, path: str) -> Node:
+        folder, name = self._place(path)
+        return _entry(folder, name, path) if name else folder
 
     def _file(self, path: str) -> File:
         folder, name = self._place(path)

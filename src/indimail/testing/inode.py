@@ -18,10 +18,13 @@ operation crashes (`testing.disk`).
 
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import count
 from random import Random
 from typing import Final
 
 SECTOR: Final = 512
+
+_INODES: Final = count(1)
 
 
 class Fate(StrEnum):
@@ -43,11 +46,13 @@ class File:
     `unsynced` holds (offset, octets) of each write, and (length, None) of each truncation.
     """
 
-    __slots__ = ("cache", "links", "mode", "stable", "unsynced")
+    __slots__ = ("cache", "inode", "links", "mode", "modified", "stable", "unsynced")
 
     def __init__(self, mode: int = 0o600, content: bytes | bytearray = b"") -> None:
         """A file whose content, if any, is on disk already."""
         self.mode = mode
+        self.inode = next(_INODES)
+        self.modified = 0
         self.links = 0
         self.cache = bytearray(content)
         self.stable = bytearray(content)
@@ -76,15 +81,19 @@ class File:
     def copy(self) -> "File":
         """Return the same file for another world, both sides."""
         twin = File(self.mode, self.stable)
+        twin.inode, twin.modified = self.inode, self.modified
         twin.cache = bytearray(self.cache)
         twin.unsynced = list(self.unsynced)
         return twin
 
     def after_power_cut(self, random: Random | None) -> "File":
         """Return what the next boot finds; without `random`, nothing that was not synced."""
-        if random is None or not self.unsynced:
-            return File(self.mode, self.stable)
-        return File(self.mode, self._with_fate(random.choice(FATES), random))
+        content = self.stable
+        if random is not None and self.unsynced:
+            content = self._with_fate(random.choice(FATES), random)
+        found = File(self.mode, content)
+        found.inode, found.modified = self.inode, self.modified
+        return found
 
     def _with_fate(self, fate: Fate, random: Random) -> bytearray:
         found = bytearray(self.stable)
@@ -119,11 +128,13 @@ class File:
 class Folder:
     """Names of files and of other folders: `entries` as programs see them, `stable` as kept."""
 
-    __slots__ = ("entries", "mode", "stable")
+    __slots__ = ("entries", "inode", "mode", "modified", "stable")
 
     def __init__(self, mode: int = 0o700) -> None:
         """An empty folder."""
         self.mode = mode
+        self.inode = next(_INODES)
+        self.modified = 0
         self.entries: dict[str, Node] = {}
         self.stable: dict[str, Node] = {}
 

@@ -1,0 +1,102 @@
+"""`valias`: show, add, remove and replace the alias lines of an address.
+
+    valias -i '&alice@example.com' sales@example.com      # add
+    valias sales@example.com                              # show; @example.com: all of the domain
+
+A shown line reads ``sales@example.com -> &alice@example.com``.  -S shows what leads to the address.
+Exit codes and texts: spec/delivery.md 2.  The work: `manage.aliases`.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable
+
+from indimail.accounts.port import AliasLine
+from indimail.cli.address import default_domain
+from indimail.cli.site import Command, Failed, add_options, add_root, attempt, check, opened
+from indimail.manage.aliases import add_line, remove_line, replace_line
+from indimail.manage.names import check_case, split_address
+from indimail.manage.notify import AccountChanged
+from indimail.manage.site import alone
+from indimail.manage.users import check_domain_is_ours, real_domain
+
+PROGRAM = "valias"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    options = add_options(parser, {})
+    parser.description = "Show and change what becomes of mail for an alias."
+    parser.epilog = "example: valias -i '&postmaster@example.com' sales@example.com"
+    parser.add_argument("address", nargs="?", metavar="email|@domain")
+    options.add_argument("-s", dest="show", action="store_true", help="show (the default)")
+    options.add_argument("-S", dest="track", action="store_true", help="show what leads to it")
+    options.add_argument(
+        "-i", dest="new", metavar="LINE", help="add: &user@domain, /path/of/a/Maildir/, | program"
+    )
+    options.add_argument("-d", dest="gone", metavar="LINE", help="remove")
+    options.add_argument("-u", dest="old", metavar="LINE", help="replace it by the one of -i")
+    options.add_argument("-m", dest="any_host", action="store_true", help="not yet: the cluster")
+    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
+    add_root(parser)
+    parser.set_defaults(usage=parser.format_usage())
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show or change the lines."""
+    return attempt(PROGRAM, lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> None:
+    if not args.address:
+        raise Failed("must supply alias email address or a domain name", 1)
+    check(check_case("email", args.address))
+    if args.any_host:
+        print(f"{PROGRAM}: warning: -m: not yet: the cluster", file=sys.stderr)
+    if args.old is not None and args.new is None:
+        raise Failed("-u: expected -i with the new line", 1)
+    if args.gone is not None and args.new is not None:
+        raise Failed("-d and -i: expected one of them; -u replaces a line", 1)
+    with opened(PROGRAM, args) as command:
+        name, domain = split_address(args.address)
+        domain = domain or default_domain(command.site)
+        domain = real_domain(command.site, command.accounts, domain)
+        check(check_domain_is_ours(command.site, command.disk, domain))
+        if args.new is None and args.gone is None:
+            _show(_found(command, args, name, domain))
+            return
+        if not name:
+            raise Failed(f"{args.address}: a line belongs to an address, expected name@domain", 1)
+        with alone(command.site):
+            _change(command, args, name, domain)
+        command.tell_server(AccountChanged(name, domain))
+
+
+def _found(
+    command: Command, args: argparse.Namespace, name: str, domain: str
+) -> Iterable[AliasLine]:
+    if args.track:
+        return command.accounts.aliases_to(f"{name}@{domain}")
+    if not name:
+        return command.accounts.domain_aliases(domain)
+    return [AliasLine(name, domain, line) for line in command.accounts.aliases(name, domain)]
+
+
+def _show(lines: Iterable[AliasLine]) -> None:
+    for alias in lines:
+        print(f"{alias.name}@{alias.domain} -> {alias.line}")
+
+
+def _change(command: Command, args: argparse.Namespace, name: str, domain: str) -> None:
+    accounts, address = command.accounts, f"{name}@{domain}"
+    if args.gone is not None:
+        check(remove_line(accounts, name, domain, args.gone))
+        done = f"removed alias {address} -> {args.gone}"
+    elif args.old is not None:
+        check(replace_line(accounts, name, domain, args.old, args.new))
+        done = f"replaced alias {address} -> {args.old} by {args.new}"
+    else:
+        check(add_line(accounts, name, domain, args.new))
+        done = f"added alias {address} -> {args.new}"
+    if args.verbose:
+        print(done)

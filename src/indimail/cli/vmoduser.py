@@ -1,0 +1,154 @@
+"""`vmoduser`: change a user's quota, name, password, flags; make one inactive, or active again.
+
+    vmoduser -q +50M -c "Alice B." alice@example.com
+    vmoduser -P - alice@example.com       # asks for the password
+    vmoduser -b alice@example.com         # lock; -t -b turns the flag over, -x clears all
+
+Exit codes and texts: spec/delivery.md 1.3, 2, 2.3.  The work: `manage.user_change`.
+"""
+
+import argparse
+from functools import reduce
+from operator import or_
+from typing import Final
+
+from indimail.accounts.port import Flag
+from indimail.cli.address import default_domain
+from indimail.cli.credentials import make_credentials
+from indimail.cli.site import (
+    Command,
+    Failed,
+    add_options,
+    add_root,
+    attempt,
+    check,
+    now,
+    opened,
+    refuse_later,
+    usage,
+)
+from indimail.cli.terminal import hide_argument
+from indimail.mail.secret import Secret
+from indimail.manage.names import check_case, split_address
+from indimail.manage.notify import AccountChanged
+from indimail.manage.site import Refused
+from indimail.manage.user_change import UserChange, change_user
+from indimail.manage.users import check_domain_is_ours, real_domain
+
+PROGRAM = "vmoduser"
+LATER = {
+    "l": "autoresponders",
+    "m": "SCRAM, with SMTP AUTH",
+    "C": "CRAM, with SMTP AUTH",
+}
+FLAGS: Final = {
+    "d": (Flag.NO_PASSWD_CHNG, "may not change the password"),
+    "p": (Flag.NO_POP, "no POP3"),
+    "w": (Flag.NO_WEBMAIL, "no webmail"),
+    "i": (Flag.NO_IMAP, "no IMAP"),
+    "b": (Flag.BOUNCE_MAIL, "locked: mail bounces"),
+    "r": (Flag.NO_RELAY, "may not relay"),
+    "u": (Flag.NO_DIALUP, "no dial-up"),
+    "a": (Flag.QA_ADMIN, "web administrator"),
+    "s": (Flag.NO_SMTP, "no SMTP"),
+    "0": (Flag.V_USER0, "user flag 0"),
+    "1": (Flag.V_USER1, "user flag 1"),
+    "2": (Flag.V_USER2, "user flag 2"),
+    "3": (Flag.V_USER3, "user flag 3"),
+    "o": (Flag.V_OVERRIDE, "domain limits do not apply"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    options = add_options(parser, LATER, taking_value="lm")
+    parser.description = "Change a user."
+    parser.epilog = "example: vmoduser -q 50M -p alice@example.com"
+    parser.add_argument("email", nargs="?")
+    options.add_argument(
+        "-q", dest="quota", metavar="QUOTA", help="50M; 50M,1000; NOQUOTA; +5M, -5M: more, less"
+    )
+    options.add_argument("-c", dest="gecos", metavar="NAME", help="the user's full name")
+    options.add_argument(
+        "-P", dest="clear", metavar="PASSWORD", help="a new password; -: asked, or from stdin"
+    )
+    options.add_argument(
+        "-e",
+        dest="encrypted",
+        metavar="HASH",
+        help="an encrypted password; -: asked, or from stdin",
+    )
+    options.add_argument(
+        "-h", dest="method", metavar="HASH", help="for -P: DES MD5 SHA-256 SHA-512 YESCRYPT"
+    )
+    options.add_argument(
+        "-n", dest="switch", action="store_true", help="inactive, or active again; mail is kept"
+    )
+    options.add_argument(
+        "-D", dest="date", metavar="FORMAT", help="folders by date (%%b-%%Y); empty: none"
+    )
+    options.add_argument("-x", dest="none", action="store_true", help="take all flags away")
+    options.add_argument("-t", dest="toggle", action="store_true", help="turn given flags over")
+    for letter, (flag, what) in FLAGS.items():
+        options.add_argument(
+            f"-{letter}", dest="flags", action="append_const", const=flag, help=f"flag: {what}"
+        )
+    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
+    add_root(parser)
+    parser.set_defaults(usage=parser.format_usage())
+
+
+def run(args: argparse.Namespace) -> int:
+    """Change the user."""
+    return attempt(PROGRAM, lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> None:
+    for option, given in (("-P", args.clear), ("-e", args.encrypted)):
+        if given:
+            hide_argument(given)
+            hide_argument(f"{option}{given}")
+    refuse_later(args)
+    if args.email is None:
+        raise usage(args, 100)
+    check(check_case("email", args.email))
+    with opened(PROGRAM, args) as command:
+        name, domain = split_address(args.email)
+        domain = domain or default_domain(command.site)
+        domain = real_domain(command.site, command.accounts, domain)
+        check(check_domain_is_ours(command.site, command.disk, domain))
+        if command.accounts.find(name, domain) is None:  # before asking for a password
+            raise Failed(f"no such user {name}@{domain}", 1)
+        change = UserChange(
+            quota=args.quota,
+            gecos=args.gecos,
+            password=_password(command, args, name, domain),
+            given=reduce(or_, args.flags or (), Flag(0)),
+            clear=args.none,
+            toggle=args.toggle,
+            switch=args.switch,
+            date_format=args.date,
+        )
+        if change == UserChange():
+            raise usage(args, 100)
+        site, accounts, disk = command.site, command.accounts, command.disk
+        outcome = change_user(site, accounts, disk, name, domain, change, now())
+        if isinstance(outcome, Refused):
+            raise Failed(outcome.text, outcome.code)
+        command.tell_server(AccountChanged(name, domain))
+        if args.verbose:
+            state = "active" if outcome.active else "inactive"
+            print(f"changed user {outcome.address}: {state}, quota {outcome.quota}")
+
+
+def _password(command: Command, args: argparse.Namespace, name: str, domain: str) -> Secret | None:
+    given = args.clear if args.encrypted is None else args.encrypted
+    if given is None:
+        return None
+    args.raw, args.random = args.encrypted is not None, None
+    args.password = None if given == "-" else given
+    prompt = f"New IndiMail password for {name}@{domain}: "
+    password, _ = make_credentials(command, args, domain, prompt)
+    if not password:
+        raise Failed("Password not provided", 100)
+    return password

@@ -1,0 +1,78 @@
+"""`vsetuserquota`: set the quota of a mailbox.
+
+    vsetuserquota alice@example.com 50M,1000
+
+Prints what the mailbox holds.
+Exit codes and texts: spec/delivery.md 2.  The work: `manage.user_change`.
+"""
+
+import argparse
+import os
+
+from indimail.cli.address import default_domain
+from indimail.cli.credentials import parse_quota_option
+from indimail.cli.site import (
+    Failed,
+    add_options,
+    add_root,
+    attempt,
+    check,
+    now,
+    opened,
+    usage,
+)
+from indimail.mailbox.maildirsize import count_maildir
+from indimail.manage.names import check_case, split_address
+from indimail.manage.notify import AccountChanged
+from indimail.manage.site import Refused
+from indimail.manage.user_change import UserChange, change_user
+from indimail.manage.users import check_domain_is_ours, real_domain
+
+PROGRAM = "vsetuserquota"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    options = add_options(parser, {})
+    parser.description = "Set the quota of a mailbox, and print what it holds."
+    parser.epilog = "example: vsetuserquota alice@example.com 50M,1000"
+    parser.add_argument("email", nargs="?")
+    parser.add_argument("quota", nargs="?", help="50M; 50M,1000 (and messages); NOQUOTA")
+    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
+    add_root(parser)
+    parser.set_defaults(usage=parser.format_usage())
+
+
+def run(args: argparse.Namespace) -> int:
+    """Set the quota."""
+    return attempt(PROGRAM, lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> None:
+    if args.email is None or args.quota is None:
+        raise usage(args, 1)
+    check(check_case("email", args.email))
+    parse_quota_option(args.quota)
+    with opened(PROGRAM, args) as command:
+        name, domain = split_address(args.email)
+        domain = domain or default_domain(command.site)
+        domain = real_domain(command.site, command.accounts, domain)
+        check(check_domain_is_ours(command.site, command.disk, domain))
+        if command.accounts.find(name, domain) is None:
+            raise Failed(f"{name}@{domain}: No such user", 1)
+        outcome = change_user(
+            command.site,
+            command.accounts,
+            command.disk,
+            name,
+            domain,
+            UserChange(quota=args.quota),
+            now(),
+        )
+        if isinstance(outcome, Refused):
+            raise Failed(outcome.text, outcome.code)
+        command.tell_server(AccountChanged(name, domain))
+        used = count_maildir(command.disk, os.path.join(outcome.directory, "Maildir"))
+        print(f"usage {used.octets} bytes")
+        if args.verbose:
+            print(f"quota of {outcome.address} is {outcome.quota}")

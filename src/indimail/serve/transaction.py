@@ -1,0 +1,368 @@
+"""One SMTP transaction: its sender, its recipients, its body, and the way into a queue.
+
+    transaction = Transaction(client, reverse_path, answer)
+    transaction.sender()                        # None: the mail may begin
+    transaction.recipient(forward_path)         # None, a Reply, or LATER: answer(...) is called
+    transaction.begin(); transaction.chunk(octets)
+    transaction.end(taken)                      # taken(reply) follows the commit
+
+Commit point 1: the queue's commit that covers the row (and the synced body file); only
+`Transaction._committed` says 250.
+
+Each MAIL makes a new one, which keeps the settings, the id and the facts of its client as they were
+then.  Not here: the conversation (`serve.smtpd`), the rules (`policy`), the queue's schedule
+(`serve.send`).
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from indimail.delivery.plan import Deliver, foresee
+from indimail.mail.address import Address
+from indimail.mail.channel import Channel
+from indimail.mail.dates import header_date
+from indimail.mail.envelope import ForwardPath, ReversePath
+from indimail.mail.errors import MailError, QueueUnwritable
+from indimail.mail.events import Event, Facts
+from indimail.mail.foreseen import Foreseen
+from indimail.mail.reply import Reply
+from indimail.mail.verdict import NO_RULE, Accept, Refuse, TryLater
+from indimail.policy.recipient import RecipientFacts, judge_mailbox, judge_recipient
+from indimail.policy.relay import RelayFacts, decide_relay, is_ours
+from indimail.policy.sender import SenderFacts, decide_sender
+from indimail.queue.port import QueuedMessage, QueuedRecipient
+from indimail.schedule.route import Route, route
+from indimail.serve.body import Body
+from indimail.serve.client import SESSION, Client
+from indimail.serve.foresight import Decided
+from indimail.serve.intake import Intake, route_text
+from indimail.serve.reception import LATER, Answer
+from indimail.smtp import replies
+from indimail.smtp.received import Origin, protocol_word, received_line
+
+LOG: Final = logging.getLogger("indimail.smtpd")
+
+
+class Transaction:
+    """One mail.  `facts` are the client's, with the sender."""
+
+    __slots__ = (
+        "_answer",
+        "_body",
+        "_born",
+        "_client",
+        "_dropped",
+        "_errors",
+        "_queue",
+        "_reception",
+        "_recipients",
+        "_reverse_path",
+        "_taken",
+        "facts",
+        "id",
+    )
+
+    _queue: Intake
+    _taken: Callable[[Reply], None]
+
+    def __init__(
+        self, client: Client, reverse_path: ReversePath, answer: Callable[[Reply | None], None]
+    ) -> None:
+        """`answer` takes what `recipient` and `chunk` could not say at once."""
+        path = reverse_path
+        if path.address.domain.startswith("["):
+            path = replace(path, address=client.at_our_host(path.address))
+        self._client = client
+        self._reception = client.reception
+        self._answer = answer
+        self.id = client.id
+        self._reverse_path = path
+        self._recipients: list[tuple[QueuedRecipient, Route]] = []
+        self._errors = 0
+        self._body: Body | None = None
+        self._born = 0.0
+        self._dropped = False
+        self.facts: Facts = {
+            **client.facts,
+            "connection": str(client.connection_id),
+            "sender": str(path.address),
+        }
+
+    # -- sender and recipients -------------------------------------------------------------------
+
+    def sender(self) -> Reply | None:
+        """MAIL: may this sender begin?"""
+        client = self._client
+        verdict = decide_sender(
+            SenderFacts(self._reverse_path.address, client.tls_version),
+            client.settings.sender_rules,
+        )
+        if isinstance(verdict, Accept):
+            return None
+        client.record(
+            Event.SENDER, "refuse", verdict.reason, verdict.rule, verdict.reply, self.facts
+        )
+        return verdict.reply
+
+    def recipient(self, path: ForwardPath) -> Answer:
+        """RCPT: the static checks and the relay decision, then what the delivery would say."""
+        client = self._client
+        settings, snapshot = client.settings, client.snapshot
+        sender = self._reverse_path.address
+        if path.address.domain.startswith("["):
+            path = replace(path, address=client.at_our_host(path.address))
+        address = path.address
+        refused = judge_recipient(
+            RecipientFacts(sender, address, len(self._recipients), self._errors),
+            settings.recipient_limits,
+        )
+        facts = RelayFacts(
+            client_ip=client.ip,
+            listener=client.listener,
+            helo=client.helo,
+            reverse_path=sender,
+            forward_path=address,
+            relayclient=settings.relayclient,
+            relayclient_rule=settings.relayclient_rule,
+            tls=client.tls_version,
+            size=self._reverse_path.size,
+        )
+        verdict = refused or decide_relay(facts, snapshot.relay)
+        told = facts.as_facts()
+        told["connection"] = str(client.connection_id)
+        if not isinstance(verdict, Accept):
+            if refused is None:
+                client.log.relay_refusal(str(sender), str(address))
+            return self._refuse(told, verdict)
+        if verdict.suffix:
+            address = Address.parse(f"{address}{verdict.suffix}")
+            path = ForwardPath(address, path.notify, path.orcpt)
+        way = route(address, snapshot.routing)
+        if (
+            settings.check_recipient
+            and way.channel is Channel.LOCAL
+            and is_ours(address.domain, snapshot.relay) is not None
+        ):
+            return self._look_up(path, way, told, verdict)
+        self._accept(path, way, told, verdict)
+        return None
+
+    def _look_up(self, path: ForwardPath, way: Route, told: Facts, relay: Accept) -> Answer:
+        """CHECKRECIPIENT: ask what the delivery would do; a refusal waits for PENALTY."""
+        foresight = self._reception.foresight
+        decided = foresight.cached(way.target)
+        if decided is not None:
+            reply = self._judge(path, way, told, relay, decided)
+            return LATER if self._is_put_off(reply) else reply
+
+        def known(result: object) -> None:
+            reply = self._judge(path, way, told, relay, result)
+            if not self._is_put_off(reply):
+                self._answer(reply)
+
+        self._reception.aside(lambda: foresight.decide(way.target), known)
+        return LATER
+
+    def _is_put_off(self, reply: Reply | None) -> bool:
+        """Answer a refusal of a mailbox only after PENALTY: guessing is slow."""
+        penalty = self._client.settings.penalty
+        if reply is None or not penalty:
+            return False
+        self._reception.later(penalty, lambda: self._answer(reply))
+        return True
+
+    def _judge(
+        self, path: ForwardPath, way: Route, told: Facts, relay: Accept, result: object
+    ) -> Reply | None:
+        """Refuse what the delivery would bounce."""
+        if isinstance(result, Decided):
+            foreseen, rule = foresee(result.plan), result.plan.rule
+        else:
+            LOG.warning("%s: %s", path.address, result)
+            foreseen, rule = Foreseen.UNKNOWN, NO_RULE
+        sender = self._reverse_path.address
+        verdict = judge_mailbox(foreseen, rule, sender, path.address)
+        if isinstance(verdict, Accept):
+            self._accept(path, way, told, relay, verdict)
+            return None
+        state = verdict.reason.rpartition(" ")[2]
+        self._client.log.bad_recipient(str(sender), str(path.address), state)
+        return self._refuse(told, verdict)
+
+    def _accept(
+        self, path: ForwardPath, way: Route, told: Facts, relay: Accept,
+        mailbox: Accept | None = None,
+    ) -> None:  # fmt: skip
+        number = len(self._recipients)
+        self._recipients.append((
+            QueuedRecipient(
+                number, str(path.address), way.channel, way.target, str(way.rule),
+                path.notify, path.orcpt,
+            ),
+            way,
+        ))  # fmt: skip
+        text = relay.reason if mailbox is None else f"{relay.reason}; {mailbox.reason}"
+        told["number"] = number
+        self._client.record(Event.RECIPIENT, "accept", text, relay.rule, facts=told)
+
+    def _refuse(self, told: Facts, verdict: Refuse | TryLater) -> Reply:
+        self._errors += 1
+        verb = "refuse" if isinstance(verdict, Refuse) else "later"
+        self._client.record(
+            Event.RECIPIENT, verb, verdict.reason, verdict.rule, verdict.reply, told
+        )
+        return verdict.reply
+
+    # -- the body --------------------------------------------------------------------------------
+
+    def begin(self) -> Reply | None:
+        """DATA or the first BDAT: choose a queue, and write the Received line."""
+        client, reception = self._client, self._reception
+        settings = client.settings
+        queue = reception.choose_queue(settings)
+        if isinstance(queue, MailError):
+            reply = _failure_reply(queue)
+            self._tell_refused(reply)
+            return reply
+        self._queue = queue
+        self._born = reception.clock.now()
+        word = protocol_word(
+            tls=bool(client.tls), authenticated=False, utf8=self._reverse_path.smtputf8
+        )
+        origin = Origin(
+            "", client.ip, client.helo, "", settings.localhost, word, client.tls,
+            settings.hide_host,
+        )  # fmt: skip
+        received = received_line(self.id, origin, header_date(self._born))
+        self._body = Body(self.id, queue.spool, reception.aside, received)
+        return None
+
+    def chunk(self, data: bytes) -> Answer:
+        """Keep the octets; those of a large body go to a file, a piece at a time."""
+        body = self._body
+        assert body is not None
+        if body.add(data):
+            return None
+        body.write(self._lines_in_front, self._written)
+        return LATER
+
+    def end(self, taken: Callable[[Reply], None]) -> None:
+        """End of data: into the queue; `taken(reply)` follows the commit."""
+        body = self._body
+        assert body is not None
+        self._taken = taken
+        if body.is_large:
+            body.seal(self._lines_in_front, self._sealed)
+        else:
+            self._submit(body, body.whole())
+
+    def refused(self, reply: Reply) -> None:
+        """The message is not taken: forget its octets, and tell why."""
+        self.drop()
+        client = self._client
+        if reply == replies.TOO_BIG:
+            for recipient, _ in self._recipients:
+                sender = str(self._reverse_path.address)
+                client.log.too_large(sender, recipient.address, self._size)
+        else:
+            client.tell_trouble(reply)
+        self._tell_refused(reply)
+
+    def drop(self) -> None:
+        """Nothing more is answered; what was not given to a queue is forgotten."""
+        self._dropped = True
+        if self._body is not None:
+            self._body.drop()
+
+    @property
+    def _size(self) -> int:
+        return self._body.size if self._body is not None else 0
+
+    def _lines_in_front(self) -> bytes:
+        """Return the lines that the only recipient's delivery will prepend, if that is foreseen."""
+        if len(self._recipients) != 1:
+            return b""
+        reception = self._reception
+        recipient = self._recipients[0][0]
+        decided = reception.foresight.cached(recipient.target)
+        if recipient.channel is Channel.REMOTE or decided is None:
+            return b""
+        if not isinstance(decided.plan, Deliver):
+            return b""
+        sender = str(self._reverse_path.address)
+        return reception.local.lines(sender, recipient.target, self.id, self._born)
+
+    def _written(self, result: object) -> None:
+        self._answer(None if result is None else _failure_reply(result))
+
+    def _sealed(self, result: object) -> None:
+        if result is None:
+            assert self._body is not None
+            self._submit(self._body, None)
+        else:
+            error = result if isinstance(result, Exception) else QueueUnwritable(str(result))
+            self._committed(error)
+
+    def _submit(self, body: Body, octets: bytes | None) -> None:
+        path = self._reverse_path
+        message = QueuedMessage(
+            self.id, self._born, str(path.address), body.size, octets, body.start,
+            path.body == "8BITMIME", path.smtputf8, path.auth, path.ret, path.envid,
+        )  # fmt: skip
+        recipients = tuple(recipient for recipient, _ in self._recipients)
+        body.give()
+        self._queue.accept(message, recipients, self._committed)
+
+    def _committed(self, failure: Exception | None) -> None:
+        """Commit point 1: without a failure the message is on disk, so 250 may be said."""
+        is_heard = not self._dropped
+        if failure is not None:  # it may be on disk all the same: the reopened queue sweeps files
+            reply = _failure_reply(failure)
+            self.refused(reply)
+        else:
+            now = int(self._reception.clock.now())
+            reply = Reply(250, "2.0.0", f"ok {now} qp {self.id}")
+            self._tell_accepted(reply)
+        if is_heard:
+            self._taken(reply)
+
+    # -- what is told ----------------------------------------------------------------------------
+
+    def _tell_accepted(self, reply: Reply) -> None:
+        client, queue, body = self._client, self._queue, self._body
+        assert body is not None
+        facts: Facts = {
+            **self.facts, "size": body.size, "recipients": len(self._recipients),
+            "message_id": body.message_id, "queue": queue.name,
+        }  # fmt: skip
+        client.record(Event.MESSAGE, "accept", f"queued in {queue.name}", NO_RULE, reply, facts)
+        sender = str(self._reverse_path.address)
+        for recipient, way in self._recipients:
+            client.record(
+                Event.ROUTE, way.channel.value, route_text(way.channel, way.target), way.rule,
+                facts={"recipient": recipient.address, "number": recipient.number,
+                       "target": way.target, "sender": sender},
+            )  # fmt: skip
+            client.log.accepted(
+                client.helo, sender, recipient.address,
+                "local-rcpt" if way.channel is Channel.LOCAL else "auth-ip/pop", body.size,
+                client.tls_version or "No",
+            )  # fmt: skip
+
+    def _tell_refused(self, reply: Reply) -> None:
+        verb = "later" if reply.is_temporary else "refuse"
+        facts: Facts = {**self.facts, "size": self._size}
+        self._client.record(Event.MESSAGE, verb, reply.text, SESSION, reply, facts)
+
+
+def _failure_reply(failure: object) -> Reply:
+    """Return the 4xx for a failure of ours; a peer learns nothing of the disk or its paths."""
+    if isinstance(failure, MailError):
+        text = failure.reply_text
+    else:
+        LOG.error("unexpected failure: %r", failure)
+        text = MailError.reply_text
+    full = "#4.3.1" in text
+    return Reply(452 if full else 451, "4.3.1" if full else "4.3.0", text)
