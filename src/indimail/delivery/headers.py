@@ -60,5 +60,12 @@ def quoted(address: str) -> str:
     return f'"{escaped}"{at}{domain}'
 
 
+def printable(text: str) -> str:
+    """Return a text of one line that can be shown: white space as blanks, the rest as ``_``."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "_" for c in text)
+
+
 def _on_one_line(text: str) -> str:
     return text if text.isprintable() else text.translate(_CONTROLS)
