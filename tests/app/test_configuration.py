@@ -6,6 +6,7 @@ import pytest
 from indimail.app.configuration import Loading, Overrides, load, open_instance, reload
 from indimail.app.instance import Instance
 from indimail.control.cdb import build_cdb
+from indimail.delivery.bounce import BounceSettings
 from indimail.mail.address import Address
 from indimail.mail.errors import ConfigErrors
 from indimail.mail.verdict import Rule
@@ -295,6 +296,36 @@ def test_queues_have_their_own_concurrency(tmp_path):
     assert queue.send_settings("queue2").concurrencylocal == 3
     assert queue.send_settings("queue2").holdlocal
     assert (queue.send.queuelifetime, queue.send.bouncelifetime) == (100, 100)
+
+
+def test_bounces_are_made_as_the_control_files_say(tmp_path):
+    texts = {
+        "control/bouncefrom": "postmaster\n",
+        "control/bouncehost": "Mail.Example.com\n",
+        "control/bouncesubject": "Zurück\n",
+        "control/bouncemessage": "Sorry,\n\n# a comment\nthat did not work.\n",
+        "control/bouncemaxbytes": "100\n",
+        "control/doublebounceto": "admin\n",
+        "control/doublebouncehost": "example.net\n",
+        "control/doublebouncesubject": "twice\n",
+        "control/doublebouncemessage": "It came back.\n",
+    }
+    assert loaded(tmp_path, texts).queue.bounces == BounceSettings(
+        "mx.example.com", "postmaster", "mail.example.com", "Zurück", ("Sorry,", "that did not work."), 100,
+        "admin", "example.net", "twice", ("It came back.",),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "to"),
+    [(None, "postmaster"), ("", ""), ("\n", ""), ("@nobody\n", "@nobody"), ("a\nb\n", "a")],
+)
+def test_an_empty_doublebounceto_is_not_a_missing_one(tmp_path, text, to):
+    texts = {} if text is None else {"control/doublebounceto": text}
+    me = "mx.example.com"
+    assert loaded(tmp_path, texts).queue.bounces == BounceSettings(
+        me, bouncehost=me, doublebounceto=to, doublebouncehost=me
+    )
 
 
 def test_parts_lie_where_the_toml_or_the_environment_says(tmp_path):

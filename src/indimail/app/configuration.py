@@ -41,6 +41,7 @@ from indimail.control.cdb import Cdb, read_cdb
 from indimail.control.files import ControlFile, ControlFolder, read_control
 from indimail.control.toml import Given, read_toml
 from indimail.delivery.assign import parse_assign
+from indimail.delivery.bounce import BounceSettings
 from indimail.mail.errors import ConfigErrors, Mistake
 from indimail.mail.match import DomainTable, key_of, parse_domain_rules, parse_domains, quoted
 from indimail.mail.secret import Secret
@@ -484,6 +485,23 @@ class Loading:
             send=send,
             sends=self._sends(send),
             inject=self._inject(),
+            bounces=self._bounces(values),
+        )
+
+    def _bounces(self, values: Values) -> BounceSettings:
+        """Return how bounces are made."""
+        double = values.lines("doublebounceto")
+        return BounceSettings(
+            me=self.me,
+            bouncefrom=values.text("bouncefrom"),
+            bouncehost=values.text("bouncehost"),
+            bouncesubject=values.text("bouncesubject"),
+            bouncemessage=values.lines("bouncemessage"),
+            bouncemaxbytes=values.number("bouncemaxbytes"),
+            doublebounceto=double[0] if double else "",
+            doublebouncehost=values.text("doublebouncehost"),
+            doublebouncesubject=values.text("doublebouncesubject"),
+            doublebouncemessage=values.lines("doublebouncemessage"),
         )
 
     def _inject(self) -> InjectSettings:

@@ -22,9 +22,9 @@ from indimail.app.resolve import (
     ADDRESSES,
     CHECK,
     COUNT,
-    GREETING,
     HOST,
     HOSTS,
+    LINES,
     ME,
     OCTETS,
     RULES,
@@ -129,6 +129,7 @@ _PEER = "serve/client.py"
 _TRANSACTION = "serve/transaction.py"
 _SEND = "serve/send.py"
 _BUILD = "app/build.py"
+_BOUNCE = "delivery/bounce.py"
 _CONF = "app/configuration.py"
 _ROUTE = "schedule/route.py"
 _INSTANCE = "app/instance.py"
@@ -137,7 +138,7 @@ _SERVE = "app/supervise.py"
 NAMES: Final = (
     _file("me", HOST, None, "full name of this host; default of many others (required)",
           _CONF, _PROCESS),
-    _file("smtpgreeting", GREETING, ME, "text of the greeting; may have several lines",
+    _file("smtpgreeting", LINES, ME, "text of the greeting; may have several lines",
           _SESSION, _CLIENT),
     _file("localiphost", HOST, ME, "what takes the place of our own [ip] in an address",
           _PEER, _CLIENT),
@@ -234,6 +235,26 @@ QUEUE: Final = (
     _file("bouncelifetime", SECONDS, str(WEEK),
           "the same for mail with a null sender; never above queuelifetime", _SEND, _QUEUE,
           unit="seconds"),
+)  # fmt: skip
+
+BOUNCE: Final = (
+    _file("bouncemaxbytes", OCTETS, "50000", "most of the message that a bounce encloses; 0 = all",
+          _BOUNCE, _QUEUE, unit="octets", waits=BOUNCES),
+    _file("bouncefrom", TEXT, "MAILER-DAEMON", "local part of who a bounce is from",
+          _BOUNCE, _QUEUE, waits=BOUNCES),
+    _file("bouncehost", HOST, ME, "its host", _BOUNCE, _QUEUE, waits=BOUNCES),
+    _file("bouncesubject", TEXT, "failure notice", "subject of a bounce",
+          _BOUNCE, _QUEUE, waits=BOUNCES),
+    _file("bouncemessage", LINES, None, "lines that take the place of a bounce's apology",
+          _BOUNCE, _QUEUE, waits=BOUNCES),
+    _file("doublebounceto", LINES, "postmaster",
+          "local part of who gets bounces that bounced; empty or beginning with @: nobody",
+          _BOUNCE, _QUEUE, waits=BOUNCES),
+    _file("doublebouncehost", HOST, ME, "its host", _BOUNCE, _QUEUE, waits=BOUNCES),
+    _file("doublebouncesubject", TEXT, "failure notice", "subject of a bounce that bounced",
+          _BOUNCE, _QUEUE, waits=BOUNCES),
+    _file("doublebouncemessage", LINES, None, "as bouncemessage, in a bounce that bounced",
+          _BOUNCE, _QUEUE, waits=BOUNCES),
 )  # fmt: skip
 
 LOCATIONS: Final = (
@@ -499,15 +520,6 @@ ratecontrol         -                   list   -     rates by domain
 -                   RATELIMIT_INTERVAL  secs   86400 after this silence a rate begins anew
 """, _QUEUE),
     *_off(BOUNCES, """
-bouncemaxbytes      -                   octets 50000 most of the message that a bounce quotes
-bouncefrom          -                   text   MAILER-DAEMON  sender in a bounce
-bouncehost          -                   host   @me   its host
-doublebounceto      -                   text   postmaster     who gets bounces that cannot be returned
-doublebouncehost    -                   host   @me   its host
-bouncesubject       -                   text   -     subject
-doublebouncesubject -                   text   -     subject
-bouncemessage       -                   list   -     text
-doublebouncemessage -                   list   -     text
 -                   BOUNCEQUEUE         text   -     queue program for bounces
 -                   BOUNCEPROCESSOR     text   -     program that looks at each bounce
 """, _QUEUE),
@@ -518,7 +530,7 @@ mailalert.cfg       -                   list   -     who is told of deliveries
 """, _DELIVERY),
 )  # fmt: skip
 
-SETTINGS: Final = (*NAMES, *RECEPTION, *QUEUE, *LOCATIONS, *WAITING)
+SETTINGS: Final = (*NAMES, *RECEPTION, *QUEUE, *BOUNCE, *LOCATIONS, *WAITING)
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 VARIABLES: Final = {setting.variable: setting for setting in SETTINGS if setting.variable}
 CONTROLS: Final = {setting.control: setting for setting in SETTINGS if setting.control}

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from indimail.delivery.assign import Assign
+from indimail.delivery.bounce import BounceSettings
 from indimail.mail.secret import Secret
 from indimail.mail.verdict import NO_RULE, Rule
 from indimail.policy.limits import ConnectionLimits
@@ -109,6 +110,7 @@ class QueueSettings:
     # Queues with a concurrency of their own (control/concurrencyl.queue2): name -> its settings.
     sends: Mapping[str, SendSettings] = field(default_factory=dict)
     inject: InjectSettings = field(default_factory=InjectSettings)
+    bounces: BounceSettings = field(default_factory=BounceSettings)
 
     @property
     def names(self) -> tuple[str, ...]:
