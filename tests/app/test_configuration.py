@@ -3,8 +3,8 @@ import pickle
 
 import pytest
 
-from indimail.app.configuration import Loading, Overrides, load, open_instance, reload
-from indimail.app.instance import Instance
+from indimail.app.configuration import Loading, Overrides, load, reload
+from indimail.app.instance import Instance, open_instance
 from indimail.control.cdb import build_cdb
 from indimail.delivery.bounce import BounceSettings
 from indimail.mail.address import Address

@@ -1,20 +1,18 @@
 """sendmail, without a server and with one."""
 
 import io
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from cli.owner import Owner
 from indimail.cli import sendmail
 from indimail.cli.main import Parser
 from indimail.durable.disk import SystemDisk
 from indimail.queue.submission import Receipt, Submission, read_spooled
-from indimail.wire.frames import FrameReader, write_frame
 
 TEXT = b"To: alice@example.com\nSubject: hello\n\nhello\n"
 
@@ -59,38 +57,6 @@ def spooled(root: Path) -> tuple[Submission, bytes]:
     return Submission.from_bytes(envelope), b"".join(body)
 
 
-@dataclass
-class Owner:
-    """A server that takes one mail and answers what it is told to."""
-
-    path: str
-    receipt: Receipt = Receipt(0, 1024)
-    frames: list[bytes] = field(default_factory=list)
-
-    def __enter__(self) -> "Owner":
-        self._sock = socket.socket(socket.AF_UNIX)
-        self._sock.bind(self.path)
-        self._sock.listen(1)
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-        return self
-
-    def _serve(self) -> None:
-        connection, _ = self._sock.accept()
-        reader = FrameReader(1 << 20)
-        with connection:
-            while (frame := reader.next()) != b"":
-                if frame is None:
-                    reader.feed(connection.recv(65_536))
-                else:
-                    self.frames.append(frame)
-            connection.sendall(write_frame(self.receipt.to_bytes()))
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.join()
-        self._sock.close()
-
-
 @pytest.fixture
 def owner(root: Path) -> Iterator[Owner]:
     with Owner(str(root / "run" / "inject.sock")) as owner:
@@ -123,14 +89,15 @@ def test_where_nobody_runs_it_is_left_for_the_next_start(run: Run, root: Path) -
 @pytest.mark.parametrize(
     ("arguments", "sender", "recipients"),
     [
-        (("a@b",), "eve@mx.example.org", ("a@b",)),
-        (("-f", "", "a@b"), "", ("a@b",)),
-        (("-f", "<>", "a@b"), "", ("a@b",)),
-        (("-r", "<x@y>", "a@b"), "x@y", ("a@b",)),
+        (("a@b.example",), "eve@mx.example.org", ("a@b.example",)),
+        (("-f", "", "a@b.example"), "", ("a@b.example",)),
+        (("-f", "<>", "a@b.example"), "", ("a@b.example",)),
+        (("-r", "<x@y.example>", "a@b.example"), "x@y.example", ("a@b.example",)),
         (("-fx", "joe"), "x@mx.example.org", ("joe@mx.example.org",)),
-        (("-oi", "-oem", "-i", "-v", "-bm", "-Am", "-B8BITMIME", "-N", "never", "--", "a@b"),
-         "eve@mx.example.org", ("a@b",)),
-        (("-ti", "a@b"), "eve@mx.example.org", ("a@b", "alice@example.com")),
+        (("-r", "x@host", "a@host"), "x@host.mx.example.org", ("a@host.mx.example.org",)),
+        (("-oi", "-oem", "-i", "-v", "-bm", "-Am", "-B8BITMIME", "-N", "never", "--", "a@b.example"),
+         "eve@mx.example.org", ("a@b.example",)),
+        (("-ti", "a@b.example"), "eve@mx.example.org", ("a@b.example", "alice@example.com")),
     ],
 )  # fmt: skip
 def test_options_say_who_sends_and_who_gets_it(
@@ -158,7 +125,7 @@ def test_options_say_who_sends_and_who_gets_it(
 def test_the_body_goes_as_it_is_with_lines_of_lf(
     run: Run, root: Path, stdin: bytes, body: bytes
 ) -> None:
-    assert run("a@b", stdin=stdin).code == 0
+    assert run("a@b.example", stdin=stdin).code == 0
     assert spooled(root)[1].partition(b"\n\n")[2] == body
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from indimail.app.instance import LOCATIONS, Instance
+from indimail.app.instance import Instance
 from indimail.app.listeners import read_listeners, role_of
 from indimail.app.resolve import (
     DEFAULT,
@@ -85,27 +85,6 @@ class Overrides:
 
 
 NO_OVERRIDES: Final = Overrides()
-
-
-def open_instance(root: str, environ: Mapping[str, str]) -> Instance:
-    """Return an instance with its parts where [variables] and the environment put them.
-
-    A broken indimail.toml puts nothing anywhere; `load` tells what is wrong with it.
-    """
-    plain = Instance(root)
-    setup, _ = read_toml(plain.toml, TOML)
-    places = {name: environ[name] for name in LOCATIONS if environ.get(name)}
-    for name in LOCATIONS:
-        given = setup.variables.get(name)
-        if given is not None:
-            places.pop(name, None)
-            places |= {name: str(given.value)} if given.value else {}
-    instance = Instance(root, places)
-    if "QUEUE_BASE" not in places:
-        base, _ = read_control(os.path.join(instance.control_dir, "queue_base"), "queue_base")
-        if base.first is not None:
-            instance = Instance(root, {**places, "QUEUE_BASE": base.first.text})
-    return instance
 
 
 def load(

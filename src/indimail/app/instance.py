@@ -4,6 +4,7 @@
     instance.control_dir                    -> '/var/indimail/control'
     instance.display("/var/indimail/control/me")    -> 'control/me'
     find_root(None, os.environ)             -> INDIMAIL_ROOT, else '/var/indimail'
+    open_instance(root, os.environ)         -> with the parts where the settings put them
 
 IndiMail's variables put parts elsewhere: SYSCONFDIR (what holds control/ tcp/ users/ certs/),
 CONTROLDIR (a relative one is below SYSCONFDIR), ASSIGNDIR, CERTDIR, DOMAINDIR (what holds
@@ -35,6 +36,49 @@ LOCATIONS: Final = (
 def find_root(given: str | None, environ: Mapping[str, str]) -> str:
     """Return the instance's directory: ``--root``, INDIMAIL_ROOT or the default."""
     return os.path.abspath(given or environ.get("INDIMAIL_ROOT") or DEFAULT_ROOT)
+
+
+def open_instance(root: str, environ: Mapping[str, str]) -> "Instance":
+    """Return an instance with its parts where [variables] and the environment put them.
+
+    A broken indimail.toml puts nothing anywhere; `app.configuration` tells what is wrong with it.
+    """
+    places = {name: environ[name] for name in LOCATIONS if environ.get(name)}
+    for name, value in _placed_by_toml(Instance(root).toml).items():
+        places.pop(name, None)
+        places |= {name: value} if value else {}
+    instance = Instance(root, places)
+    base = "" if "QUEUE_BASE" in places else _queue_base(instance.control_dir)
+    return Instance(root, {**places, "QUEUE_BASE": base}) if base else instance
+
+
+def _placed_by_toml(path: str) -> dict[str, str]:
+    """Return the variables of [variables] that move parts; empty: it is unset there.
+
+    A program that is started for each mail has no time for a parser: the file is parsed only where
+    one of the names may stand in it (an escape sequence may hide one).
+    """
+    try:
+        with open(path, "rb") as file:
+            octets = file.read()
+    except OSError:
+        return {}
+    if b"\\" not in octets and not any(name.encode() in octets for name in LOCATIONS):
+        return {}
+    from indimail.control.toml import parse_toml  # noqa: PLC0415 - see above
+
+    given = parse_toml(octets, "indimail.toml")[0].variables
+    return {name: str(given[name].value or "") for name in LOCATIONS if name in given}
+
+
+def _queue_base(control_dir: str) -> str:
+    path = os.path.join(control_dir, "queue_base")
+    if not os.path.exists(path):
+        return ""
+    from indimail.control.files import read_control  # noqa: PLC0415 - most have no such file
+
+    first = read_control(path, "queue_base")[0].first
+    return first.text if first else ""
 
 
 class Instance:

@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 
-from indimail.app.instance import DEFAULT_ROOT, find_root
+from indimail.app.instance import DEFAULT_ROOT, find_root, open_instance
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read everything and print what is wrong."""
     # Slow to import, and nothing that --help needs.
-    from indimail.app.configuration import Overrides, load, open_instance  # noqa: PLC0415
+    from indimail.app.configuration import Overrides, load  # noqa: PLC0415
     from indimail.mail.errors import ConfigErrors  # noqa: PLC0415
 
     root = find_root(args.root, os.environ)

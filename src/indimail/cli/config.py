@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from indimail.app.instance import DEFAULT_ROOT, find_root
+from indimail.app.instance import DEFAULT_ROOT, find_root, open_instance
 
 if TYPE_CHECKING:
     from indimail.app.configuration import Loading
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
     # Slow to import, and nothing that --help needs.
-    from indimail.app.configuration import Loading, open_instance  # noqa: PLC0415
+    from indimail.app.configuration import Loading  # noqa: PLC0415
 
     root = find_root(args.root, os.environ)
     if not os.path.isdir(root):

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from indimail.app.instance import DEFAULT_ROOT, Instance, find_root
+from indimail.app.instance import DEFAULT_ROOT, Instance, find_root, open_instance
 from indimail.mail.events import Record
 from indimail.trace.find import LateOutcomes, Query, Story, find
 from indimail.trace.story import Sentence, Tone, render, tell
@@ -78,7 +78,6 @@ def run(args: argparse.Namespace, late: LateOutcomes | None = None) -> int:
 
 def _queues(root: str) -> LateOutcomes | None:
     """Return the queues, or None where they cannot be read: then the trace alone tells."""
-    from indimail.app.configuration import open_instance  # noqa: PLC0415 - not for --help
     from indimail.mail.errors import MailError  # noqa: PLC0415
     from indimail.manage.outcomes import Queues  # noqa: PLC0415
 

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from indimail.app.instance import DEFAULT_ROOT, find_root
+from indimail.app.instance import DEFAULT_ROOT, find_root, open_instance
 
 if TYPE_CHECKING:
     from indimail.manage.outcomes import Queues
@@ -63,7 +63,6 @@ def run(args: argparse.Namespace) -> int:
 
 def with_queues(program: str, root: str | None, work: "Callable[[Queues], None]") -> int:
     """Open all queues, do the work, and say what went wrong."""
-    from indimail.app.configuration import open_instance  # noqa: PLC0415 - not for --help
     from indimail.mail.errors import MailError  # noqa: PLC0415
     from indimail.manage.outcomes import Queues  # noqa: PLC0415
 

@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM; 78 for a configuration with mistakes, 71 for a port that is taken."""
     # Everything a worker needs is imported here, before any fork and before privileges are dropped.
     from indimail.app import build, worker  # noqa: PLC0415
-    from indimail.app.configuration import Overrides, load, open_instance, reload  # noqa: PLC0415
-    from indimail.app.instance import find_root  # noqa: PLC0415
+    from indimail.app.configuration import Overrides, load, reload  # noqa: PLC0415
+    from indimail.app.instance import find_root, open_instance  # noqa: PLC0415
     from indimail.app.logs import LogLines, log_file, set_up_logging  # noqa: PLC0415
     from indimail.app.supervise import Plan, Supervisor  # noqa: PLC0415
     from indimail.mail.errors import ConfigErrors  # noqa: PLC0415

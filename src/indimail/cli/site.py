@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from indimail.accounts.port import Accounts
-from indimail.app.instance import DEFAULT_ROOT, Instance, find_root
+from indimail.app.instance import Instance, find_root
+from indimail.cli.root import add_root as add_root  # noqa: PLC0414 - beside the other options
 from indimail.control.toml import read_toml
 from indimail.durable.disk import Disk, SystemDisk
 from indimail.mail.errors import MailError
@@ -56,13 +57,6 @@ class Command:
                 warning = "the running server did not confirm the change; it sees it in 5 seconds"
                 print(f"{self.program}: warning: {warning}", file=sys.stderr)
                 return
-
-
-def add_root(parser: argparse.ArgumentParser) -> None:
-    """Declare --root."""
-    parser.add_argument(
-        "--root", metavar="DIR", help=f"the instance (INDIMAIL_ROOT, {DEFAULT_ROOT})"
-    )
 
 
 def add_options(

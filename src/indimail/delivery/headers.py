@@ -15,16 +15,13 @@ Source: spec/delivery.md 4 (Delivered-To, Return-Path), 5.5; RFC 5321 4.4 (Retur
 (quoting).
 """
 
-import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
+from indimail.mail.addresses import quoted as quoted_local
+
 _CONTROLS: Final = dict.fromkeys([*range(32), 127], "_")
-# A dot-string (RFC 5321 4.1.2), with the UTF-8 of RFC 6531
-_DOT_STRING: Final = re.compile(
-    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+"
-    r"(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+)*"
-)
 
 
 def prepended(
@@ -48,16 +45,25 @@ def delivered_to(local_address: str) -> bytes:
     return line.encode("utf-8", "surrogateescape")
 
 
+def forwarded(
+    delivered_to: bytes, recipients: Sequence[str], sender: str, extra: bytes = b""
+) -> bytes:
+    """Return the block for a message that is sent on: who it was for, to whom it goes, from whom.
+
+    `delivered_to` is the whole line, `extra` whole lines that qmail-queue kept apart (QQEH).
+    """
+    to = "".join(f"X-Forwarded-To: {_on_one_line(recipient)}\n" for recipient in recipients)
+    lines = f"{to}X-Forwarded-For: {_on_one_line(sender)}\n"
+    return delivered_to + lines.encode("utf-8", "surrogateescape") + extra
+
+
 @lru_cache(maxsize=4096)
 def quoted(address: str) -> str:
     """Return the address with its local part quoted where the syntax asks for it."""
     local, at, domain = _on_one_line(address).rpartition("@")
     if not at:
         local, domain = domain, ""
-    if not local or _DOT_STRING.fullmatch(local):
-        return f"{local}{at}{domain}"
-    escaped = local.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"{at}{domain}'
+    return f"{quoted_local(local)}{at}{domain}"
 
 
 def printable(text: str) -> str:

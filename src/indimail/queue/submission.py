@@ -13,7 +13,6 @@ Not here: the owner's side (`serve.inject`, `serve.adopt`).
 import json
 import os
 import re
-import secrets
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -235,7 +234,7 @@ def spool_submission(
     be listed by others, so the mail is as private as the sender's own.  The server has to read the
     file: the caller's umask leaves 0644 be.
     """
-    name = f"{int(time.time())}.{os.getpid()}.{secrets.token_hex(16)}"
+    name = f"{int(time.time())}.{os.getpid()}.{os.urandom(16).hex()}"
     hidden, path = os.path.join(folder, f".{name}"), os.path.join(folder, name)
     try:
         disk.write_new(hidden, (), mode=0o644)
