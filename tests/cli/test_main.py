@@ -2,6 +2,10 @@ import pytest
 
 from indimail.cli import main as cli
 
+WITHOUT_INSTANCE = {
+    "bouncesaying", "condtomaildir", "except", "maildirdeliver", "preline",
+}  # fmt: skip
+
 
 @pytest.mark.parametrize(
     ("argv", "code", "text"),
@@ -37,10 +41,14 @@ def test_every_command_has_its_module_and_takes_root(name, capsys):
     with pytest.raises(SystemExit) as end:
         cli.main([name, "--help"])
     assert end.value.code == 0
-    assert "--root DIR" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert ("--root DIR" in shown) is (name not in WITHOUT_INSTANCE)
+    if cli.COMMANDS[name].misused != 64:
+        assert "example" in shown
 
 
 def test_scripts_have_an_entry_of_their_name(monkeypatch, capsys):
+    assert cli.scripts()["except"] == "indimail.cli.main:except_"
     assert cli.scripts()["qmail-qread"] == "indimail.cli.main:qmail_qread"
     assert set(cli.scripts()) == {"indimail"} | {n for n, r in cli.COMMANDS.items() if r.is_script}
     for entry in cli.scripts().values():

@@ -134,10 +134,19 @@ _CONF = "app/configuration.py"
 _ROUTE = "schedule/route.py"
 _INSTANCE = "app/instance.py"
 _SERVE = "app/supervise.py"
+_INJECT = "cli/injection.py"
 
 NAMES: Final = (
     _file("me", HOST, None, "full name of this host; default of many others (required)",
           _CONF, _PROCESS),
+    _both("defaulthost", "QMAILDEFAULTHOST", HOST, ME,
+          "qmail-inject: host of an address without one", _INJECT, _PROCESS),
+    _both("defaultdomain", "QMAILDEFAULTDOMAIN", HOST, ME,
+          "qmail-inject: domain of a host without a dot", _INJECT, _PROCESS),
+    _both("plusdomain", "QMAILPLUSDOMAIN", HOST, ME,
+          "qmail-inject: domain of a host that ends in +", _INJECT, _PROCESS),
+    _both("idhost", "QMAILIDHOST", HOST, ME,
+          "qmail-inject: host in a Message-ID", _INJECT, _PROCESS),
     _file("smtpgreeting", LINES, ME, "text of the greeting; may have several lines",
           _SESSION, _CLIENT),
     _file("localiphost", HOST, ME, "what takes the place of our own [ip] in an address",

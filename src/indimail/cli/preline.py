@@ -1,0 +1,71 @@
+"""`preline`: give a program the message with the lines of a mailbox file in front.
+
+    |preline procmail -d alice
+
+In front stand the From_ line (UFLINE; not with -f), Return-Path (RPLINE; -r), Delivered-To (DTLINE;
+-d) and QQEH, where it is set (-e).
+
+Exit code: the program's; 111 where a variable is missing, there is no such program, or it crashed.
+
+Source: spec/delivery.md 7.
+"""
+
+import argparse
+import os
+from typing import Final
+
+from indimail.cli.program_line import (
+    TEMPORARY,
+    Ended,
+    add_program,
+    attempt,
+    exit_code,
+    message,
+    optional,
+    program_of,
+    start_program,
+    variable,
+)
+
+PROGRAM: Final = "preline"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("-f", dest="UFLINE", action="store_false", help="no From_ line")
+    parser.add_argument("-r", dest="RPLINE", action="store_false", help="no Return-Path")
+    parser.add_argument("-d", dest="DTLINE", action="store_false", help="no Delivered-To")
+    parser.add_argument("-e", dest="QQEH", action="store_false", help="no QQEH")
+    add_program(parser)
+    parser.epilog = "example, a line of a .qmail file: |preline procmail -d alice"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the program."""
+    return attempt(PROGRAM, lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    wanted = [name for name in ("UFLINE", "RPLINE", "DTLINE") if getattr(args, name)]
+    front = b"".join(variable(name, TEMPORARY) for name in wanted)
+    front += optional("QQEH") if args.QQEH else b""
+    argv = program_of(args)
+    reading, writing = os.pipe()
+    pid = start_program(argv, (os.POSIX_SPAWN_DUP2, reading, 0))
+    os.close(reading)
+    if pid is None:
+        raise Ended(f"unable to run {argv[0]}", TEMPORARY)
+    _feed(writing, front)
+    return exit_code(pid)
+
+
+def _feed(fd: int, front: bytes) -> None:
+    """Write the message; a program that has read enough closes the pipe."""
+    try:
+        with open(fd, "wb", buffering=0) as pipe:
+            for piece in message(front):
+                left = memoryview(piece)
+                while left:
+                    left = left[pipe.write(left) :]
+    except BrokenPipeError:
+        return
