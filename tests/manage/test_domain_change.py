@@ -10,6 +10,7 @@ import pytest
 from indimail.accounts.memory import MemoryAccounts
 from indimail.durable.lock import DirectoryLock
 from indimail.mail.secret import Secret
+from indimail.manage.assign import add_entry, domain_entry
 from indimail.manage.domain_change import DomainChange, change_domain
 from indimail.manage.domains import NewDomain, add_domain
 from indimail.manage.site import Refused, Site
@@ -99,6 +100,11 @@ def test_a_domain_that_is_not_there(site: Site) -> None:
     change = DomainChange("example.net", instruction="delete")
     assert change_domain(site, QuickDisk(), change) == Refused(
         "example.net: domain does not exist", 1
+    )
+    add_entry(QuickDisk(), site.places.users_dir, domain_entry("root.example", 0, 0, "/d"))
+    change = DomainChange("root.example", instruction="delete")
+    assert change_domain(site, QuickDisk(), change) == Refused(
+        "domain root.example with uid 0", 100
     )
 
 

@@ -88,3 +88,9 @@ def test_an_upper_case_letter_is_refused() -> None:
     assert check_case("email", "Alice@example.com") == Refused(
         "warning: email [Alice@example.com] has an uppercase character", 100
     )
+
+
+@pytest.mark.parametrize("text", ["\udcff@example.com", "a\n@example.com", "a\0@example.com"])
+def test_octets_that_are_no_text_are_refused_before_anything_is_asked(text: str) -> None:
+    expected = Refused(f"email [{text!r}]: expected printable characters", 100)
+    assert check_case("email", text) == expected

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,8 +95,12 @@ def test_a_quota_goes_into_the_row_and_into_maildirsize(world: World) -> None:
 
 
 def test_a_name_and_a_password(world: World) -> None:
-    world.change(UserChange(gecos="Alice B.", password=Secret("new")))
+    world.accounts.set_password("alice", "example.com", Secret("old"), Secret("of the old one"))
+    world.change(UserChange(gecos="Alice B."))
+    assert (world.alice.gecos, world.alice.scram) == ("Alice B.", Secret("of the old one"))
+    world.change(UserChange(password=Secret("new")))
     assert (world.alice.gecos, world.alice.password) == ("Alice B.", Secret("new"))
+    assert world.alice.scram == Secret("")
     assert LastEvent("pass", NOW, "") in world.accounts.events("alice", "example.com")
     world.change(UserChange(gecos=""))
     assert (world.alice.gecos, world.alice.password) == ("", Secret("new"))
@@ -143,7 +148,8 @@ def test_folders_by_date(world: World) -> None:
      "[52428800,1000]: expected 50M, 50M,1000, NOQUOTA; +5M or -5M where there is a limit"),
     (UserChange(quota="-50M"), "invalid quota [-50M] for alice@example.com, which has "
      "[52428800,1000]: expected 50M, 50M,1000, NOQUOTA; +5M or -5M where there is a limit"),
-    (UserChange(gecos="a:b"), "':' not allowed in names"),
+    (UserChange(gecos="a:b"),
+     "invalid name 'a:b': expected printable characters, and ':' not allowed in names"),
     (UserChange(gecos="a" * 49), "Name too long: expected at most 48 characters"),
     (UserChange(password=Secret("x" * 129)), "Password too long"),
     (UserChange(date_format="../%Y"), "invalid date format [../%Y]: expected a folder's name with "
@@ -158,3 +164,15 @@ def test_what_is_refused_changes_nothing(world: World, change: UserChange, text:
 
 def test_an_absent_user(world: World) -> None:
     assert world.change(UserChange(clear=True), "bob") == Refused("no such user bob@example.com", 1)
+
+
+def test_a_row_without_a_home_makes_no_directory_anywhere(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.accounts.modify("alice", "example.com", lambda row: replace(row, directory=""))
+    monkeypatch.chdir(tmp_path)
+    refused = Refused("alice@example.com: found [], expected the full path of a home", 1)
+    for change in (UserChange(switch=True), UserChange(quota="1M"), UserChange(date_format="%Y")):
+        assert world.change(change) == refused
+    assert os.listdir(tmp_path) == ["i"]
+    assert isinstance(world.change(UserChange(given=Flag.NO_POP)), Account)

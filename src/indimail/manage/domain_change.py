@@ -14,7 +14,7 @@ from typing import Final
 from indimail.accounts.passwords import METHODS, method_named
 from indimail.control.files import write_atomic
 from indimail.durable.disk import Disk
-from indimail.manage.assign import has_domain
+from indimail.manage.assign import owner_of_domain
 from indimail.manage.instruction import (
     EXPECTED,
     Fault,
@@ -61,8 +61,11 @@ def change_domain(site: Site, disk: Disk, change: DomainChange) -> Refused | Non
 
 
 def _check(site: Site, disk: Disk, change: DomainChange) -> Refused | None:
-    if not has_domain(disk, site.places.users_dir, change.domain):
+    owner = owner_of_domain(disk, site.places.users_dir, change.domain)
+    if owner is None:
         return Refused(f"{change.domain}: domain does not exist", 1)
+    if owner == 0:
+        return Refused(f"domain {change.domain} with uid 0", 100)
     name = change.method_name
     if name is not None and method_named(name) is None:
         return Refused(f"wrong hash method {name}: {' '.join(METHODS)}", 100)

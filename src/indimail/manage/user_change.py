@@ -80,7 +80,7 @@ def change_user(
         refused = _check(account, change)
         if refused is not None:
             return refused
-        if change.switch or change.date_format is not None:
+        if change.date_format or (change.switch and not account.active):
             make_home(disk, account.directory)  # before the row says that mail may come
         try:
             # Commit point: the row.  What follows are files that can be made again.
@@ -96,12 +96,18 @@ def change_user(
 def _check(account: Account, change: UserChange) -> Refused | None:
     if change.switch and account.active and account.name in RFC_IDS:
         return Refused("RFC Ids cannot be made inactive", 255)
-    if change.gecos is not None and len(change.gecos) > GECOS_LENGTH:
+    gecos = change.gecos or ""
+    if len(gecos) > GECOS_LENGTH:
         return Refused(f"Name too long: expected at most {GECOS_LENGTH} characters", 100)
-    if change.gecos is not None and (":" in change.gecos or not change.gecos.isprintable()):
-        return Refused("':' not allowed in names", 100)
+    if ":" in gecos or not gecos.isprintable():
+        what = "printable characters, and ':' not allowed in names"
+        return Refused(f"invalid name {gecos!r}: expected {what}", 100)
     if change.password is not None and len(change.password.reveal()) > PASSWORD_LENGTH:
         return Refused("Password too long", 100)
+    has_files = change.switch or change.quota is not None or change.date_format is not None
+    if has_files and not os.path.isabs(account.directory):
+        what = "the full path of a home"
+        return Refused(f"{account.address}: found [{account.directory}], expected {what}", 1)
     date = change.date_format or ""
     if "/" in date or date.startswith(".") or not date.isprintable():
         what = "a folder's name with the letters of strftime, like %Y-%m"
