@@ -109,6 +109,15 @@ def test_options_say_who_sends_and_who_gets_it(
 
 
 @pytest.mark.parametrize(
+    ("sender", "author"),
+    [("<x@y.example>", b"x@y.example"), ("x@y.example", b"x@y.example"), ("<>", b"eve@mx.example.org")],
+)  # fmt: skip
+def test_who_sends_is_the_author(run: Run, root: Path, sender: str, author: bytes) -> None:
+    assert run("-f", sender, "a@b.example").code == 0
+    assert b"\nFrom: " + author + b"\n" in spooled(root)[1]
+
+
+@pytest.mark.parametrize(
     ("stdin", "body"),
     [
         (b"To: a@b\n\none\n.\ntwo\n", b"one\n.\ntwo\n"),

@@ -148,8 +148,8 @@ class Controls:
 
 def _author(order: Order, environ: Environ, hosts: Hosts) -> Author:
     name = order.name or _first(environ, "QMAILNAME", "MAILNAME", "NAME")
-    if order.sender_writes and order.sender:
-        address = order.sender
+    if order.sender_writes and order.sender and _bare(order.sender):
+        address = _bare(order.sender)
     else:
         address = _first(environ, "QMAILUSER", "MAILUSER", "USER", "LOGNAME") or _login_name()
         host = _first(environ, "QMAILHOST", "MAILHOST")
@@ -165,8 +165,7 @@ def _sender(
     """Return the envelope sender: -f, else Return-Path, else the environment's."""
     letters = environ.get("QMAILINJECT", "")
     if order.sender is not None:
-        given = order.sender
-        bare = given[1:-1] if given.startswith("<") and given.endswith(">") else given
+        bare = _bare(order.sender)
         return str(hosts.qualify(mailbox_of(bare))) if bare else ""
     if composed.return_path is not None and "s" not in letters:
         return composed.return_path
@@ -177,6 +176,11 @@ def _sender(
     found = hosts.qualify(mailbox_of(address))
     local = f"{found.local}-{stamp}" if "m" in letters else found.local
     return f"{local}-@{found.domain}-@[]" if "r" in letters else f"{local}@{found.domain}"
+
+
+def _bare(address: str) -> str:
+    """Return an address without its brackets."""
+    return address[1:-1] if address.startswith("<") and address.endswith(">") else address
 
 
 def _first(environ: Environ, *names: str) -> str:
