@@ -7,6 +7,8 @@
     X-Filter: None
     Received: indimail-virtual 7 by host mx.example.com (invoked by uid 555); <date>
 
+`forwarded` is the same for what is sent on, `ahead_of_command` for a command of vdelivermail's.
+
 Delivered-To names qmail's local address, with the virtual domain's prefix: that is the address
 whose second passage is a loop.  No address can add a line: control characters become ``_``.
 Lines end in LF.  Not hot enough to cache whole: about a microsecond.
@@ -32,11 +34,45 @@ def prepended(
     `queue_id` stands where IndiMail has a process number; `date` is an RFC 5322 date-time.
     """
     return (
-        f"Return-Path: <{quoted(sender)}>\n"
+        f"{return_path(sender)}"
         f"Delivered-To: {_on_one_line(local_address)}\n"
         "X-Filter: None\n"
         f"Received: indimail-virtual {queue_id} by host {host} (invoked by uid {uid}); {date}\n"
     ).encode("utf-8", "surrogateescape")
+
+
+def forwarded(local_address: str, addresses: Sequence[str], original: str, origin: str) -> bytes:
+    """Return the block for a mail that a delivery sends on.
+
+    `original` is whom X-Forwarded-For names; `origin` is a whole Received line, LF at its end.
+    """
+    to = "".join(f"X-Forwarded-To: {_on_one_line(address)}\n" for address in addresses)
+    return (
+        f"{origin}"
+        f"Delivered-To: {_on_one_line(local_address)}\n"
+        f"{to}X-Forwarded-For: {_on_one_line(original)}\n"
+    ).encode("utf-8", "surrogateescape")
+
+
+def ahead_of_command(line: str, recipient: str, queue_id: int, uid: int, date: str) -> bytes:
+    """Return the block that vdelivermail puts in front of a command's input."""
+    return (
+        f"X-Forwarded-To: {_on_one_line(line)}\n"
+        f"X-Forwarded-For: {_on_one_line(recipient)}\n"
+        "X-Filter: None\n"
+        f"Received: (indimail {queue_id} invoked by uid {uid}); {date}\n"
+    ).encode("utf-8", "surrogateescape")
+
+
+def return_path(sender: str) -> str:
+    """Return the Return-Path line."""
+    return f"Return-Path: <{quoted(sender)}>\n"
+
+
+def from_line(sender: str, date: str) -> str:
+    """Return the From_ line; `date` as asctime(3) gives it, in UTC."""
+    name = "-".join(_on_one_line(sender).split(" ")) or "MAILER-DAEMON"
+    return f"From {name} {date}\n"
 
 
 def delivered_to(local_address: str) -> bytes:

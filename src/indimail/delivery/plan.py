@@ -1,17 +1,20 @@
 """What is to be done for one recipient: a `Plan`, decided before anything is touched.
 
-    match decide_virtual(facts):
-        case Deliver(maildir, rule): ...      # stage and publish, then Delivered(DID_ONE, rule)
-        case Redirect(user, domain): ...      # gather the facts of that mailbox, decide again
-        case ended: outcome(ended)            # Discard, Fail and Defer need no disk
+    Plan((Deliver("/srv/mail/A2E/example.com/alice/Maildir", rule),))
+    Plan((Run("./sort", rule), Mbox("/home/bob/mbox", rule), Forward("bob@example.net", rule)))
+    Plan((Fail("no account ... (#5.1.5)", "5.1.5", Foreseen.ABSENT, rule),))
 
-`foresee` gives the same plan's meaning at RCPT time, so that the two never contradict.
+The steps are made in order; the first that fails ends the attempt.  What is to be forwarded goes out
+as one mail after all other steps, so an attempt that fails forwards nothing.  `foresee` gives the
+same plan's meaning at RCPT time, so that the two never contradict.
 
-Source: spec/delivery.md 5.2 to 5.4, 9.1; spec/smtp.md 4.3.  Not here: how a plan is reached
-(`delivery.virtual`), how a copy is written (`mailbox.maildir`).
+Source: spec/delivery.md 4 (order, exit codes, forwards), 5.2 to 5.4, 9.1; spec/smtp.md 4.3.
+Not here: how a plan is reached (`delivery.dotqmail`, `delivery.virtual`), how it is carried out
+(`serve.local`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from indimail.mail.foreseen import Foreseen
@@ -19,24 +22,62 @@ from indimail.mail.outcome import Deferred, Delivered, Failed, Outcome
 from indimail.mail.verdict import NO_RULE, Rule
 
 DID_ONE: Final = "did 0+0+1"  # qmail-local's files+forwards+programs: one vdelivermail line
+TO_THE_END: Final = 1 << 30  # no line of a file has this number
 
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Store a copy in the Maildir (absolute path, no slash at the end)."""
+    """Store a copy in the Maildir (absolute path, no slash at the end).
+
+    `account` is the mailbox whose quota it counts for, empty for none; `text` is said beside.
+    """
 
     maildir: str
+    rule: Rule = NO_RULE
+    account: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mbox:
+    """Append to the file (absolute path)."""
+
+    path: str
     rule: Rule = NO_RULE
 
 
 @dataclass(frozen=True, slots=True)
-class Redirect:
-    """The mailbox `user@domain` is meant; `alias` is the address that led there."""
+class Run:
+    """Run a shell command in the recipient's home, with the mail on its standard input.
 
-    user: str
-    domain: str
-    alias: str
+    After exit 99 the next `skip` steps are left out.  `envdirs` are folders of variables (a file
+    each).  `block`: the lines that vdelivermail puts in front of a command's input.
+    """
+
+    command: str
     rule: Rule = NO_RULE
+    skip: int = TO_THE_END
+    envdirs: tuple[str, ...] = ()
+    block: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Send on to the address; `text` is said beside."""
+
+    address: str
+    rule: Rule = NO_RULE
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Hand over to an SMTP server (``domain:host:port``), recipient unchanged (`address`)."""
+
+    address: str
+    route: str
+    rule: Rule = NO_RULE
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +106,74 @@ class Defer:
     rule: Rule = NO_RULE
 
 
-Plan = Deliver | Redirect | Discard | Fail | Defer
+Action = Deliver | Mbox | Run | Forward | Relay | Discard | Fail | Defer
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps of one recipient.
+
+    `owner` is the sender of what is forwarded where it is not the mail's own.  `virtual`: all of it
+    is one vdelivermail line, which counts as one program.
+    """
+
+    actions: tuple[Action, ...]
+    owner: str = ""
+    virtual: bool = False
+
+    @property
+    def rule(self) -> Rule:
+        """The rule of the first step."""
+        return self.actions[0].rule if self.actions else NO_RULE
+
+    @property
+    def maildir(self) -> str:
+        """The only Maildir that this plan touches, and nothing else; empty for any other plan."""
+        match self.actions:
+            case (Deliver(maildir=maildir),):
+                return maildir
+            case _:
+                return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """A `Run` of a file whose lines are not yet counted as steps: 99 goes on at line `to`."""
+
+    run: Run
+    to: int = TO_THE_END
+
+
+def join(lines: Sequence[tuple[int, Jump | tuple[Action, ...]]]) -> tuple[Action, ...]:
+    """Return the steps of a file's lines, in order, with what each 99 leaves out counted."""
+    counts = [(number, 1 if isinstance(what, Jump) else len(what)) for number, what in lines]
+    actions: list[Action] = []
+    for at, (_, what) in enumerate(lines):
+        if isinstance(what, Jump):
+            skip = sum(count for number, count in counts[at + 1 :] if number < what.to)
+            actions.append(replace(what.run, skip=skip))
+        else:
+            actions += what
+    return tuple(actions)
 
 
 def foresee(plan: Plan) -> Foreseen:
     """Say what RCPT is told: only what the delivery would bounce is refused.
 
     A plan that defers is accepted: the operator mends the line, the mail waits.  So is an alias
-    (spec/delivery.md 9.1).  An accounts lookup that failed never becomes a plan: the caller says
-    `Foreseen.UNKNOWN`.
+    (spec/delivery.md 9.1), and what fails only after a step was made.  An accounts lookup that failed
+    never becomes a plan: the caller says `Foreseen.UNKNOWN`.
     """
-    return plan.foreseen if isinstance(plan, Fail) else Foreseen.DELIVERABLE
+    match plan.actions:
+        case (Fail(foreseen=foreseen), *_):
+            return foreseen
+        case _:
+            return Foreseen.DELIVERABLE
 
 
-def outcome(plan: Discard | Fail | Defer) -> Outcome:
-    """Return the recipient's outcome of a plan that needs no disk."""
-    match plan:
+def outcome(action: Discard | Fail | Defer) -> Outcome:
+    """Return the recipient's outcome of a step that needs no disk."""
+    match action:
         case Discard(text, rule):
             return Delivered(text, rule)
         case Fail(text=text, rule=rule):

@@ -1,30 +1,48 @@
 """vdelivermail's decision for one recipient of a virtual domain.
 
     facts = VirtualFacts("alice", "example.com", account, instruction=BounceNoMailbox())
-    decide_virtual(facts)       -> Deliver("/srv/mail/A2E/example.com/alice/Maildir", rule)
+    decide_virtual(facts)       -> (Deliver("/srv/mail/A2E/example.com/alice/Maildir", rule),)
 
 The caller looks the facts up: the domain under its real name (not an alias domain's), the account
-under `virtual_user(ext)`, the valias rows (none when `ext` is empty), whether the home has a
-`.qmail`.  A lookup that fails is the caller's Deferred, never a "no" in the facts.
+under `virtual_user(ext)`, the valias rows (none when `ext` is empty), the home's `.qmail`, the
+Maildir that an instruction names.  A lookup that fails is the caller's Deferred, never a "no" in
+the facts.
 
-An alias is followed when it is one row that names one mailbox here (``&postmaster@example.com``):
-`Redirect`, once.  Longer lists, programs, forwards to elsewhere, a user's own `.qmail` and the
-instructions that store or forward are kept waiting until they are supported.
+Rows of valias and a user's own `.qmail` take the place of the mailbox; a row or line that is the
+user's own address says nothing, so that alone it leaves the mailbox.
 
-Units: octets.  Source: spec/delivery.md 5.2 to 5.4.  Not here: the quota of an unlocked account.
+Source: spec/delivery.md 5.2 to 5.4.  Not here: the quota of an unlocked account
+(`delivery.quota`), whose senders fall into a black hole.
 """
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from indimail.delivery.instruction import BounceNoMailbox, Delete, Instruction, ToHost
-from indimail.delivery.plan import Defer, Deliver, Discard, Fail, Plan, Redirect
+from indimail.delivery.dotqmail import DotQmail, VDeliver, read_dotqmail
+from indimail.delivery.instruction import (
+    BounceNoMailbox,
+    Delete,
+    Instruction,
+    ToAddress,
+    ToHost,
+    ToMaildir,
+)
+from indimail.delivery.plan import (
+    Action,
+    Defer,
+    Deliver,
+    Discard,
+    Fail,
+    Forward,
+    Jump,
+    Relay,
+    join,
+)
 from indimail.mail.errors import Mistake
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.verdict import NO_RULE, Rule
 
-_ONE_MAILBOX: Final = re.compile(r"&?([^@\s|/&.][^@\s]*)@([^@\s]+)")
+NOT_NESTED: Final = "a line that is not vdelivermail's again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +55,16 @@ class AccountFacts:
     usage: int = 0
     quota: str = "NOQUOTA"
     is_group: bool = False  # pw_gecos begins with "MailGroup "
-    has_dotqmail: bool = False
+    dotqmail: DotQmail | None = None
     holds_overquota: bool = False  # the hold file is there: defer instead of bounce
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualFacts:
-    """Everything the decision looks at.  `alias` is the address that led here, if one did."""
+    """Everything the decision looks at.
+
+    `maildir` is the Maildir that an instruction `ToMaildir` means, or why it cannot be used.
+    """
 
     user: str
     domain: str
@@ -52,7 +73,7 @@ class VirtualFacts:
     rule: Rule = NO_RULE
     aliases: tuple[str, ...] = ()
     domain_known: bool = True
-    alias: str = ""
+    maildir: str | Defer = ""
 
     @property
     def address(self) -> str:
@@ -68,36 +89,36 @@ def virtual_user(ext: str) -> str:
     return ext.strip('"').lower() if ext else "postmaster"
 
 
-def decide_virtual(facts: VirtualFacts) -> Plan:
+def decide_virtual(facts: VirtualFacts) -> tuple[Action, ...]:
     """Say what becomes of the mail.  Pure, and the same at RCPT and at delivery."""
     if not facts.user:
         text = "vdelivermail: invalid user []"
-        return Fail(text, "5.1.3", Foreseen.ABSENT, facts.rule)
+        return (Fail(text, "5.1.3", Foreseen.ABSENT, facts.rule),)
     if not facts.domain_known:
-        return _foreign(facts)
+        return (Defer(f"vdelivermail: No such domain {facts.domain}", facts.rule),)
     if facts.account is None:
-        return _expanded(facts) or _absent(facts)
+        return _expanded(facts) or (_absent(facts),)
     if not facts.account.active:
-        return _inactive(facts)
+        return (_inactive(facts),)
     return _existing(facts, facts.account)
 
 
-def _existing(facts: VirtualFacts, account: AccountFacts) -> Plan:
+def _existing(facts: VirtualFacts, account: AccountFacts) -> tuple[Action, ...]:
     """Locked, aliases, the user's .qmail, group, mailbox: in this order (5.3)."""
     if account.locked:
-        return _locked(facts, account)
+        return (_locked(facts, account),)
     if expanded := _expanded(facts):
         return expanded
-    if account.has_dotqmail:
-        rule = Rule(f"{account.home}/.qmail")
-        return Defer(f"{rule}: a user's own .qmail is not supported yet. (#4.3.0)", rule)
+    if account.dotqmail is not None:
+        own = _own_lines(facts, account.dotqmail)
+        if own is not None:
+            return own
     if account.is_group:
-        return Discard("Mail delivery to group is avoided", facts.rule)
-    return Deliver(f"{account.home}/Maildir", facts.rule)
+        return (Discard("Mail delivery to group is avoided", facts.rule),)
+    return (Deliver(f"{account.home}/Maildir", facts.rule, facts.address),)
 
 
-def _locked(facts: VirtualFacts, account: AccountFacts) -> Plan:
-    """Any lock counts as the administrator's: none is lifted here."""
+def _locked(facts: VirtualFacts, account: AccountFacts) -> Fail | Defer:
     rule = Rule("indimail", key=facts.address)
     figures = f"{account.usage}/{account.quota}"
     text = f"account {facts.address} locked/overquota {figures}. indimail (#5.1.1)"
@@ -106,66 +127,82 @@ def _locked(facts: VirtualFacts, account: AccountFacts) -> Plan:
     return Fail(text, "5.1.1", Foreseen.LOCKED, rule)
 
 
-def _expanded(facts: VirtualFacts) -> Redirect | Defer | None:
-    """Follow the alias rows of the recipient, if it has any."""
-    if not facts.aliases:
-        return None
+def _expanded(facts: VirtualFacts) -> tuple[Action, ...]:
+    """Obey the alias rows of the recipient, if it has any: each reads like a line of a .qmail."""
+    home = facts.account.home if facts.account is not None else ""
     rule = Rule("valias", key=facts.address)
-    if len(facts.aliases) == 1 and not facts.alias:
-        target = _ONE_MAILBOX.fullmatch(facts.aliases[0].strip().lower())
-        if target and target[0].removeprefix("&") != facts.address:
-            return Redirect(target[1], target[2], facts.address, rule)
-    return Defer(
-        f"{rule}: found {', '.join(facts.aliases)}, "
-        "expected one address of a mailbox here (other aliases: not yet). (#4.3.0)",
-        rule,
-    )
+    rows = "\n".join(facts.aliases)
+    return _lines(facts, DotQmail(str(rule), rows, home, is_virtual=True)) or ()
 
 
-def _foreign(facts: VirtualFacts) -> Defer:
-    if facts.alias:
-        rule = Rule("valias", key=facts.alias)
-        return Defer(
-            f"{rule}: found {facts.address}, "
-            "expected a mailbox here (forwards to elsewhere: not yet). (#4.3.0)",
-            rule,
-        )
-    return Defer(f"vdelivermail: No such domain {facts.domain}", facts.rule)
+def _own_lines(facts: VirtualFacts, dotqmail: DotQmail) -> tuple[Action, ...] | None:
+    """Obey the user's own .qmail; None where it leaves the mailbox.  An empty one discards."""
+    if not dotqmail.text.strip():
+        return (Discard("discarded by an empty .qmail", Rule(dotqmail.file)),)
+    return _lines(facts, replace(dotqmail, is_virtual=True))
 
 
-def _absent(facts: VirtualFacts) -> Plan:
+def _lines(facts: VirtualFacts, dotqmail: DotQmail) -> tuple[Action, ...] | None:
+    """Return the steps of lines that take the mailbox's place, None where they leave it."""
+    if not dotqmail.text:
+        return None
+    steps = read_dotqmail(dotqmail)
+    if isinstance(steps, Defer):
+        return (steps,)
+    joined: list[tuple[int, Jump | tuple[Action, ...]]] = []
+    for number, step in steps:
+        match step:
+            case VDeliver(rule=at):
+                return (Defer(str(Mistake(at.file, at.line, "vdelivermail", NOT_NESTED)), at),)
+            case Forward(address) if address.lower() == facts.address:
+                continue
+            case Jump(run, to):
+                joined.append((number, Jump(replace(run, block=True), to)))
+            case action:
+                joined.append((number, (action,)))
+    return join(joined) or None
+
+
+def _absent(facts: VirtualFacts) -> Action:
     """Status 1 of 5.4: no such user."""
+    who = f"no account {facts.address}"
     match facts.instruction:
         case Delete():
-            return Discard(f"no account {facts.address}, discarded (delete)", facts.rule)
+            return Discard(f"{who}, discarded (delete)", facts.rule)
         case BounceNoMailbox():
-            text = f"no account {facts.address} here by that name. indimail (#5.1.5)"
+            text = f"{who} here by that name. indimail (#5.1.5)"
             return Fail(text, "5.1.5", Foreseen.ABSENT, facts.rule)
         case other:
-            return _not_yet(other, facts.rule)
+            return _elsewhere(facts, other, f"{who} - delivering to {other}. indimail (#5.1.6)")
 
 
-def _inactive(facts: VirtualFacts) -> Plan:
+def _inactive(facts: VirtualFacts) -> Action:
     """Status 0 of 5.4: the account is there, but switched off."""
+    who = f"account {facts.address} is inactive"
     match facts.instruction:
         case Delete():
-            return Discard(f"account {facts.address} is inactive, discarded (delete)", facts.rule)
+            return Discard(f"{who}, discarded (delete)", facts.rule)
         case BounceNoMailbox():
-            text = f"account {facts.address} is inactive. indimail(#5.1.3)"
-            return Fail(text, "5.1.3", Foreseen.INACTIVE, facts.rule)
+            return Fail(f"{who}. indimail(#5.1.3)", "5.1.3", Foreseen.INACTIVE, facts.rule)
         case ToHost() as host:  # never tried for an inactive user
-            text = f"account {facts.address} is inactive delivering to {host}. indimail(#5.1.7)"
+            text = f"{who} delivering to {host}. indimail(#5.1.7)"
             return Fail(text, "5.1.7", Foreseen.INACTIVE, facts.rule)
         case other:
-            return _not_yet(other, facts.rule)
+            return _elsewhere(facts, other, f"{who} delivering to {other}. indimail(#5.1.7)")
 
 
-def _not_yet(instruction: Instruction | Mistake, rule: Rule) -> Defer:
-    if isinstance(instruction, Mistake):
-        invalid = f"Invalid SMTPROUTE Specification [{instruction.found}]. indimail (#5.1.8)"
-        return Defer(f"{invalid} {instruction}", rule)
-    return Defer(
-        f"{rule}: found {instruction}, "
-        "expected delete or bounce-no-mailbox (the other three: not yet). (#4.3.0)",
-        rule,
-    )
+def _elsewhere(facts: VirtualFacts, where: Instruction | Mistake, text: str) -> Action:
+    """A Maildir, an address or a host take the mail; what is no instruction keeps it waiting."""
+    match where:
+        case ToMaildir():
+            if isinstance(facts.maildir, Defer):
+                return facts.maildir
+            return Deliver(facts.maildir, facts.rule, text=text)
+        case ToAddress(address):
+            return Forward(address, facts.rule, text)
+        case ToHost() as host:
+            return Relay(facts.address, str(host), facts.rule, text)
+        case mistake:
+            found = mistake.found if isinstance(mistake, Mistake) else str(mistake)
+            invalid = f"Invalid SMTPROUTE Specification [{found}]. indimail (#5.1.8)"
+            return Defer(f"{invalid} {mistake}", facts.rule)

@@ -184,6 +184,11 @@ class SystemDisk:
         return os.stat(path).st_dev
 
 
+def sync_descriptor(fd: int) -> None:
+    """Make the contents of an open file survive a power cut."""
+    os.fsync(fd)
+
+
 def sync_above(disk: Disk, path: str) -> None:
     """Make a folder's own name survive a power cut, and those of all above it.
 

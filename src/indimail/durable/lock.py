@@ -8,7 +8,22 @@ killed owner's queue can be taken over at once, and nothing stale is left to cle
 
 import fcntl
 import os
+import time
 from typing import Self
+
+
+def lock_file(fd: int, patience: float) -> bool:
+    """Take the exclusive lock on an open file; False where others have it for `patience` seconds."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
 
 
 class DirectoryLock:

@@ -8,6 +8,7 @@
     │   └── MailboxUnwritable        blame: the disk of the mailbox
     │       └── CopyGone             blame: who removed what we had in tmp/
     ├── Permanent                    -> 5xx, exit 100, Failed
+    │   └── MailboxFull              blame: the recipient's quota on the disk
     └── ConfigErrors                 every mistake of a configuration at once, each with file and line
     Misuse (RuntimeError)            our own bug; never caught on the way
 
@@ -57,6 +58,10 @@ class CopyGone(MailboxUnwritable):
 
 class Permanent(MailError):
     """Trying again cannot help."""
+
+
+class MailboxFull(Permanent):
+    """The file system's own quota of the recipient is used up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ all the facts the decision had (so that it can be replayed against changed rules
 | message    | the end of data was answered                     | accept, refuse, later             |
 | route      | where a recipient goes, decided at accept time   | local, remote                     |
 | attempt    | a delivery was started                           | start                             |
+| step       | one of several steps of a delivery ended         | done, failed                      |
 | delivery   | one attempt ended                                | delivered, deferred, failed       |
 | outcome    | a recipient's final outcome                      | delivered, failed, removed        |
 | disconnect | the conversation ended                           | end                               |
@@ -34,6 +35,7 @@ class Event(StrEnum):
     MESSAGE = "message"
     ROUTE = "route"
     ATTEMPT = "attempt"
+    STEP = "step"
     DELIVERY = "delivery"
     OUTCOME = "outcome"
     DISCONNECT = "disconnect"

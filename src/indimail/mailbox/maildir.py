@@ -28,9 +28,10 @@ from typing import Final
 
 from indimail.durable.batch import Unsynced
 from indimail.durable.disk import Disk
-from indimail.mail.errors import CopyGone, MailboxUnwritable, MailError
+from indimail.mail.errors import CopyGone, MailboxFull, MailboxUnwritable, MailError
 
 TEMPORARY: Final = "Temporary error on maildir delivery. (#4.3.0)"
+FULL: Final = "Recipient's mailbox is full, message returned to sender. (#5.2.2)"
 FOLDER_MODE: Final = 0o750
 DAY: Final = 86_400.0  # other programs clean tmp/ of files older than 36 hours
 
@@ -111,6 +112,12 @@ def stage_by_link(disk: Disk, source: str, folder: str, name: str) -> Unsynced |
                 return None
             raise
     return Unsynced((), (f"{folder}/{_TMP}",))
+
+
+def is_maildir(disk: Disk, folder: str) -> bool:
+    """Tell whether the folder has cur, new and tmp."""
+    with _translated(folder):
+        return all(disk.exists(f"{folder}/{part}") for part in ("cur", "new", _TMP))
 
 
 def is_sticky(disk: Disk, folder: str) -> bool:
@@ -257,7 +264,9 @@ def _escaped(me: str) -> str:
     return me.replace("/", r"\057").replace(":", r"\072")
 
 
-def _unwritable(folder: str, error: OSError) -> MailboxUnwritable:
+def _unwritable(folder: str, error: OSError) -> MailboxUnwritable | MailboxFull:
+    if error.errno == errno.EDQUOT:
+        return MailboxFull(FULL)
     reason = error.strerror or str(error)
     return MailboxUnwritable(f"{TEMPORARY} {folder}: {reason}")
 

@@ -76,6 +76,11 @@ class Spool:
                 yield piece
                 offset += len(piece)
 
+    def beginning(self, queue_id: QueueId, offset: int, size: int) -> bytes:
+        """Return at most `size` octets of the body from `offset` on."""
+        with _translated():
+            return self._disk.read(self.path(queue_id), offset, size)
+
     def sweep(self, known: Container[QueueId]) -> int:
         """Remove the files that no row knows; return how many.  A folder (lost+found) stays."""
         removed = 0

@@ -49,7 +49,7 @@ from indimail.serve.inject import (
     recipients_of,
 )
 from indimail.serve.intake import Holding, Intake, message_id_of
-from indimail.serve.local import RunAside
+from indimail.serve.hands import RunAside
 from indimail.serve.send import Trace
 from indimail.serve.snapshot import Configuration, Snapshot
 

@@ -19,7 +19,7 @@ from typing import Final
 from indimail.mail.ids import QueueId
 from indimail.queue.spool import LARGE
 from indimail.serve.intake import Holding, message_id_of
-from indimail.serve.local import RunAside
+from indimail.serve.hands import RunAside
 
 PIECE: Final = 131_072  # octets of a large body that gather before a thread writes them
 

@@ -12,52 +12,67 @@ Not here: what is decided (`delivery.virtual`), the delivery itself (`serve.loca
 """
 
 import os
+import pwd
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from indimail.accounts.port import Account, Flag, Lookup
+from indimail.delivery import getpw
 from indimail.delivery.assign import Assign, AssignEntry
 from indimail.delivery.dotqmail import (
+    DotQmail,
+    Name,
+    Step,
     VDeliver,
+    check_home,
     find_dotqmail_names,
     missing_dotqmail,
     read_dotqmail,
 )
+from indimail.delivery.environment import Addressee
 from indimail.delivery.headers import delivered_to
-from indimail.delivery.plan import Defer, Deliver, Discard, Plan, Redirect
+from indimail.delivery.instruction import ToMaildir
+from indimail.delivery.plan import Action, Defer, Deliver, Jump, Plan, join
 from indimail.delivery.virtual import AccountFacts, VirtualFacts, decide_virtual, virtual_user
 from indimail.durable.disk import Disk
 from indimail.mail.errors import MailError
 from indimail.mail.verdict import NO_RULE, Rule
-from indimail.mailbox.maildir import is_sticky
+from indimail.mailbox.maildir import is_maildir, is_sticky
+from indimail.serve.home import Home, HomeMissing, HomeUnreadable, Look, owner_of
 
 KEPT: Final = 2.0  # and 3 in the cache of the accounts: others' changes are seen within 5 s
 SIZE: Final = 20_000
+OWN_FILE: Final = Name(".qmail")
+ROOT: Final = "Not allowed to perform deliveries as root."
 
 Signature = tuple[tuple[str, tuple[int, int, int] | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A plan for one local address, and what it stands on."""
+    """A plan for one local address, whom it is carried out for, and what it stands on."""
 
     plan: Plan
     delivered_to: bytes
-    entry: AssignEntry | None
+    who: Addressee
+    uid: int
+    gid: int
     signature: Signature
     until: float
     epoch: tuple[int, int]
 
 
-class Assigned(Protocol):
+class Configured(Protocol):
     """The part of the configuration snapshot that is looked at."""
 
     @property
     def generation(self) -> int: ...
     @property
     def assign(self) -> Assign: ...
+    @property
+    def default_delivery(self) -> str: ...
 
 
 class Folders(Protocol):
@@ -70,26 +85,38 @@ class Folders(Protocol):
         """Tell whether a name in one of them changed since the last call."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the instance is, and who owns it."""
+
+    root: str
+    alias: str  # the home of addresses that are nobody's
+    uid: int
+    gid: int
+
+
 class Foresight:
     """Decides about local addresses, and remembers for a moment."""
 
     def __init__(
         self,
         accounts: Lookup,
-        snapshot: Callable[[], Assigned],
+        snapshot: Callable[[], Configured],
         steady: Callable[[], float],
         disk: Disk,
         folders: Folders,
-        root: str,
-        uid: int,
+        place: Place,
+        look_as: Callable[[AssignEntry], Look],
     ) -> None:
+        """`look_as` returns who looks into the home of an entry: its own user."""
         self._disk = disk
         self._folders = folders
         self._accounts = accounts
         self._snapshot = snapshot
         self._steady = steady
-        self._root = root.rstrip("/") + "/"
-        self._uid = uid
+        self._place = place
+        self._root = place.root.rstrip("/") + "/"
+        self._look_as = look_as
         self._kept: dict[str, Decided] = {}
         self._changes = 0
 
@@ -118,91 +145,152 @@ class Foresight:
         epoch = (snapshot.generation, self._changes)
         until = self._steady() + KEPT
         local, _, host = target.rpartition("@")
-        entry = snapshot.assign.find(local)
+        entry = snapshot.assign.find(local) or self._system_user(local)
+        who = Addressee(entry.user, entry.home, local, host, entry.ext)
         signature: Signature = ()
-        if entry is None:
-            plan: Plan = Defer(
-                f"{local}: not in users/assign (deliveries to system users: not yet). (#4.3.0)",
-                Rule("users/assign"),
-            )
-        elif entry.uid != self._uid:
-            plan = Defer(
-                f"{entry.rule}: uid {entry.uid} is not the server's own {self._uid} "
-                "(deliveries as another user: not yet). (#4.3.0)",
-                entry.rule,
-            )
+        if entry.uid == 0:
+            plan = Plan((Defer(f"{entry.rule}: {ROOT}", entry.rule),))
         else:
-            plan, signature = self._plan(entry, host)
-        decided = Decided(plan, delivered_to(target), entry, signature, until, epoch)
+            if entry.uid != self._place.uid:
+                until = 0.0  # its folder cannot be watched: looked at for each mail
+            plan, who, signature = self._plan(entry, who, snapshot.default_delivery)
+        decided = Decided(
+            plan, delivered_to(target), who, entry.uid, entry.gid, signature, until, epoch
+        )
         if len(self._kept) >= SIZE:
             self._kept.clear()
         self._kept[target] = decided
         return decided
 
-    def _plan(self, entry: AssignEntry, host: str) -> tuple[Plan, Signature]:
-        """Read the .qmail file that is meant and do what its first step says."""
+    def _system_user(self, local: str) -> AssignEntry:
+        """Ask the password file, else it is for alias."""
+        for name in getpw.candidates(local):
+            try:
+                found = pwd.getpwnam(name)
+            except (KeyError, ValueError):
+                continue
+            user = getpw.SystemUser(
+                found.pw_name, found.pw_uid, found.pw_gid, found.pw_dir, _owner(found.pw_dir)
+            )
+            if getpw.takes_mail(user):
+                return getpw.entry_of(local, user)
+        place = self._place
+        return getpw.alias_entry(local, place.uid, place.gid, place.alias)
+
+    def _plan(
+        self, entry: AssignEntry, who: Addressee, default: str
+    ) -> tuple[Plan, Addressee, Signature]:
+        """Read the .qmail file that is meant and do what its lines say."""
         names = find_dotqmail_names(entry.dash, entry.ext)
-        watched = self._folders.add(entry.home)  # before the look, so that no change falls between
-        paths = [os.path.join(entry.home, name) for name in names]
-        signature = tuple((path, _signature(path)) for path in paths)
-        path = next((path for path, seen in signature if seen is not None), None)
-        if watched:
-            signature = ()
-        if path is None:
-            return missing_dotqmail(entry.dash), signature
-        shown = path.removeprefix(self._root)
+        paths = [os.path.join(entry.home, name.file) for name in names]
+        signature: Signature = ()
+        if entry.uid == self._place.uid and not self._folders.add(entry.home):
+            signature = tuple((path, _signature(path)) for path in paths)
+        shown = f"{entry.home}/".removeprefix(self._root)
         try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                text = file.read(100_000)
-        except OSError as error:
-            reason = f"Unable to open {shown}: {error.strerror}. (#4.3.0)"
-            return Defer(reason, Rule(shown)), signature
-        steps = read_dotqmail(shown, text)
-        match steps:
-            case Defer():
-                return steps, signature
-            case (VDeliver() as step,):
-                return self._decide_virtual(virtual_user(entry.ext), host, step), signature
-            case ():
-                return Discard("no delivery instruction", Rule(shown)), signature
-            case _:
-                rule = steps[1].rule
-                text = f"{rule}: expected one line (more than one: not yet). (#4.3.0)"
-                return Defer(text, rule), signature
+            home = self._look_as(entry)(entry.home, names, owner_of(entry.dash, entry.ext))
+        except HomeUnreadable as error:
+            return Plan((Defer(str(error), Rule(shown.rstrip("/"))),)), who, signature
+        if home.name is not None:
+            who = replace(who, default=home.name.default)
+        owner = _owner_address(who, home)
+        if (wrong := check_home(shown.rstrip("/"), home.mode)) is not None:
+            return Plan((wrong,), owner), who, signature
+        file = _file_of(home, entry, shown, default)
+        if file is None:
+            return Plan((missing_dotqmail(),), owner), who, signature
+        steps = read_dotqmail(file)
+        if isinstance(steps, Defer):
+            return Plan((steps,), owner), who, signature
+        actions = join([(number, self._expanded(step, entry, who.host)) for number, step in steps])
+        virtual = len(steps) == 1 and isinstance(steps[0][1], VDeliver)
+        return Plan(actions, owner, virtual), who, signature
 
-    def _decide_virtual(self, user: str, host: str, step: VDeliver) -> Plan:
-        facts = self._facts(user, host, step, alias="")
-        plan = decide_virtual(facts)
-        if isinstance(plan, Redirect):
-            plan = decide_virtual(self._facts(plan.user, plan.domain, step, alias=plan.alias))
-        if isinstance(plan, Deliver) and is_sticky(self._disk, plan.maildir):
-            return Defer(f"dir {plan.maildir} is sticky", plan.rule)
-        return plan
+    def _expanded(self, step: Step, entry: AssignEntry, host: str) -> Jump | tuple[Action, ...]:
+        match step:
+            case VDeliver():
+                return self._decide_virtual(entry, host, step)
+            case Jump():
+                return step
+            case action:
+                return (action,)
 
-    def _facts(self, user: str, host: str, step: VDeliver, alias: str) -> VirtualFacts:
+    def _decide_virtual(self, entry: AssignEntry, host: str, step: VDeliver) -> tuple[Action, ...]:
+        actions = decide_virtual(self._facts(entry, host, step))
+        if entry.uid == self._place.uid:
+            for action in actions:
+                if isinstance(action, Deliver) and is_sticky(self._disk, action.maildir):
+                    return (Defer(f"dir {action.maildir} is sticky", action.rule),)
+        return actions
+
+    def _facts(self, entry: AssignEntry, host: str, step: VDeliver) -> VirtualFacts:
+        user = virtual_user(entry.ext)
         domain = self._accounts.real_domain(host.lower())
         account = self._accounts.find(user, domain) if user else None
         aliases = tuple(self._accounts.aliases(user, domain)) if user else ()
         known = self._snapshot().assign.find(f"{domain}-{user}") is not None
+        maildir: str | Defer = ""
+        if isinstance(step.instruction, ToMaildir) and (account is None or not account.active):
+            maildir = self._maildir(step.instruction.path, step.rule)
         return VirtualFacts(
-            user, domain, _account_facts(account), step.instruction, step.rule,
-            aliases, known, alias,
+            user, domain, self._account_facts(account, entry), step.instruction, step.rule,
+            aliases, known, maildir,
         )  # fmt: skip
 
+    def _maildir(self, path: str, rule: Rule) -> str | Defer:
+        """Return the path itself where it is a Maildir, else the Maildir below it; it has to exist."""
+        for found in (path, f"{path}/Maildir"):
+            if is_maildir(self._disk, found):
+                return found
+        wanted = path if path.endswith("/Maildir") else f"{path}/Maildir"
+        return Defer(f"address {wanted}: no Maildir there. indimail (#4.2.0)", rule)
 
-def _account_facts(account: Account | None) -> AccountFacts | None:
-    if account is None:
+    def _account_facts(self, account: Account | None, entry: AssignEntry) -> AccountFacts | None:
+        if account is None:
+            return None
+        home = account.directory
+        return AccountFacts(
+            home=home,
+            active=account.active,
+            locked=bool(account.flags & Flag.BOUNCE_MAIL),
+            quota=account.quota,
+            is_group=account.gecos.startswith("MailGroup "),
+            dotqmail=self._own_file(home, entry),
+            holds_overquota=os.path.exists(f"{home}/Maildir/holdoverquota"),
+        )
+
+    def _own_file(self, home: str, entry: AssignEntry) -> DotQmail | None:
+        """Return a virtual user's own .qmail.  Raises HomeUnreadable."""
+        try:
+            found = self._look_as(entry)(home, (OWN_FILE,), "")
+        except HomeMissing:
+            return None
+        if found.name is None:
+            return None
+        return DotQmail(f"{home}/{found.name.file}", found.text, home, found.file_mode)
+
+
+def _file_of(home: Home, entry: AssignEntry, shown: str, default: str) -> DotQmail | None:
+    """Return the file that is meant; the default delivery where it is empty or not needed."""
+    if home.name is not None and home.text:
+        return DotQmail(f"{shown}{home.name.file}", home.text, entry.home, home.file_mode)
+    if home.name is not None or not entry.dash:
+        return DotQmail("control/defaultdelivery", default, entry.home)
+    return None
+
+
+def _owner_address(who: Addressee, home: Home) -> str:
+    """Return the sender of what is forwarded, where the address has an owner (-owner, VERP)."""
+    if home.verp:
+        return f"{who.local}-owner-@{who.host}-@[]"
+    return f"{who.local}-owner@{who.host}" if home.owned else ""
+
+
+def _owner(path: str) -> int | None:
+    try:
+        return os.stat(path).st_uid
+    except OSError:
         return None
-    home = account.directory
-    return AccountFacts(
-        home=home,
-        active=account.active,
-        locked=bool(account.flags & Flag.BOUNCE_MAIL),
-        quota=account.quota,
-        is_group=account.gecos.startswith("MailGroup "),
-        has_dotqmail=os.path.exists(f"{home}/.qmail"),
-        holds_overquota=os.path.exists(f"{home}/Maildir/holdoverquota"),
-    )
 
 
 def _signature(path: str) -> tuple[int, int, int] | None:

@@ -34,7 +34,7 @@ from indimail.queue.submission import (
     Submission,
     submit,
 )
-from indimail.serve.local import RunAside
+from indimail.serve.hands import RunAside
 
 PATIENCE: Final = 60.0  # seconds for an owner's commit; a client waits longer (RFC 5321 4.5.3.2.6)
 

@@ -50,7 +50,7 @@ from indimail.queue.submission import (
 )
 from indimail.schedule.route import Routing, route
 from indimail.serve.intake import Intake, message_id_of, route_text
-from indimail.serve.local import RunAside
+from indimail.serve.hands import RunAside
 from indimail.serve.send import Trace
 from indimail.serve.snapshot import Configuration, InjectSettings, Snapshot
 from indimail.wire.frames import BrokenFrame, FrameReader, write_frame

@@ -13,7 +13,9 @@ from typing import Final, Protocol
 
 from indimail.durable.committer import Done
 from indimail.mail.channel import Channel
+from indimail.mail.events import Event, Record
 from indimail.mail.ids import QueueId
+from indimail.mail.verdict import Rule
 from indimail.queue.port import QueuedMessage, QueuedRecipient
 
 _MESSAGE_ID: Final = re.compile(rb"(?im)^message-id:[ \t]*(?:\n[ \t]+)?(<[^>\n]{1,250}>)")
@@ -60,6 +62,16 @@ def message_id_of(beginning: bytes) -> str:
     end = beginning.find(b"\n\n")
     found = _MESSAGE_ID.search(beginning, 0, end if end >= 0 else len(beginning))
     return found[1].decode("utf-8", "replace") if found else ""
+
+
+def route_record(message: QueuedMessage, recipient: QueuedRecipient, now: float) -> Record:
+    """Return the record of where a recipient goes."""
+    return Record(
+        message.id, now, Event.ROUTE, recipient.channel.value,
+        route_text(recipient.channel, recipient.target), Rule.parse(recipient.route),
+        facts={"recipient": recipient.address, "number": recipient.number,
+               "target": recipient.target, "sender": message.reverse_path},
+    )  # fmt: skip
 
 
 def route_text(channel: Channel, target: str) -> str:

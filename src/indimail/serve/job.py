@@ -26,22 +26,27 @@ class Job:
     """One delivery attempt for one recipient.
 
     `life` is the life of the queue it belongs to: after the queue was closed and recovered, what
-    an old job still says is not heard.  `staged` is a copy that an earlier attempt staged: it has
-    to be settled before anything else.
+    an old job still says is not heard.  `steps` are what earlier attempts made: one of them may be
+    staged and not done, and has to be settled before anything else.
     """
 
-    __slots__ = ("delivery", "life", "mail", "recipient", "staged")
+    __slots__ = ("delivery", "life", "mail", "recipient", "steps")
 
     def __init__(
-        self, mail: Mail, recipient: QueuedRecipient, life: int, staged: Step | None = None
+        self, mail: Mail, recipient: QueuedRecipient, life: int, steps: tuple[Step, ...] = ()
     ) -> None:
         self.mail = mail
         self.recipient = recipient
         self.life = life
-        self.staged = staged
+        self.steps = steps
         self.delivery = 0
 
     @property
     def key(self) -> tuple[int, int]:
         """The recipient's key in the queue."""
         return (self.mail.message.id, self.recipient.number)
+
+    @property
+    def staged(self) -> Step | None:
+        """The copy that an earlier attempt staged and may not have published."""
+        return next((step for step in self.steps if not step.done), None)

@@ -3,11 +3,16 @@
     send.accept(message, recipients, done)     # done(None) after the commit: now 250 may be said
     ... local deliveries start by themselves; each asks back:
     send.stage(job, step, done)                # done() after the copy in tmp/ is marked
-    send.finish(job, outcome)                  # Delivered, Deferred or Failed
+    send.step(job, step, done)                 # done() after a step is marked done
+    send.finish(job, outcome, forwards)        # Delivered, Deferred or Failed
 
 Commit points: 1 (accept) and 2 (finish) are the committer's rounds; see `queue.sqlite`.
 Memory is bounded: the window holds what is in work, everything else waits in the database and is
 loaded when it is due.  A recipient's outcome leaves the database after the trace is synced.
+
+The commit of a final failure owes its sender a bounce (commit point 3): the row stays until another
+commit has queued the bounce.  It is made `COALESCE` seconds later, or at once where no recipient of
+the mail is left, for all that failed by then.
 
 When a commit fails the queue is *closed*: nothing more is accepted or started, what runs is
 forgotten, and it is opened and recovered again every `REOPEN` seconds.  What is on disk then
@@ -22,6 +27,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Final, Protocol
 
+from indimail.delivery.bounce import Discard
 from indimail.durable.committer import Done, Rounds
 from indimail.mail.channel import Channel
 from indimail.mail.clock import Clock
@@ -32,6 +38,7 @@ from indimail.mail.outcome import Deferred, Delivered, Failed, Outcome
 from indimail.mail.verdict import Rule
 from indimail.queue.port import (
     Accepted,
+    Bounced,
     Change,
     Finished,
     MessageStatus,
@@ -43,16 +50,20 @@ from indimail.queue.port import (
     Staged,
     State,
     Step,
+    Stepped,
     Traced,
 )
 from indimail.queue.spool import Spool
 from indimail.schedule.retry import CHANNEL_SKIP, GIVING_UP, is_expired, next_try
 from indimail.schedule.window import Window
+from indimail.serve.intake import route_record
 from indimail.serve.job import Job, Mail
 from indimail.serve.maillog import DeliveryLog
 from indimail.serve.snapshot import SendSettings
 
 REOPEN: Final = 5.0
+COALESCE: Final = 2.0  # seconds in which failures of one mail gather for one bounce
+BOUNCE_AGAIN: Final = 60.0
 LOADED_AT_ONCE: Final = 200
 MEMORY: Final = 32 << 20  # octets of bodies that one queue keeps at hand
 BEGINNING: Final = (-1.0, 0, 0)
@@ -67,10 +78,22 @@ class Trace(Protocol):
         """Keep a record; durable after the next sync."""
 
 
+class Bounces(Protocol):
+    """Makes the bounces."""
+
+    def owes(self, message: QueuedMessage, recipient: QueuedRecipient) -> bool:
+        """Tell whether the sender is to be told of a final failure."""
+
+    def make(
+        self, failed: MessageStatus, spool: Spool, made: Callable[[object], None]
+    ) -> None:
+        """Hand `made` an `Accepted` for those who are owed one, a `Discard`, or an exception."""
+
+
 class LocalDeliverer(Protocol):
     """Makes local deliveries."""
 
-    def start(self, job: Job, send: "Send") -> None:
+    def start(self, job: Job, send: "Send", /) -> None:
         """Begin; the end is told to `send.finish`."""
 
 
@@ -86,6 +109,7 @@ class Send:
         opened: Callable[[], tuple[QueueStore, QueueReader, Spool]],
         commits: Callable[[Callable[[Sequence[Change]], None], str], Rounds[Change]],
         local: LocalDeliverer,
+        bounces: Bounces,
         settings: Callable[[], SendSettings],
         clock: Clock,
         trace: Trace,
@@ -100,11 +124,13 @@ class Send:
         self._opened = opened
         self._commits = commits
         self._local = local
+        self._bounces = bounces
         self._settings = settings
         self._clock = clock
         self._trace = trace
         self._log = log
         self._untraced: list[tuple[QueueId, int]] = []
+        self._owed: dict[QueueId, float] = {}  # whose bounce is to be made, and when
         self._spooled: set[QueueId] = set()
         self._sources: dict[QueueId, str] = {}
         self._doubtful: list[QueueId] = []  # not accepted; row or body may be on disk
@@ -134,10 +160,11 @@ class Send:
 
     def _recover(self) -> None:
         self._take_back()
-        self._steps: dict[tuple[int, int], Step] = {
-            (queue_id, step.number): step for queue_id, step in self._store.staged()
-        }
+        self._steps: dict[tuple[int, int], dict[int, Step]] = {}
+        for queue_id, step in self._store.staged():
+            self._steps.setdefault((queue_id, step.number), {})[step.step] = step
         self._retrace()
+        self._owed = dict.fromkeys(self._store.owed(), 0.0)
         if not self.life:  # later, files without a row may be bodies that arrive
             self.spool.sweep(_Known(self._store))
 
@@ -180,7 +207,8 @@ class Send:
                         Record(queue_id, status.at, Event.OUTCOME, status.state.value, status.text,
                                Rule.parse(status.rule), facts=facts)
                     )  # fmt: skip
-                    self._untraced.append((queue_id, status.recipient.number))
+                    if not status.owed:
+                        self._untraced.append((queue_id, status.recipient.number))
 
     def _apply(self, changes: Sequence[Change]) -> None:
         self._store.apply(changes)
@@ -201,6 +229,7 @@ class Send:
         self._octets = 0
         self._running = 0
         self._untraced.clear()
+        self._owed.clear()
         self._after = BEGINNING
 
     def _reopen(self) -> None:
@@ -283,6 +312,9 @@ class Send:
         else:
             self._load()
             self._pump()  # a hold or a concurrency may have changed
+            now = self._clock.now()
+            for queue_id in [id_ for id_, due in self._owed.items() if due <= now]:
+                self._bounce(queue_id)
 
     def _load(self) -> None:
         """Fill the window with recipients that have become due, a bounded number at a time."""
@@ -320,8 +352,8 @@ class Send:
         mail, waiting = loaded[queue_id]
         recipient = waiting.get(number)
         if recipient is not None:
-            staged = self._steps.get((queue_id, number))
-            self._add(Job(mail, recipient, self.life, staged), fresh=False)
+            steps = tuple(self._steps.get((queue_id, number), {}).values())
+            self._add(Job(mail, recipient, self.life, steps), fresh=False)
 
     def _mail_of(self, found: MessageStatus) -> Mail:
         """Share the `Mail` that jobs of this message already have."""
@@ -371,6 +403,13 @@ class Send:
 
         May be called on any thread; `done` runs on the event loop.
         """
+        self._keep(job, step, Staged(job.mail.message.id, step), done)
+
+    def step(self, job: Job, step: Step, done: Callable[[], None]) -> None:
+        """Mark a step that is made, of several; `done` as above."""
+        self._keep(job, step, Stepped(job.mail.message.id, step), done)
+
+    def _keep(self, job: Job, step: Step, change: Change, done: Callable[[], None]) -> None:
         if job.life != self.life:
             return
 
@@ -378,12 +417,12 @@ class Send:
             if failure is not None:
                 self._close(_as_ours(failure))
             elif job.life == self.life:
-                self._steps[job.key] = step
+                self._steps.setdefault(job.key, {})[step.step] = step
                 done()
 
-        self._mark(Staged(job.mail.message.id, step), committed)
+        self._mark(change, committed)
 
-    def finish(self, job: Job, outcome: Outcome) -> None:
+    def finish(self, job: Job, outcome: Outcome, forwards: tuple[Accepted, ...] = ()) -> None:
         """End an attempt: record the final outcome, or when to try again.  Any thread may call."""
         if job.life != self.life:
             return
@@ -399,7 +438,8 @@ class Send:
             )  # fmt: skip
             change = Postponed(message.id, recipient.number, due, outcome.text, str(outcome.rule))
         else:
-            change = Finished(message.id, recipient.number, outcome, now)
+            owed = isinstance(outcome, Failed) and self._bounces.owes(message, recipient)
+            change = Finished(message.id, recipient.number, outcome, now, forwards, owed)
 
         def committed(failure: Exception | None) -> None:
             if failure is not None:
@@ -449,15 +489,98 @@ class Send:
             self._trace.add(
                 Record(message.id, now, Event.OUTCOME, verdict, outcome.text, rule, facts=facts)
             )
-            self._untraced.append((message.id, recipient.number))
+            if change.owed:
+                self._owed.setdefault(message.id, now + COALESCE)
+            else:
+                self._untraced.append((message.id, recipient.number))
             if message.source:
                 self._sources[message.id] = message.source
             job.mail.waiting -= 1
             if job.mail.waiting == 0:
-                self._log.end_msg(message.id)
+                if message.id in self._owed:
+                    self._bounce(message.id)
+                else:
+                    self._log.end_msg(message.id)
+            for forward in change.forwards:
+                self._begin_own(forward, f"forwarded by the delivery of {message.id}")
         self._pump()
         if self._window.wants_more() and not self._running:
             self._load()
+
+    def tell(self, job: Job, verdict: str, text: str, rule: Rule) -> None:
+        """Record what became of one of several steps."""
+        recipient = job.recipient
+        self._trace.add(
+            Record(job.mail.message.id, self._clock.now(), Event.STEP, verdict, text, rule,
+                   facts={"recipient": recipient.address, "number": recipient.number})
+        )  # fmt: skip
+
+    # -- mail of our own -----------------------------------------------------------------------
+
+    def _begin_own(self, queued: Accepted, why: str) -> None:
+        """Go on with a forward or a bounce, whose commit was ours."""
+        message = queued.message
+        facts: dict[str, str | int | float | bool] = {
+            "sender": message.reverse_path, "size": message.size,
+            "recipients": len(queued.recipients), "queue": self.name,
+        }  # fmt: skip
+        now = self._clock.now()
+        self._trace.add(Record(message.id, now, Event.MESSAGE, "accept", why, facts=facts))
+        for recipient in queued.recipients:
+            self._trace.add(route_record(message, recipient, now))
+        self._accepted(message, queued.recipients, fits=self._window.room > 0)
+
+    def _bounce(self, queue_id: QueueId) -> None:
+        """Make the bounce for all that failed by now, and queue it by the commit that ends the debt."""
+        del self._owed[queue_id]
+        life = self.life
+        try:
+            failed = self._look.message(queue_id)
+        except MailError as error:
+            self._close(error)
+            return
+        numbers = tuple(s.recipient.number for s in failed.recipients if s.owed) if failed else ()
+        if failed is None or not numbers:
+            return
+
+        def made(result: object) -> None:
+            if life != self.life:
+                return
+            match result:
+                case Accepted() | Discard():
+                    self._settle(failed, numbers, result)
+                case _:
+                    self._log.alert(f"bounce for {queue_id} is not made yet: {result}")
+                    self._owed.setdefault(queue_id, self._clock.now() + BOUNCE_AGAIN)
+
+        self._bounces.make(failed, self.spool, made)
+
+    def _settle(
+        self, failed: MessageStatus, numbers: tuple[int, ...], bounce: Accepted | Discard
+    ) -> None:
+        queue_id, life = failed.message.id, self.life
+        queued = bounce if isinstance(bounce, Accepted) else None
+
+        def committed(failure: Exception | None) -> None:
+            if failure is not None:
+                self._close(_as_ours(failure))
+            elif life == self.life:
+                self._untraced += [(queue_id, number) for number in numbers]
+                self._tell_bounced(queue_id, bounce)
+                if all(status.state is not State.WAITING for status in failed.recipients):
+                    self._log.end_msg(queue_id)
+
+        self._mark(Bounced(queue_id, numbers, queued), committed)
+
+    def _tell_bounced(self, queue_id: QueueId, bounce: Accepted | Discard) -> None:
+        match bounce:
+            case Accepted():
+                self._log.bounce_msg(queue_id, bounce.message.id)
+                self._begin_own(bounce, f"bounce of {queue_id}")
+            case Discard.DOUBLE:
+                self._log.double_bounce_discarded(queue_id)
+            case Discard.TRIPLE:
+                self._log.triple_bounce_discarded(queue_id)
 
     # -- trace and end -------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ Source: DESIGN 4 (outcomes).  Not here: what an outcome's record says (`serve.se
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from indimail.serve.local import RunAside
+from indimail.serve.hands import RunAside
 from indimail.serve.send import Send
 
 

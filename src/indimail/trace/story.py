@@ -46,7 +46,7 @@ class Sentence:
     details: tuple[str, ...] = ()
 
 
-_PER_RECIPIENT: Final = frozenset({Event.ROUTE, Event.ATTEMPT, Event.DELIVERY, Event.OUTCOME})
+_PER_RECIPIENT: Final = frozenset({Event.ROUTE, Event.ATTEMPT, Event.STEP, Event.DELIVERY, Event.OUTCOME})
 _TONES: Final = {
     "refuse": Tone.BAD,
     "failed": Tone.BAD,
@@ -141,6 +141,8 @@ def _what(record: Record) -> str:
             return f"route {record.verdict}" + (f", as {target}" if target else "")
         case Event.ATTEMPT:
             return f"attempt {_fact(record, 'attempt')}".rstrip() + " started"
+        case Event.STEP:
+            return f"step {record.verdict}"
         case Event.DELIVERY:
             due = record.facts.get("next_try")
             again = f", next try {_moment(due)}" if isinstance(due, int | float) and due else ""

@@ -1,0 +1,377 @@
+"""One attempt to deliver to one recipient: the steps of its plan, one after the other.
+
+    Attempt(local, job, send, decided).begin(header)        # ends in send.finish(job, outcome)
+
+What earlier attempts did is left out.  An attempt that finds a copy staged settles it first:
+published, or written again.  Each step goes on from a callback; nothing here waits.
+
+Not here: how an attempt is prepared (`serve.local`).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from time import asctime, gmtime
+from typing import TYPE_CHECKING, Final, Protocol
+
+from indimail.delivery.environment import Lines, environment, of_virtual
+from indimail.delivery.headers import ahead_of_command, from_line, return_path
+from indimail.delivery.loop import LOOPING, is_looping
+from indimail.delivery.plan import (
+    DID_ONE,
+    Defer,
+    Deliver,
+    Discard,
+    Fail,
+    Forward,
+    Mbox,
+    Relay,
+    Run,
+    outcome,
+)
+from indimail.delivery.program import Ended, Next, judge
+from indimail.delivery.verp import expanded
+from indimail.mail.errors import CopyGone, MailError, Permanent
+from indimail.mail.outcome import Deferred, Delivered, Failed, Outcome
+from indimail.mail.verdict import NO_RULE, Rule
+from indimail.mailbox import maildir
+from indimail.queue.port import Accepted, Step
+from indimail.queue.spool import Spool
+from indimail.serve.foresight import Decided
+from indimail.serve.forward import NOBODY
+from indimail.serve.hands import Content, Program
+from indimail.serve.job import Job
+
+if TYPE_CHECKING:
+    from indimail.serve.local import LocalDelivery
+
+WRONG: Final = "Sorry, something is wrong here"
+NO_BOOT: Final = ""  # of a copy known not to be in tmp/: `recovery` believes only what it sees
+STOPPED: Final = "99"  # the name of a program's mark, where it left out the rest
+
+
+class Scheduler(Protocol):
+    """What a delivery tells; `stage` and `finish` from any thread, each `done` runs on the loop."""
+
+    spool: Spool
+
+    def stage(self, job: Job, step: Step, done: Callable[[], None]) -> None:
+        """Mark a copy staged; `done` after the commit."""
+
+    def step(self, job: Job, step: Step, done: Callable[[], None]) -> None:
+        """Mark a step done; `done` after the commit."""
+
+    def finish(self, job: Job, result: Outcome, forwards: tuple[Accepted, ...] = ()) -> None:
+        """End the attempt."""
+
+    def tell(self, job: Job, verdict: str, text: str, rule: Rule) -> None:
+        """Record what became of one of several steps."""
+
+
+class Attempt:
+    """Walks the steps of a plan."""
+
+    __slots__ = (
+        "_at",
+        "_counts",
+        "_decided",
+        "_done",
+        "_forwards",
+        "_number",
+        "_said",
+        "_sender",
+        "hands",
+        "job",
+        "local",
+        "send",
+    )
+
+    def __init__(self, local: "LocalDelivery", job: Job, send: Scheduler, decided: Decided) -> None:
+        self.local = local
+        self.job = job
+        self.send = send
+        self.hands = local.hands(decided.uid, decided.gid)
+        self._decided = decided
+        self._sender = expanded(job.mail.message.reverse_path, job.recipient.address)
+        self._at = 0
+        self._counts = [0, 0, 0]  # files, forwards, programs
+        self._said: list[str] = []
+        self._forwards: list[Forward | Relay] = []
+        self._done = [(step.place, step.name) for step in job.steps if step.done]
+        self._number = 1 + max(step.step for step in job.steps) if job.steps else 0
+
+    # -- the walk --------------------------------------------------------------------------------
+
+    def begin(self, header: bytes, settled: maildir.Settlement | None = None) -> None:
+        """Settle what an earlier attempt staged, then go on with the plan."""
+        staged = self.job.staged
+        if staged is not None and settled is maildir.Settlement.AGAIN:
+            self._number = staged.step  # written again, in its place
+        elif staged is not None:
+            self._settle(staged, publish=settled is maildir.Settlement.PUBLISH)
+            return
+        if is_looping(header, self._decided.delivered_to):
+            self.send.finish(self.job, Failed(LOOPING, self._decided.plan.rule))
+        else:
+            self._go_on()
+
+    def _settle(self, step: Step, *, publish: bool) -> None:
+        """Bring a staged copy to its end; what follows it is decided by today's plan."""
+        self._done.append((step.place, step.name))
+        copy = Copy(self, step.place, step.name, NO_RULE, step.step, last=step.last)
+        if publish:
+            # Marked once more, with this boot: a copy that is then gone from tmp/ was seen.
+            copy.stored(None)
+        else:
+            copy.published(None)
+
+    def _go_on(self) -> None:
+        """Make the next step; what nobody thought of keeps no slot, and stops no other mail."""
+        try:
+            self._walk()
+        except Exception as error:  # the task boundary of a delivery
+            self.send.finish(self.job, Deferred(f"{WRONG}: {error!r} (#4.3.0)"))
+
+    def _walk(self) -> None:
+        actions = self._decided.plan.actions
+        while self._at < len(actions):
+            action = actions[self._at]
+            self._at += 1
+            match action:
+                case Forward() | Relay():
+                    self._forwards.append(action)
+                    self._counts[1] += 1
+                    self._say(action.text)
+                case Discard(text):
+                    self._say(text)
+                case Fail() | Defer():
+                    self.send.finish(self.job, outcome(action))
+                    return
+                case Deliver() | Mbox() | Run():
+                    self._counts[2 if isinstance(action, Run) else 0] += 1
+                    done = next((mark for mark in self._done if mark[0] == place_of(action)), None)
+                    if done is None:
+                        self._make(action)
+                        return
+                    self._done.remove(done)
+                    if isinstance(action, Run) and done[1] == STOPPED:
+                        self._leave_out(action)
+        self._end()
+
+    def _leave_out(self, action: Run) -> None:
+        """Exit 99: go on behind what the program stands before."""
+        self._at = min(len(self._decided.plan.actions), self._at + action.skip)
+
+    @property
+    def _is_last(self) -> bool:
+        return self._at >= len(self._decided.plan.actions) and not self._forwards
+
+    def _say(self, text: str) -> None:
+        if text:
+            self._said.append(text)
+
+    def _make(self, action: Deliver | Mbox | Run) -> None:
+        match action:
+            case Deliver(folder, rule):
+                self._say(action.text)
+                self._copy(folder, rule)
+            case Mbox(path, rule):
+                line = from_line(self._sender, asctime(gmtime(self.local.clock.now())))
+                content = self.content(self.block())
+                self.hands.append(path, content, line, partial(self._appended, path, rule))
+            case Run():
+                self.hands.run(self._program(action), partial(self._ran, action))
+
+    def _end(self) -> None:
+        """Every step is made: forward, and say so."""
+        if not self._forwards:
+            self.send.finish(self.job, self._delivered())
+            return
+
+        def made(result: object) -> None:
+            if isinstance(result, tuple):
+                numbers = [f"qp {forward.message.id}" for forward in result]
+                self.send.finish(self.job, self._delivered(*numbers), result)
+            else:
+                self.fail(result, self._forwards[0].rule)
+
+        self.local.forwards.make(
+            self.job, self.send.spool, self._decided, self._sender, self._forwards, made
+        )
+
+    def _delivered(self, *numbers: str) -> Delivered:
+        plan = self._decided.plan
+        did = DID_ONE if plan.virtual else "did {}+{}+{}".format(*self._counts)
+        return Delivered("\n".join([*self._said, did, *numbers]), plan.rule)
+
+    def _did(self, place: str, rule: Rule, text: str = "", name: str = "") -> None:
+        """Go on after a step that is not a copy; its mark comes first where more follow."""
+        self.send.tell(self.job, "done", text or place, rule)
+        if self._is_last:
+            self._end()
+            return
+        step = Step(
+            self.job.recipient.number, self._number, place, name, self.local.own.boot,
+            self.local.clock.now(), last=False, done=True,
+        )  # fmt: skip
+        self._number += 1
+        self.send.step(self.job, step, self._go_on)
+
+    def fail(self, failure: object, rule: Rule) -> None:
+        """End the attempt for a failure of ours."""
+        result: Outcome
+        if isinstance(failure, Permanent):
+            result = Failed(str(failure), rule)
+        elif isinstance(failure, MailError):
+            result = Deferred(str(failure), rule)
+        else:
+            text = f"Temporary error on maildir delivery: {failure!r} (#4.3.0)"
+            result = Deferred(text, rule)
+        self.send.finish(self.job, result)
+
+    # -- copies ----------------------------------------------------------------------------------
+
+    def _copy(self, folder: str, rule: Rule) -> None:
+        block = self.block()
+        job, local = self.job, self.local
+        message = job.mail.message
+        name = maildir.file_name(
+            int(local.clock.now()), message.id, job.recipient.number, self._number, local.own.me(),
+            len(block) + message.size,
+        )  # fmt: skip
+        copy = Copy(self, folder, name, rule, self._number, last=self._is_last)
+        self._number += 1
+        self.hands.store(folder, name, self.content(block), copy.stored)
+
+    def copied(self, copy: "Copy") -> None:
+        """Go on after a copy that is not the last step: mark it done; on the event loop."""
+        self.send.tell(self.job, "done", copy.folder, copy.rule)
+        self.send.step(self.job, copy.step(done=True), self._go_on)
+
+    def copied_last(self, copy: "Copy") -> None:
+        """The recipient has all; on any thread."""
+        if copy.rule is NO_RULE and self.job.steps:
+            self.send.finish(self.job, Delivered(DID_ONE, self._decided.plan.rule))
+        else:
+            self.send.finish(self.job, self._delivered())
+
+    def block(self) -> bytes:
+        """Return the lines in front of this recipient's copy; the same at every attempt."""
+        message = self.job.mail.message
+        return self.local.lines(
+            self._sender, self.job.recipient.target, message.id, message.born, self._decided.uid
+        )
+
+    def content(self, block: bytes) -> Content:
+        """Return the mail with these lines in front."""
+        message = self.job.mail.message
+        return Content(
+            block, message.body, message.size, self.send.spool, message.id, message.offset
+        )
+
+    def _appended(self, path: str, rule: Rule, failure: Exception | None) -> None:
+        if failure is None:
+            self._did(path, rule)
+        else:
+            self.fail(failure, rule)
+
+    # -- programs --------------------------------------------------------------------------------
+
+    def _program(self, action: Run) -> Program:
+        decided, message = self._decided, self.job.mail.message
+        who, now = decided.who, self.local.clock.now()
+        sender = self._sender
+        owner = decided.plan.owner if sender not in NOBODY else ""
+        lines = Lines(
+            return_path(sender), decided.delivered_to.decode("utf-8", "surrogateescape"),
+            from_line(sender, asctime(gmtime(now))),
+        )  # fmt: skip
+        variables = environment(who, sender, owner or sender, lines)
+        block = b""
+        if action.block:
+            variables = of_virtual(variables, action.command)
+            block = ahead_of_command(
+                f"|{action.command}", self.job.recipient.address, message.id, decided.uid,
+                self.local.own.dates(now),
+            )  # fmt: skip
+        return Program(action.command, who.home, variables, action.envdirs, self.content(block))
+
+    def _ran(self, action: Run, result: Ended | Exception) -> None:
+        if isinstance(result, Exception):
+            self.fail(result, action.rule)
+            return
+        place, rule = place_of(action), action.rule
+        match judge(result, action.command, rule, virtual=action.block):
+            case Next.GO_ON:
+                self._did(place, rule, f"{action.command}: exit 0")
+            case Next.STOP:
+                self._leave_out(action)
+                self._did(place, rule, f"{action.command}: exit 99", STOPPED)
+            case ended:
+                how = f"signal {result.signal}" if result.signal else f"exit {result.code}"
+                text = f"{action.command}: {result.limit or how}"
+                self.send.tell(self.job, "failed", text, rule)
+                self.send.finish(self.job, ended)
+
+
+def place_of(action: Deliver | Mbox | Run) -> str:
+    """Return what tells a step from others of its recipient, whatever line it stands on."""
+    match action:
+        case Deliver(maildir=folder):
+            return folder
+        case Mbox(path):
+            return path
+        case Run(command):
+            return f"|{command}"
+
+
+class Copy:
+    """One copy on its way into a Maildir.
+
+    `stored` and `published` may run on any thread; `marked` runs on the event loop.
+    """
+
+    __slots__ = ("_attempt", "_last", "_name", "_number", "folder", "rule")
+
+    def __init__(
+        self, attempt: Attempt, folder: str, name: str, rule: Rule, number: int, *, last: bool
+    ) -> None:
+        self._attempt = attempt
+        self._name = name
+        self._number = number
+        self._last = last
+        self.folder = folder
+        self.rule = rule
+
+    def step(self, boot: str | None = None, *, done: bool = False) -> Step:
+        """Return what the queue keeps of it."""
+        local = self._attempt.local
+        return Step(
+            self._attempt.job.recipient.number, self._number, self.folder, self._name,
+            local.own.boot if boot is None else boot, local.clock.now(), self._last, done,
+        )  # fmt: skip
+
+    def stored(self, failure: Exception | None) -> None:
+        """The copy and its name in tmp/ are durable: mark it."""
+        attempt = self._attempt
+        if failure is not None:
+            attempt.local.wake(partial(attempt.fail, failure, self.rule))
+            return
+        attempt.send.stage(attempt.job, self.step(), self.marked)
+
+    def marked(self) -> None:
+        """It is marked staged: only now may it be seen in new/."""
+        self._attempt.hands.publish(self.folder, self._name, self.published)
+
+    def published(self, failure: Exception | None) -> None:
+        """Its name in new/ is durable: it is delivered."""
+        attempt = self._attempt
+        if isinstance(failure, CopyGone):
+            # By its mark, gone means published.  It was not: the next attempt writes it again.
+            gone = partial(attempt.fail, failure, self.rule)
+            attempt.send.stage(attempt.job, self.step(NO_BOOT), gone)
+        elif failure is not None:
+            attempt.local.wake(partial(attempt.fail, failure, self.rule))
+        elif self._last:
+            attempt.copied_last(self)
+        else:
+            attempt.local.wake(partial(attempt.copied, self))

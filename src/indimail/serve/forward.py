@@ -1,0 +1,134 @@
+"""What a delivery sends on: a mail of its own, queued by the commit that ends the delivery.
+
+    forwards.make(job, spool, decided, sender, actions, made)    # made((Accepted(...),)) on the loop
+
+All addresses of a plan get one mail, each with a line of its own in front; a host that takes the
+recipient as it is (``domain:ip:port``) gets the mail unchanged but for the Received line, since the
+same address is delivered there.  A large body is copied into a spool file of its own first.
+
+Source: spec/delivery.md 4 (forwarded message, -owner), 5.4, 5.5; DESIGN 4 (forwards are rows of the
+same queue in the transaction that marks their step).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from indimail.delivery.headers import forwarded
+from indimail.delivery.plan import Forward, Relay
+from indimail.mail.address import Address
+from indimail.mail.channel import Channel
+from indimail.mail.clock import Clock
+from indimail.mail.ids import QueueIds
+from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient
+from indimail.queue.spool import Spool
+from indimail.schedule.route import Routing, route
+from indimail.serve.foresight import Decided
+from indimail.serve.hands import RunAside
+from indimail.serve.job import Job
+
+NOBODY: Final = ("", "#@[]")  # senders whose mail has no owner but the postmaster
+
+
+class Routed(Protocol):
+    """The part of the configuration snapshot that is looked at."""
+
+    @property
+    def me(self) -> str: ...
+    @property
+    def routing(self) -> Routing: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Forwards:
+    """Makes the mails; one for all deliveries of a worker."""
+
+    ids: QueueIds
+    clock: Clock
+    snapshot: Callable[[], Routed]
+    dates: Callable[[float], str]
+    aside: RunAside
+
+    def make(
+        self, job: Job, spool: Spool, decided: Decided, sender: str,
+        actions: Sequence[Forward | Relay], made: Callable[[object], None],
+    ) -> None:  # fmt: skip
+        """Hand `made` a tuple of new mails, or what went wrong."""
+        drafts = self._drafts(job, decided, sender, actions)
+        body = job.mail.message.body
+        if body is not None:
+            made(tuple(draft.small(body) for draft in drafts))
+        else:
+            original = job.mail.message
+            self.aside(lambda: tuple(draft.large(spool, original) for draft in drafts), made)
+
+    def _drafts(
+        self, job: Job, decided: Decided, sender: str, actions: Sequence[Forward | Relay]
+    ) -> "list[_Draft]":
+        owner = decided.plan.owner if sender not in NOBODY else ""
+        now = self.clock.now()
+        found = []
+        addresses = [action.address for action in actions if isinstance(action, Forward)]
+        if addresses:
+            message = self._message(job, owner or sender, now)
+            who = decided.who.address
+            block = forwarded(who, addresses, self._original(job, decided, owner or sender),
+                              self._received(message, decided.uid))  # fmt: skip
+            # An alias hands on what the sender asked to be told; a list answers for itself.
+            told = job.recipient if not owner else replace(job.recipient, notify="", orcpt="")
+            recipients = [self._routed(n, to, told) for n, to in enumerate(addresses)]
+            found.append(_Draft(message, tuple(recipients), block))
+        for action in actions:
+            if isinstance(action, Relay):
+                message = self._message(job, sender, now)
+                to = replace(
+                    job.recipient, number=0, address=action.address, channel=Channel.REMOTE,
+                    target=action.route, route=str(action.rule), attempts=0, due=0.0,
+                )  # fmt: skip
+                block = self._received(message, decided.uid).encode()
+                found.append(_Draft(message, (to,), block))
+        return found
+
+    def _original(self, job: Job, decided: Decided, sender: str) -> str:
+        """Return whom X-Forwarded-For names: vdelivermail's recipient, qmail-local's sender."""
+        return job.recipient.address if decided.plan.virtual else sender
+
+    def _message(self, job: Job, sender: str, now: float) -> QueuedMessage:
+        id_ = self.ids.next(int(now * 1e6))
+        return replace(job.mail.message, id=id_, born=now, reverse_path=sender, offset=0, source="")
+
+    def _routed(self, number: int, to: str, told: QueuedRecipient) -> QueuedRecipient:
+        way = route(Address.parse(to), self.snapshot().routing)
+        return QueuedRecipient(
+            number, str(way.address), way.channel, way.target, str(way.rule), told.notify,
+            told.orcpt,
+        )  # fmt: skip
+
+    def _received(self, message: QueuedMessage, uid: int) -> str:
+        date = self.dates(message.born)
+        host = self.snapshot().me
+        return (
+            f"Received: indimail-mta queue {message.id} by host {host}\n"
+            f" (invoked by uid {uid}); {date}\n"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    message: QueuedMessage
+    recipients: tuple[QueuedRecipient, ...]
+    block: bytes
+
+    def small(self, body: bytes) -> Accepted:
+        whole = self.block + body
+        return Accepted(replace(self.message, body=whole, size=len(whole)), self.recipients)
+
+    def large(self, spool: Spool, original: QueuedMessage) -> Accepted:
+        """Copy on a thread; the file and its name are synced before its row is committed."""
+        id_ = self.message.id
+        spool.begin(id_, (self.block,))
+        for piece in spool.read(original.id, original.offset):
+            spool.add(id_, (piece,))
+        spool.seal(id_)
+        size = len(self.block) + original.size
+        return Accepted(replace(self.message, body=None, size=size), self.recipients)

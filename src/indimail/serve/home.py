@@ -1,0 +1,83 @@
+"""What is looked up in a recipient's home: its .qmail file, as the user who owns it.
+
+    look("/srv/mail/domains/example.com", find_dotqmail_names("-", "alice"), owners("-", "alice"))
+        -> Home(mode=0o750, name=Name(".qmail-default", "alice"), text="| ...", file_mode=0o600)
+
+Only a regular file counts.  May block on the disk.  Raises `HomeUnreadable` with qmail-local's text.
+
+Source: spec/delivery.md 4 (home, search, -owner).  Not here: what the lines mean (`delivery.dotqmail`).
+"""
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from indimail.delivery.dotqmail import Name
+from indimail.mail.errors import Temporary
+
+LONGEST: Final = 100_000  # octets of a .qmail file
+
+
+class HomeUnreadable(Temporary):
+    """The home, or the file that is meant, could not be opened."""
+
+
+class HomeMissing(HomeUnreadable):
+    """There is no home; of a virtual user it is made with the first mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The file that is meant: `name` is None where there is none.
+
+    `owned`, `verp`: the files ``-owner`` and ``-owner-default`` of the address are there.
+    """
+
+    mode: int
+    name: Name | None = None
+    text: str = ""
+    file_mode: int = 0
+    owned: bool = False
+    verp: bool = False
+
+
+Look = Callable[[str, tuple[Name, ...], str], Home]
+
+
+def look(home: str, names: tuple[Name, ...], owner_file: str) -> Home:
+    """Return the first of the names that is a regular file; `owner_file` as `owner_of` gives it."""
+    try:
+        mode = stat.S_IMODE(os.stat(home).st_mode)
+    except FileNotFoundError as error:
+        raise HomeMissing(f"Unable to switch to {home}: {error.strerror}. (#4.3.0)") from error
+    except OSError as error:
+        raise HomeUnreadable(f"Unable to switch to {home}: {error.strerror}. (#4.3.0)") from error
+    name = next((name for name in names if _is_file(home, name.file)), None)
+    if name is None:
+        return Home(mode)
+    path = os.path.join(home, name.file)
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            file_mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            text = file.read(LONGEST)
+    except OSError as error:
+        reason = f"Unable to open {name.file}: {error.strerror}. (#4.3.0)"
+        raise HomeUnreadable(reason) from error
+    owned = bool(owner_file) and _is_file(home, owner_file)
+    verp = owned and _is_file(home, f"{owner_file}-default")
+    return Home(mode, name, text, file_mode, owned, verp)
+
+
+def owner_of(dash: str, ext: str) -> str:
+    """Return the name of an address's ``-owner`` file."""
+    name = f".qmail{dash}{ext.lower().replace('.', ':')}-owner"
+    return name if "\0" not in name and len(os.fsencode(name)) < 240 else ""
+
+
+def _is_file(home: str, name: str) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(os.path.join(home, name)).st_mode)
+    except (OSError, ValueError):
+        return False
