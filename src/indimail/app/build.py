@@ -41,11 +41,16 @@ from indimail.queue.port import Change, QueueReader, QueueStore
 from indimail.queue.spool import Spool
 from indimail.queue.sqlite import SqliteQueue, SqliteReader, database_of
 from indimail.serve.adopt import Adoption, SpoolFiles
+from indimail.serve.bounce import Bounces
 from indimail.serve.foresight import Foresight
+from indimail.serve.foresight import Place as Owned
+from indimail.serve.forward import Forwards
 from indimail.serve.handover import HandOver, Transit
 from indimail.serve.inject import Injection
 from indimail.serve.intake import Intake
-from indimail.serve.local import LocalDelivery
+from indimail.serve.hands import Hands, OwnHands, Program
+from indimail.serve.home import Look, look
+from indimail.serve.local import LocalDelivery, Own
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
 from indimail.serve.reception import Reception
 from indimail.serve.send import Send
@@ -94,15 +99,23 @@ class Parts:
                                      expiry=ACCOUNTS_KEPT)  # fmt: skip
         self.foresight = Foresight(
             self.accounts, lambda: follower.current, self.clock.steady, self.disk,
-            _Folders(loop), instance.root, place.uid,
+            _Folders(loop), Owned(instance.root, instance.alias, place.uid, os.getegid()),
+            self._look_as,
         )  # fmt: skip
         mode = SyncMode(follower.current.variables.get("FILE_SYNC", SyncMode.AUTO))
         syncs = FileSyncs(self.disk, self.clock.steady, mode)
         self.syncs: Committer[Unsynced] = Committer(syncs.run, at_once, "files")
+        self.ids = ids = QueueIds(number + 1)
+        forwards = Forwards(ids, self.clock, lambda: follower.current, header_date, self.aside)
+        self.bounces = Bounces(
+            ids, self.clock, lambda: follower.current.queue.bounces,
+            lambda: follower.current.routing, self.aside, place.uid,
+        )  # fmt: skip
+        self.hands = OwnHands(self.disk, self.syncs, self.aside, self._run)
         self.local = LocalDelivery(
-            self.disk, self.syncs, self.foresight, self.clock, self.aside,
-            loop.call_soon_threadsafe, header_date,
-            lambda: follower.current.me, boot_id(), place.uid,
+            self.foresight, self._hands, forwards, self.clock, self.aside,
+            loop.call_soon_threadsafe,
+            Own(lambda: follower.current.me, boot_id(), header_date),
         )  # fmt: skip
         self.sends: list[Send] = []
         self._locks: list[DirectoryLock] = []
@@ -114,7 +127,6 @@ class Parts:
         self.transit = Transit(
             self.disk, os.path.join(instance.queue_base, "handover", str(number))
         )  # fmt: skip
-        self.ids = ids = QueueIds(number + 1)
         self.injection = Injection(
             follower, ids, self.clock, self.trace, self.aside, self.find_queue, place.uid
         )
@@ -174,6 +186,7 @@ class Parts:
         try:
             send = Send(
                 name, ident, directory, opened=opened, commits=commits, local=self.local,
+                bounces=self.bounces,
                 settings=lambda: self.config.current.queue.send_settings(name),
                 clock=self.clock, trace=self.trace, log=DeliveryLog(self.lines, name, ident),
             )  # fmt: skip

@@ -38,6 +38,7 @@ from indimail.mail.verdict import Rule
 from indimail.queue.port import QueuedMessage, QueuedRecipient
 from indimail.queue.spool import LARGE
 from indimail.queue.submission import FORMAT, READ_ERROR, Submission, read_spooled
+from indimail.serve.hands import RunAside
 from indimail.serve.inject import (
     Origin,
     Refusal,
@@ -49,7 +50,6 @@ from indimail.serve.inject import (
     recipients_of,
 )
 from indimail.serve.intake import Holding, Intake, message_id_of
-from indimail.serve.hands import RunAside
 from indimail.serve.send import Trace
 from indimail.serve.snapshot import Configuration, Snapshot
 

@@ -18,8 +18,8 @@ from typing import Final
 
 from indimail.mail.ids import QueueId
 from indimail.queue.spool import LARGE
-from indimail.serve.intake import Holding, message_id_of
 from indimail.serve.hands import RunAside
+from indimail.serve.intake import Holding, message_id_of
 
 PIECE: Final = 131_072  # octets of a large body that gather before a thread writes them
 

@@ -12,7 +12,6 @@ is made (`serve.send`).
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from indimail.delivery.bounce import (
     Addressed,
@@ -39,22 +38,14 @@ from indimail.schedule.route import Routing, route
 from indimail.serve.hands import RunAside
 
 
-class Configured(Protocol):
-    """The part of the configuration snapshot that is looked at."""
-
-    @property
-    def routing(self) -> Routing: ...
-    @property
-    def bounces(self) -> BounceSettings: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Bounces:
     """Makes the bounces of a worker's queues."""
 
     ids: QueueIds
     clock: Clock
-    snapshot: Callable[[], Configured]
+    settings: Callable[[], BounceSettings]
+    routing: Callable[[], Routing]
     aside: RunAside
     uid: int
 
@@ -64,8 +55,8 @@ class Bounces:
 
     def make(self, failed: MessageStatus, spool: Spool, made: Callable[[object], None]) -> None:
         """Compose on a thread, and hand over what there is to be queued."""
-        snapshot = self.snapshot()
-        envelope = addressed(failed.message.reverse_path, snapshot.bounces)
+        settings, routing = self.settings(), self.routing()
+        envelope = addressed(failed.message.reverse_path, settings)
         if isinstance(envelope, Discard):
             made(envelope)
             return
@@ -73,7 +64,7 @@ class Bounces:
         id_ = self.ids.next(int(now * 1e6))
 
         def work() -> Accepted:
-            bounce = _composed(failed, spool, envelope, snapshot.bounces, id_, now)
+            bounce = _composed(failed, spool, envelope, settings, id_, now)
             body = None if bounce.size > LARGE else b"".join(_whole(bounce, failed, spool))
             if body is None:
                 spool.begin(id_, ())
@@ -84,10 +75,8 @@ class Bounces:
                 id_, now, envelope.reverse_path, bounce.size, body, 0, bounce.eight_bit,
                 bounce.smtputf8, uid=self.uid,
             )  # fmt: skip
-            way = route(Address.parse(envelope.recipient), snapshot.routing)
-            to = QueuedRecipient(
-                0, str(way.address), way.channel, way.target, str(way.rule), "NEVER"
-            )
+            way = route(Address.parse(envelope.recipient), routing)
+            to = QueuedRecipient(0, str(way.address), way.channel, way.target, str(way.rule))
             return Accepted(message, (to,))
 
         self.aside(work, made)
@@ -99,7 +88,9 @@ def _composed(
 ) -> Bounce:  # fmt: skip
     m = failed.message
     message = FailedMessage(m.reverse_path, m.born, m.smtputf8, m.ret, m.envid)
-    owed = sorted((s for s in failed.recipients if s.owed), key=lambda s: (s.at, s.recipient.number))
+    owed = sorted(
+        (s for s in failed.recipients if s.owed), key=lambda s: (s.at, s.recipient.number)
+    )
     copy = enclosed(_original(failed, spool), message, settings, id_)
     return compose(envelope, settings, message, [_record(s) for s in owed], copy, id_, now)
 

@@ -49,8 +49,8 @@ from indimail.queue.submission import (
     Submission,
 )
 from indimail.schedule.route import Routing, route
-from indimail.serve.intake import Intake, message_id_of, route_text
 from indimail.serve.hands import RunAside
+from indimail.serve.intake import Intake, message_id_of, route_text
 from indimail.serve.send import Trace
 from indimail.serve.snapshot import Configuration, InjectSettings, Snapshot
 from indimail.wire.frames import BrokenFrame, FrameReader, write_frame

@@ -22,8 +22,8 @@ from indimail.mail.reply import Reply
 from indimail.net.connections import WorkerConnections
 from indimail.net.tls import TlsContext
 from indimail.serve.foresight import Foresight
-from indimail.serve.intake import Intake
 from indimail.serve.hands import RunAside
+from indimail.serve.intake import Intake
 from indimail.serve.local import LocalDelivery
 from indimail.serve.maillog import LineSink, TcpserverLog
 from indimail.serve.send import Trace

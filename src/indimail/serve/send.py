@@ -84,9 +84,7 @@ class Bounces(Protocol):
     def owes(self, message: QueuedMessage, recipient: QueuedRecipient) -> bool:
         """Tell whether the sender is to be told of a final failure."""
 
-    def make(
-        self, failed: MessageStatus, spool: Spool, made: Callable[[object], None]
-    ) -> None:
+    def make(self, failed: MessageStatus, spool: Spool, made: Callable[[object], None]) -> None:
         """Hand `made` an `Accepted` for those who are owed one, a `Discard`, or an exception."""
 
 

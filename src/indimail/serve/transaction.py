@@ -19,7 +19,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from indimail.delivery.plan import Deliver, foresee
+from indimail.delivery.plan import foresee
+from indimail.delivery.verp import expanded
 from indimail.mail.address import Address
 from indimail.mail.channel import Channel
 from indimail.mail.dates import header_date
@@ -289,10 +290,10 @@ class Transaction:
         decided = reception.foresight.cached(recipient.target)
         if recipient.channel is Channel.REMOTE or decided is None:
             return b""
-        if not isinstance(decided.plan, Deliver):
+        if not decided.plan.maildir:
             return b""
-        sender = str(self._reverse_path.address)
-        return reception.local.lines(sender, recipient.target, self.id, self._born)
+        sender = expanded(str(self._reverse_path.address), recipient.address)
+        return reception.local.lines(sender, recipient.target, self.id, self._born, decided.uid)
 
     def _written(self, result: object) -> None:
         self._answer(None if result is None else _failure_reply(result))

@@ -46,7 +46,9 @@ class Sentence:
     details: tuple[str, ...] = ()
 
 
-_PER_RECIPIENT: Final = frozenset({Event.ROUTE, Event.ATTEMPT, Event.STEP, Event.DELIVERY, Event.OUTCOME})
+_PER_RECIPIENT: Final = frozenset(
+    {Event.ROUTE, Event.ATTEMPT, Event.STEP, Event.DELIVERY, Event.OUTCOME}
+)
 _TONES: Final = {
     "refuse": Tone.BAD,
     "failed": Tone.BAD,
