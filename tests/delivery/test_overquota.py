@@ -17,7 +17,7 @@ from indimail.delivery.overquota import (
     may_lift,
     warning_percents,
 )
-from indimail.delivery.plan import Defer, Fail, foresee
+from indimail.delivery.plan import Defer, Fail, Plan, foresee
 from indimail.delivery.quota import UNLIMITED, Quota, Usage
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.verdict import Rule
@@ -56,7 +56,7 @@ def test_a_mailbox_over_its_count_says_so() -> None:
 
 def test_over_quota_is_not_told_at_rcpt_since_a_smaller_mail_may_fit() -> None:
     assert isinstance(OVER.plan, Fail)
-    assert foresee(OVER.plan) is Foreseen.DELIVERABLE
+    assert foresee(Plan((OVER.plan,))) is Foreseen.DELIVERABLE
 
 
 @pytest.mark.parametrize(("size", "mailsize", "bounced"), [

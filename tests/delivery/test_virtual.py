@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from indimail.delivery.dotqmail import DotQmail
 from indimail.delivery.instruction import (
     BounceNoMailbox,
     Delete,
@@ -11,7 +12,20 @@ from indimail.delivery.instruction import (
     ToMaildir,
     parse_instruction,
 )
-from indimail.delivery.plan import Defer, Deliver, Discard, Fail, Plan, Redirect, foresee, outcome
+from indimail.delivery.plan import (
+    Action,
+    Defer,
+    Deliver,
+    Discard,
+    Fail,
+    Forward,
+    Mbox,
+    Plan,
+    Relay,
+    Run,
+    foresee,
+    outcome,
+)
 from indimail.delivery.virtual import AccountFacts, VirtualFacts, decide_virtual, virtual_user
 from indimail.mail.errors import Mistake
 from indimail.mail.foreseen import Foreseen
@@ -26,7 +40,6 @@ ABSENT = replace(HERE, account=None)
 INACTIVE = replace(HERE, account=replace(ALICE, active=False))
 LOCKED = replace(HERE, account=replace(ALICE, locked=True, usage=2048, quota="1024S"))
 ALICE_ROW = Rule("indimail", key="alice@example.com")
-ALICE_ALIAS = Rule("valias", key="alice@example.com")
 INSTRUCTIONS = (
     Delete(),
     BounceNoMailbox(),
@@ -42,7 +55,7 @@ def test_an_account_gets_its_mail_whatever_the_instruction(
     instruction: Instruction | Mistake,
 ) -> None:
     facts = replace(HERE, instruction=instruction)
-    assert decide_virtual(facts) == Deliver(f"{HOME}/Maildir", RULE)
+    assert decide_virtual(facts) == (Deliver(f"{HOME}/Maildir", RULE, "alice@example.com"),)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +105,8 @@ def test_an_account_gets_its_mail_whatever_the_instruction(
     ],
 )
 def test_what_bounces_is_refused_at_rcpt(facts: VirtualFacts, plan: Fail) -> None:
-    assert decide_virtual(facts) == plan
-    assert foresee(plan) is plan.foreseen
+    assert decide_virtual(facts) == (plan,)
+    assert foresee(Plan((plan,))) is plan.foreseen
     assert outcome(plan) == Failed(plan.text, plan.rule)
 
 
@@ -118,34 +131,68 @@ def test_what_bounces_is_refused_at_rcpt(facts: VirtualFacts, plan: Fail) -> Non
     ],
 )
 def test_what_is_discarded_is_accepted(facts: VirtualFacts, text: str, rule: Rule) -> None:
-    plan = decide_virtual(facts)
-    assert plan == Discard(text, rule)
-    assert foresee(plan) is Foreseen.DELIVERABLE
+    step = Discard(text, rule)
+    assert decide_virtual(facts) == (step,)
+    assert foresee(Plan((step,))) is Foreseen.DELIVERABLE
     assert outcome(Discard(text, rule)) == Delivered(text, rule)
 
 
-WAITS = "domains/example.com/.qmail-default:1: found {}, expected delete or bounce-no-mailbox"
+LOST = "/srv/lost/Maildir"
+MISSING = Defer("address /srv/lost: no Maildir there", RULE)
+
+
+@pytest.mark.parametrize(
+    ("facts", "step"),
+    [
+        (
+            replace(ABSENT, instruction=INSTRUCTIONS[2], maildir=LOST),
+            Deliver(
+                LOST,
+                RULE,
+                text="no account alice@example.com - delivering to /srv/lost. indimail (#5.1.6)",
+            ),
+        ),
+        (
+            replace(INACTIVE, instruction=INSTRUCTIONS[2], maildir=LOST),
+            Deliver(
+                LOST,
+                RULE,
+                text="account alice@example.com is inactive delivering to /srv/lost."
+                " indimail(#5.1.7)",
+            ),
+        ),
+        (
+            replace(ABSENT, instruction=INSTRUCTIONS[3]),
+            Forward(
+                "lost@example.com",
+                RULE,
+                "no account alice@example.com - delivering to lost@example.com. indimail (#5.1.6)",
+            ),
+        ),
+        (
+            replace(ABSENT, instruction=INSTRUCTIONS[4]),
+            Relay(
+                "alice@example.com",
+                "example.com:192.0.2.1:25",
+                RULE,
+                "no account alice@example.com - delivering to example.com:192.0.2.1:25."
+                " indimail (#5.1.6)",
+            ),
+        ),
+    ],
+)
+def test_mail_for_who_is_absent_goes_where_the_instruction_says(
+    facts: VirtualFacts, step: Action
+) -> None:
+    assert decide_virtual(facts) == (step,)
+    assert foresee(Plan((step,))) is Foreseen.DELIVERABLE
 
 
 @pytest.mark.parametrize(
     ("facts", "said", "rule"),
     [
         (replace(ABSENT, domain_known=False), "vdelivermail: No such domain example.com", RULE),
-        (
-            replace(ABSENT, instruction=INSTRUCTIONS[2]),
-            WAITS.format("/srv/lost"),
-            RULE,
-        ),
-        (
-            replace(INACTIVE, instruction=INSTRUCTIONS[3]),
-            WAITS.format("lost@example.com"),
-            RULE,
-        ),
-        (
-            replace(ABSENT, instruction=INSTRUCTIONS[4]),
-            WAITS.format("example.com:192.0.2.1:25"),
-            RULE,
-        ),
+        (replace(ABSENT, instruction=INSTRUCTIONS[2], maildir=MISSING), "address /srv/lost", RULE),
         (
             replace(ABSENT, instruction=INSTRUCTIONS[5]),
             "Invalid SMTPROUTE Specification [bounce]. indimail (#5.1.8) "
@@ -158,40 +205,64 @@ WAITS = "domains/example.com/.qmail-default:1: found {}, expected delete or boun
             ALICE_ROW,
         ),
         (
-            replace(HERE, account=replace(ALICE, has_dotqmail=True)),
-            f"{HOME}/.qmail: a user's own .qmail is not supported yet",
-            Rule(f"{HOME}/.qmail"),
+            replace(HERE, aliases=("&", "&b@x")),
+            "valias[alice@example.com]:1: found &, expected an address",
+            Rule("valias[alice@example.com]", 1),
         ),
-        (replace(HERE, aliases=("&a@x", "&b@x")), "valias[alice@example.com]: found", ALICE_ALIAS),
-        (replace(HERE, aliases=("|/bin/true",)), "found |/bin/true, expected", ALICE_ALIAS),
-        (replace(HERE, aliases=("/srv/a@b/",)), "found /srv/a@b/, expected", ALICE_ALIAS),
-        (replace(HERE, aliases=("./Maildir/",)), "found ./Maildir/, expected", ALICE_ALIAS),
-        (replace(HERE, aliases=("alice@example.com",)), "expected one address", ALICE_ALIAS),
-        (replace(HERE, aliases=("&bob@x",), alias="c@x"), "expected one address", ALICE_ALIAS),
         (
-            replace(ABSENT, domain="example.org", domain_known=False, alias="abuse@example.com"),
-            "valias[abuse@example.com]: found alice@example.org, expected a mailbox here",
-            Rule("valias", key="abuse@example.com"),
+            replace(HERE, aliases=("| /s/vdelivermail '' delete",)),
+            "found vdelivermail, expected a line that is not vdelivermail's again",
+            Rule("valias[alice@example.com]", 1),
         ),
     ],
 )
-def test_what_cannot_be_done_yet_waits_and_is_accepted(
+def test_what_cannot_be_done_waits_and_is_accepted(
     facts: VirtualFacts, said: str, rule: Rule
 ) -> None:
-    plan = decide_virtual(facts)
-    assert isinstance(plan, Defer)
-    assert said in plan.text
-    assert plan.rule == rule
-    assert foresee(plan) is Foreseen.DELIVERABLE
-    assert outcome(plan) == Deferred(plan.text, rule)
+    [step] = decide_virtual(facts)
+    assert isinstance(step, Defer)
+    assert said in step.text
+    assert step.rule == rule
+    assert foresee(Plan((step,))) is Foreseen.DELIVERABLE
+    assert outcome(step) == Deferred(step.text, rule)
 
 
-@pytest.mark.parametrize("row", ["&postmaster@example.com", "Postmaster@Example.com"])
+def row(number: int) -> Rule:
+    return Rule("valias[alice@example.com]", number)
+
+
+OWN = "/srv/mail/A2E/example.com/alice/.qmail"
+
+
 @pytest.mark.parametrize("facts", [HERE, ABSENT], ids=["beside an account", "alone"])
-def test_an_alias_of_one_mailbox_is_followed(row: str, facts: VirtualFacts) -> None:
-    plan = decide_virtual(replace(facts, aliases=(row,)))
-    assert plan == Redirect("postmaster", "example.com", "alice@example.com", ALICE_ALIAS)
-    assert foresee(plan) is Foreseen.DELIVERABLE
+def test_aliases_take_the_place_of_the_mailbox(facts: VirtualFacts) -> None:
+    rows = ("&bob@example.org", "|sort", "/srv/all", "/srv/more/", "alice@example.com", "# note")
+    assert decide_virtual(replace(facts, aliases=rows)) == (
+        Forward("bob@example.org", row(1)),
+        Run("sort", row(2), skip=2, block=True),
+        Deliver("/srv/all", row(3)),
+        Deliver("/srv/more", row(4)),
+    )
+
+
+def test_who_is_alias_of_nobody_else_keeps_the_mailbox() -> None:
+    mailbox = (Deliver(f"{HOME}/Maildir", RULE, "alice@example.com"),)
+    assert decide_virtual(replace(HERE, aliases=("Alice@example.com",))) == mailbox
+    own = DotQmail(OWN, "# on holiday\n&alice@example.com\n", HOME)
+    assert decide_virtual(replace(HERE, account=replace(ALICE, dotqmail=own))) == mailbox
+
+
+def test_the_users_own_file_takes_the_place_of_the_mailbox() -> None:
+    own = DotQmail(OWN, "./Maildir/\n|sort\n./box\n&bob@example.org\n", HOME)
+    assert decide_virtual(replace(HERE, account=replace(ALICE, dotqmail=own))) == (
+        Deliver(f"{HOME}/Maildir", Rule(OWN, 1)),
+        Run("sort", Rule(OWN, 2), skip=2, block=True),
+        Mbox(f"{HOME}/box", Rule(OWN, 3)),
+        Forward("bob@example.org", Rule(OWN, 4)),
+    )
+    empty = replace(ALICE, dotqmail=DotQmail(OWN, "", HOME))
+    [step] = decide_virtual(replace(HERE, account=empty))
+    assert isinstance(step, Discard)
 
 
 @pytest.mark.parametrize(
@@ -199,12 +270,17 @@ def test_an_alias_of_one_mailbox_is_followed(row: str, facts: VirtualFacts) -> N
     [
         (replace(LOCKED, aliases=("&bob@example.com",)), Fail),
         (replace(INACTIVE, aliases=("&bob@example.com",)), Fail),
-        (replace(HERE, aliases=("|x",), account=replace(ALICE, is_group=True)), Defer),
+        (replace(HERE, aliases=("|x",), account=replace(ALICE, is_group=True)), Run),
+        (
+            replace(HERE, aliases=("|x",), account=replace(ALICE, dotqmail=DotQmail(OWN, "", "/"))),
+            Run,
+        ),
     ],
-    ids=["locked before aliases", "inactive before aliases", "aliases before group"],
+    ids=["locked before aliases", "inactive before aliases", "aliases before group", "and own"],
 )
-def test_the_order_of_the_questions(facts: VirtualFacts, kind: type[Plan]) -> None:
-    assert isinstance(decide_virtual(facts), kind)
+def test_the_order_of_the_questions(facts: VirtualFacts, kind: type[Action]) -> None:
+    [step] = decide_virtual(facts)
+    assert isinstance(step, kind)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ from indimail.app.instance import Instance
 from indimail.app.logs import LogLines
 from indimail.app.turn import OncePerTurn
 from indimail.control.watch import FolderWatch
+from indimail.delivery.assign import AssignEntry
+from indimail.delivery.program import Ended
 from indimail.durable.batch import FileSyncs, SyncMode, Unsynced
 from indimail.durable.committer import Committer, at_once
 from indimail.durable.disk import SystemDisk
@@ -46,10 +48,10 @@ from indimail.serve.foresight import Foresight
 from indimail.serve.foresight import Place as Owned
 from indimail.serve.forward import Forwards
 from indimail.serve.handover import HandOver, Transit
+from indimail.serve.hands import Hands, OwnHands, Program
+from indimail.serve.home import HomeUnreadable, Look, look
 from indimail.serve.inject import Injection
 from indimail.serve.intake import Intake
-from indimail.serve.hands import Hands, OwnHands, Program
-from indimail.serve.home import Look, look
 from indimail.serve.local import LocalDelivery, Own
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
 from indimail.serve.reception import Reception
@@ -150,6 +152,22 @@ class Parts:
             local_host=follower.current.me,
             tls=self.tls,
         )
+
+    # -- users of the system ---------------------------------------------------------------------
+
+    def _hands(self, uid: int, gid: int) -> Hands:  # noqa: ARG002  others' plans only defer
+        return self.hands
+
+    def _look_as(self, entry: AssignEntry) -> Look:
+        if entry.uid != self.place.uid:
+            raise HomeUnreadable(
+                f"{entry.rule}: uid {entry.uid} is not the server's own {self.place.uid} "
+                "(deliveries as another user: not yet). (#4.3.0)"
+            )
+        return look
+
+    def _run(self, program: Program, done: Callable[[Ended | Exception], None]) -> None:
+        done(HomeUnreadable(f"{program.command}: programs are not run yet. (#4.3.0)"))
 
     # -- queues ----------------------------------------------------------------------------------
 
