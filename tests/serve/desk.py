@@ -14,8 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from indimail.delivery.assign import Assign
+from indimail.delivery.environment import Addressee
 from indimail.delivery.headers import delivered_to
-from indimail.delivery.plan import Deliver, Fail, Plan
+from indimail.delivery.plan import Action, Deliver, Fail, Plan
 from indimail.durable.committer import Done
 from indimail.mail.errors import MailError
 from indimail.mail.events import Record
@@ -193,11 +194,12 @@ class Foresight:
 
     def __init__(self) -> None:
         self.plans: dict[str, Plan] = {}
+        self.uid = 89
         self.known: set[str] = set()
         self.failure: Exception | None = None
 
-    def knows(self, target: str, plan: Plan) -> None:
-        self.plans[target] = plan
+    def knows(self, target: str, *plan: Action) -> None:
+        self.plans[target] = Plan(plan, virtual=True)
         self.known.add(target)
 
     def cached(self, target: str) -> Decided | None:
@@ -206,7 +208,10 @@ class Foresight:
     def decide(self, target: str) -> Decided:
         if self.failure is not None:
             raise self.failure
-        return Decided(self.plans.get(target, ABSENT), delivered_to(target), None, (), 0.0, (0, 0))
+        plan = self.plans.get(target, Plan((ABSENT,), virtual=True))
+        local, _, host = target.rpartition("@")
+        who = Addressee("indimail", "/home", local, host, local)
+        return Decided(plan, delivered_to(target), who, self.uid, 89, (), 0.0, (0, 0))
 
 
 QMAIL_DEFAULT = Rule("domains/example.com/.qmail-default", 1)
@@ -239,7 +244,7 @@ class Records(list[Record]):
 class Prepending:
     """The one thing that reception asks the local delivery."""
 
-    def lines(self, reverse_path: str, target: str, queue_id: int, born: float) -> bytes:
+    def lines(self, sender: str, target: str, queue_id: int, born: float, uid: int) -> bytes:
         return f"Delivered-To: {target}\n".encode()
 
 

@@ -7,13 +7,14 @@ import pytest
 from indimail.accounts.memory import MemoryAccounts
 from indimail.accounts.port import Account, Flag
 from indimail.delivery.assign import Assign, AssignEntry
-from indimail.delivery.plan import Defer, Deliver, Fail, Plan
+from indimail.delivery.plan import Action, Defer, Deliver, Fail, Forward, Run
 from indimail.durable.disk import SystemDisk
 from indimail.mail.errors import AccountsUnavailable
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.secret import Secret
 from indimail.mail.verdict import Rule
-from indimail.serve.foresight import KEPT, Foresight
+from indimail.serve.foresight import KEPT, Foresight, Place
+from indimail.serve.home import look
 from indimail.testing.clock import FakeClock
 
 ALICE = "example.com-alice@example.com"
@@ -24,6 +25,7 @@ BOUNCE = "| /usr/sbin/vdelivermail '' bounce-no-mailbox\n"
 class Configured:
     assign: Assign
     generation: int = 1
+    default_delivery: str = "./Maildir/"
 
 
 class Folders:
@@ -64,11 +66,13 @@ class Site:
         self.clock = FakeClock()
         self.foresight = Foresight(
             self.accounts, lambda: self.config, self.clock.steady, SystemDisk(), self.folders,
-            str(root), 555,
+            Place(str(root), f"{root}/alias", 555, 555), lambda entry: look,
         )  # fmt: skip
 
-    def plan(self, target: str = ALICE) -> Plan:
-        return self.foresight.decide(target).plan
+    def plan(self, target: str = ALICE) -> Action:
+        """Return the only step of a plan."""
+        [step] = self.foresight.decide(target).plan.actions
+        return step
 
     def cached(self) -> bool:
         return self.foresight.cached(ALICE) is not None
@@ -83,7 +87,7 @@ RULE = Rule("domains/example.com/.qmail-default", 1)
 
 
 def test_a_user_is_delivered_to_a_maildir_by_the_line_that_says_so(site: Site) -> None:
-    assert site.plan() == Deliver(f"{site.home}/Maildir", RULE)
+    assert site.plan() == Deliver(f"{site.home}/Maildir", RULE, "alice@example.com")
     assert site.foresight.decide(ALICE).delivered_to == f"Delivered-To: {ALICE}\n".encode()
 
 
@@ -162,7 +166,7 @@ def test_a_change_while_it_was_decided_makes_it_old_at_once(site: Site) -> None:
     assert not site.cached()
 
 
-def locked(site: Site) -> Plan:
+def locked(site: Site) -> Action:
     changed = replace(site.alice, flags=Flag.BOUNCE_MAIL)
     site.accounts.modify("alice", "example.com", lambda _: changed)
     return site.plan()
@@ -173,7 +177,9 @@ def test_the_plan_says_who_decided(site: Site) -> None:
     assert isinstance(absent, Fail)
     assert (absent.foreseen, absent.rule) == (Foreseen.ABSENT, RULE)
     assert site.accounts.add_alias("abuse", "example.com", "&alice@example.com")
-    assert site.plan("example.com-abuse@example.com") == Deliver(f"{site.home}/Maildir", RULE)
+    assert site.plan("example.com-abuse@example.com") == Forward(
+        "alice@example.com", Rule("valias[abuse@example.com]", 1)
+    )
     stop = locked(site)
     assert isinstance(stop, Fail)
     assert stop.foreseen is Foreseen.LOCKED
@@ -182,8 +188,8 @@ def test_the_plan_says_who_decided(site: Site) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("| /bin/sh -c 'rm x'\n", "domains/example.com/.qmail-default:1"),
-        (BOUNCE + "&x@example.net\n", "domains/example.com/.qmail-default:2"),
+        ("&\n", "domains/example.com/.qmail-default:1"),
+        (BOUNCE + "&x y\n", "domains/example.com/.qmail-default:2"),
     ],
 )
 def test_a_file_that_is_not_understood_keeps_the_mail_and_names_its_line(site, text, said) -> None:
@@ -205,13 +211,23 @@ def test_a_file_that_cannot_be_read_keeps_the_mail(site: Site) -> None:
     assert plan.text.startswith("Unable to open domains/example.com/.qmail-default: ")
 
 
-def test_a_delivery_as_another_user_or_to_nobody_known_is_kept(site: Site) -> None:
-    other = site.plan("root@mx.example.com")
-    assert isinstance(other, Defer)
-    assert str(other.rule) == "users/assign"
-    entry = replace(site.config.assign.prefixes["example.com-"], uid=1000)
+def test_nothing_is_delivered_as_root(site: Site) -> None:
+    entry = replace(site.config.assign.prefixes["example.com-"], uid=0)
     site.config = Configured(Assign({}, {"example.com-": entry}), 2)
-    assert isinstance(site.plan(), Defer)
+    step = site.plan()
+    assert isinstance(step, Defer)
+    assert "Not allowed to perform deliveries as root." in step.text
+
+
+def test_who_is_nobody_here_is_an_alias(site: Site) -> None:
+    alias = site.home.parent.parent / "alias"
+    alias.mkdir()
+    (alias / ".qmail-info").write_text("|sort\n")
+    decided = site.foresight.decide("info@mx.example.com")
+    assert decided.plan.actions == (Run("sort", Rule("alias/.qmail-info", 1), skip=0),)
+    assert decided.who.home == str(alias)
+    [step] = site.foresight.decide("nobody-at-all@mx.example.com").plan.actions
+    assert step == Fail("Sorry, no mailbox here by that name. (#5.1.1)", "5.1.1", Foreseen.ABSENT)
 
 
 def test_a_sticky_home_keeps_the_mail(site: Site) -> None:

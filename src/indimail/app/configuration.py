@@ -465,6 +465,7 @@ class Loading:
             sends=self._sends(send),
             inject=self._inject(),
             bounces=self._bounces(values),
+            default_delivery="\n".join(values.lines("defaultdelivery")),
         )
 
     def _bounces(self, values: Values) -> BounceSettings:

@@ -161,6 +161,8 @@ NAMES: Final = (
     _file("virtualdomains", RULES, None, "domain:prefix of virtual domains", _ROUTE, _DELIVERY),
     _file("percenthack", HOSTS, None, "domains for which user%host@domain means user@host",
           _ROUTE, _DELIVERY),
+    _file("defaultdelivery", LINES, "./Maildir/",
+          "lines of a .qmail for who has none, or an empty one", "serve/foresight.py", _DELIVERY),
     _file("envnoathost", HOST, ME, "domain added to an address without one", _ROUTE, _DELIVERY),
 )  # fmt: skip
 
@@ -248,22 +250,22 @@ QUEUE: Final = (
 
 BOUNCE: Final = (
     _file("bouncemaxbytes", OCTETS, "50000", "most of the message that a bounce encloses; 0 = all",
-          _BOUNCE, _QUEUE, unit="octets", waits=BOUNCES),
+          _BOUNCE, _QUEUE, unit="octets"),
     _file("bouncefrom", TEXT, "MAILER-DAEMON", "local part of who a bounce is from",
-          _BOUNCE, _QUEUE, waits=BOUNCES),
-    _file("bouncehost", HOST, ME, "its host", _BOUNCE, _QUEUE, waits=BOUNCES),
+          _BOUNCE, _QUEUE),
+    _file("bouncehost", HOST, ME, "its host", _BOUNCE, _QUEUE),
     _file("bouncesubject", TEXT, "failure notice", "subject of a bounce",
-          _BOUNCE, _QUEUE, waits=BOUNCES),
+          _BOUNCE, _QUEUE),
     _file("bouncemessage", LINES, None, "lines that take the place of a bounce's apology",
-          _BOUNCE, _QUEUE, waits=BOUNCES),
+          _BOUNCE, _QUEUE),
     _file("doublebounceto", LINES, "postmaster",
           "local part of who gets bounces that bounced; empty or beginning with @: nobody",
-          _BOUNCE, _QUEUE, waits=BOUNCES),
-    _file("doublebouncehost", HOST, ME, "its host", _BOUNCE, _QUEUE, waits=BOUNCES),
+          _BOUNCE, _QUEUE),
+    _file("doublebouncehost", HOST, ME, "its host", _BOUNCE, _QUEUE),
     _file("doublebouncesubject", TEXT, "failure notice", "subject of a bounce that bounced",
-          _BOUNCE, _QUEUE, waits=BOUNCES),
+          _BOUNCE, _QUEUE),
     _file("doublebouncemessage", LINES, None, "as bouncemessage, in a bounce that bounced",
-          _BOUNCE, _QUEUE, waits=BOUNCES),
+          _BOUNCE, _QUEUE),
 )  # fmt: skip
 
 LOCATIONS: Final = (

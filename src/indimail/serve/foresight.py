@@ -190,7 +190,8 @@ class Foresight:
         try:
             home = self._look_as(entry)(entry.home, names, owner_of(entry.dash, entry.ext))
         except HomeUnreadable as error:
-            return Plan((Defer(str(error), Rule(shown.rstrip("/"))),)), who, signature
+            text = str(error).replace(self._root, "")
+            return Plan((Defer(text, Rule(shown.rstrip("/"))),)), who, signature
         if home.name is not None:
             who = replace(who, default=home.name.default)
         owner = _owner_address(who, home)

@@ -63,7 +63,7 @@ def look(home: str, names: tuple[Name, ...], owner_file: str) -> Home:
             file_mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             text = file.read(LONGEST)
     except OSError as error:
-        reason = f"Unable to open {name.file}: {error.strerror}. (#4.3.0)"
+        reason = f"Unable to open {path}: {error.strerror}. (#4.3.0)"
         raise HomeUnreadable(reason) from error
     owned = bool(owner_file) and _is_file(home, owner_file)
     verp = owned and _is_file(home, f"{owner_file}-default")

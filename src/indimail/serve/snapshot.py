@@ -111,6 +111,7 @@ class QueueSettings:
     sends: Mapping[str, SendSettings] = field(default_factory=dict)
     inject: InjectSettings = field(default_factory=InjectSettings)
     bounces: BounceSettings = field(default_factory=BounceSettings)
+    default_delivery: str = "./Maildir/"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -163,6 +164,11 @@ class Snapshot:
     variables: Mapping[str, str]  # for deliveries and commands: [variables], then the environment
     notices: tuple[str, ...] = ()
     _by_rule: dict[tuple[str, Rule], SessionSettings] = field(default_factory=dict, repr=False)
+
+    @property
+    def default_delivery(self) -> str:
+        """The lines of a .qmail for who has none."""
+        return self.queue.default_delivery
 
     def session(self, listener: str, client: ClientRule) -> SessionSettings:
         """Return what a client is served with; the first call for a rule fills a cache."""
