@@ -63,7 +63,7 @@ EMPTY_NAMES = re.compile(r"Manager|Helper|Util|Base(?![a-z])|Handler")
 BOUNDARIES = {
     ("durable/committer.py", "_finish"),  # of the committer's thread
     ("durable/committer.py", "_tell"),  # of each reply and delivery that goes on after a round
-    ("serve/attempt.py", "_go_on"),  # of a delivery, which would keep its slot for ever
+    ("serve/attempt.py", "_guarded"),  # of a delivery, which would keep its slot for ever
     ("app/supervise.py", "_become_worker"),  # of the worker's process
     ("app/logs.py", "emit"),  # logging's own: a handler never raises into who logs
     ("testing/disk.py", "until_the_crash"),  # the world is dead already

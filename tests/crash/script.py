@@ -9,7 +9,7 @@ Every mail has a tag of its own in its body, by which its copies are known again
 from dataclasses import dataclass
 from typing import Final
 
-from indimail.delivery.plan import Defer, Deliver, Fail, Plan
+from indimail.delivery.plan import Action, Defer, Deliver, Fail
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.verdict import Rule
 from indimail.testing.clock import START
@@ -47,8 +47,8 @@ def home(user: str) -> str:
     return f"{MAIL}/{DOMAIN}/{user}/Maildir"
 
 
-def plan_of(user: str, now: float) -> Plan:
-    """Return what a delivery to a user comes to."""
+def plan_of(user: str, now: float) -> Action:
+    """Return the step of a delivery to a user."""
     rule = Rule("domains/example.com/.qmail-default", 1)
     if user == "absent":
         return Fail("no such user here. (#5.1.1)", "5.1.1", Foreseen.ABSENT, rule)

@@ -28,7 +28,10 @@ import apsw
 
 from indimail.app.configuration import load
 from indimail.app.instance import Instance
+from indimail.delivery.environment import Addressee
 from indimail.delivery.headers import delivered_to
+from indimail.delivery.plan import Plan
+from indimail.delivery.program import Ended
 from indimail.durable.batch import FileSyncs, Unsynced
 from indimail.durable.committer import at_once
 from indimail.mail.dates import header_date
@@ -38,8 +41,11 @@ from indimail.net.connections import ConnectionTable
 from indimail.queue.port import Change, QueueStore
 from indimail.queue.spool import Spool
 from indimail.queue.sqlite import SqliteQueue, SqliteReader, database_of
+from indimail.serve.bounce import Bounces
 from indimail.serve.foresight import Decided
-from indimail.serve.local import LocalDelivery
+from indimail.serve.forward import Forwards
+from indimail.serve.hands import OwnHands, Program
+from indimail.serve.local import LocalDelivery, Own
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
 from indimail.serve.reception import Reception
 from indimail.serve.send import REOPEN, Send
@@ -93,6 +99,11 @@ class Silent:
     def urgent(self, line: str) -> None: ...
 
 
+def no_program(program: Program, done: Callable[[Ended | Exception], None]) -> None:
+    """No line of this world is a program's."""
+    done(Ended(111))
+
+
 class ScriptedForesight:
     """Plans by the name of the user."""
 
@@ -103,8 +114,10 @@ class ScriptedForesight:
         return self.decide(target) if is_foreseen(_user(target)) else None
 
     def decide(self, target: str) -> Decided:
-        plan = plan_of(_user(target), self._clock.now())
-        return Decided(plan, delivered_to(target), None, (), 0.0, (0, 0))
+        plan = Plan((plan_of(_user(target), self._clock.now()),), virtual=True)
+        local, _, host = target.rpartition("@")
+        who = Addressee("indimail", "/home", local, host, local)
+        return Decided(plan, delivered_to(target), who, 89, 89, (), 0.0, (0, 0))
 
 
 def _user(target: str) -> str:
@@ -225,9 +238,16 @@ class World:
         )
         foresight: Any = ScriptedForesight(self.clock)
         config = Fixed()
+        ids = QueueIds(1)
         self.local = LocalDelivery(
-            self.disk, self.syncs, foresight, self.clock, self.aside, wake, header_date,
-            lambda: "mx.example.com", self.disk.boot, 89,
+            foresight, lambda uid, gid: OwnHands(self.disk, self.syncs, self.aside, no_program),
+            Forwards(ids, self.clock, lambda: config.current, header_date, self.aside),
+            self.clock, self.aside, wake,
+            Own(lambda: "mx.example.com", self.disk.boot, header_date),
+        )  # fmt: skip
+        bounces = Bounces(
+            ids, self.clock, lambda: config.current.queue.bounces,
+            lambda: config.current.routing, self.aside, 89,
         )  # fmt: skip
         self.disk.make_directories(QUEUE)
 
@@ -243,7 +263,7 @@ class World:
 
         self.send = Send(
             "queue1", 1, QUEUE, opened=opened, commits=commits, local=self.local,
-            settings=lambda: config.current.queue.send, clock=self.clock, trace=self.trace,
+            bounces=bounces, settings=lambda: config.current.queue.send, clock=self.clock, trace=self.trace,
             log=DeliveryLog(Silent(), "queue1", 1),
         )  # fmt: skip
 
@@ -253,7 +273,7 @@ class World:
         self.reception = Reception(
             config=config,
             connections=ConnectionTable(1).of_worker(0),
-            ids=QueueIds(1),
+            ids=ids,
             clock=self.clock,
             trace=self.trace,
             lines=Silent(),

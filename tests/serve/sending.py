@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
+from indimail.delivery.bounce import Discard
 from indimail.durable.committer import Done, Run
 from indimail.mail.channel import Channel
 from indimail.mail.errors import MailError, Misuse, QueueUnwritable
@@ -124,6 +125,22 @@ class Waiting:
         return job
 
 
+class Owing:
+    """Makes no bounce, until the test says which."""
+
+    def __init__(self) -> None:
+        self.owed = False
+        self.made: object = Discard.DOUBLE
+        self.asked: list[MessageStatus] = []
+
+    def owes(self, message: QueuedMessage, recipient: QueuedRecipient) -> bool:
+        return self.owed
+
+    def make(self, failed: MessageStatus, spool: Spool, made: Callable[[object], None]) -> None:
+        self.asked.append(failed)
+        made(self.made)
+
+
 class Sending:
     """A queue at work."""
 
@@ -138,13 +155,15 @@ class Sending:
         self.opened = 0
         self.open_failure: MailError | None = None
         self.told: list[Exception | None] = []
+        self.bounces = Owing()
         self.send = self.start()
 
     def start(self) -> Send:
         """A process begins with what the store holds."""
         return Send(
             "queue1", 1, "/queue/queue1", opened=self._open, commits=self._commits,
-            local=self.local, settings=lambda: self.settings, clock=self.clock, trace=self.trace,
+            local=self.local, bounces=self.bounces, settings=lambda: self.settings,
+            clock=self.clock, trace=self.trace,
             log=DeliveryLog(self.log, "queue1", 1),
         )  # fmt: skip
 

@@ -1,21 +1,25 @@
 import errno
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from indimail.delivery.headers import delivered_to, prepended
-from indimail.delivery.plan import Defer, Deliver, Discard, Fail, Plan
+from indimail.delivery.plan import Action, Defer, Deliver, Discard, Fail
+from indimail.delivery.program import Ended
 from indimail.durable.batch import FileSyncs, Unsynced
 from indimail.mail.channel import Channel
 from indimail.mail.errors import AccountsUnavailable
 from indimail.mail.foreseen import Foreseen
-from indimail.mail.ids import QueueId
+from indimail.mail.ids import QueueId, QueueIds
 from indimail.mail.verdict import Rule
 from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient, Staged, Step
-from indimail.serve.local import LocalDelivery
+from indimail.serve.forward import Forwards
+from indimail.serve.hands import OwnHands, Program
+from indimail.serve.local import LocalDelivery, Own
 from indimail.testing.clock import START
 from indimail.testing.disk import Kind, Operation
-from serve.desk import Foresight, Threads
+from serve.desk import Foresight, Threads, snapshot
 from serve.sending import BrittleQueue, ByHand, Sending
 
 RULE = Rule("domains/example.com/.qmail-default", 1)
@@ -42,6 +46,7 @@ class Delivering(Sending):
 
     def __init__(self, store: BrittleQueue | None = None) -> None:
         self.steps: list[str] = []
+        self.ends: dict[str, Ended | Exception] = {}
         mine = store or Telling()
         if isinstance(mine, Telling):
             mine.steps = self.steps
@@ -53,17 +58,25 @@ class Delivering(Sending):
         self.plan(Deliver(MAILDIR, RULE))
         self.syncs: ByHand[Unsynced] = ByHand(FileSyncs(self.disk, self.clock.steady).run)
         known: Any = self.foresight
-        self.boot = "this boot"
+        config = snapshot()
+        self.hands = OwnHands(self.disk, self.syncs, self.threads, self.run)
         self.delivery = LocalDelivery(
-            self.disk, self.syncs, known, self.clock, self.threads, lambda call: call(),
-            lambda _: "today", lambda: "mx.example.com", self.boot, 89,
+            known, lambda uid, gid: self.hands,
+            Forwards(QueueIds(1), self.clock, lambda: config, lambda _: "today", self.threads),
+            self.clock, self.threads, lambda call: call(),
+            Own(lambda: "mx.example.com", "this boot", lambda _: "today"),
         )  # fmt: skip
         self.local: Any = self.delivery
         self.disk.watch = self._watch
         return super().start()
 
-    def plan(self, plan: Plan) -> None:
-        self.foresight.knows(ALICE, plan)
+    def run(self, program: Program, done: Callable[[Ended | Exception], None]) -> None:
+        """Tell what was run; it ends as the test said."""
+        self.steps.append(f"run {program.command}")
+        done(self.ends.get(program.command, Ended()))
+
+    def plan(self, *plan: Action) -> None:
+        self.foresight.knows(ALICE, *plan)
 
     def _watch(self, operation: Operation) -> None:
         if operation.path.startswith(f"{MAILDIR}/"):
@@ -288,7 +301,7 @@ class Prepared(Delivering):
             "no such user (#5.1.1)",
         ),
         (Defer("mend the line", RULE), "deferred", "mend the line"),
-        (Discard("delete", RULE), "delivered", "delete"),
+        (Discard("delete", RULE), "delivered", "delete\ndid 0+0+1"),
     ],
 )
 def test_a_plan_without_a_copy_ends_at_once(plan, verdict, text) -> None:

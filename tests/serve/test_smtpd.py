@@ -4,6 +4,7 @@ import ssl
 import pytest
 import trustme
 
+from indimail.delivery.plan import Plan
 from indimail.mail.channel import Channel
 from indimail.mail.errors import AccountsUnavailable, QueueFull, QueueUnwritable
 from indimail.mail.verdict import Rule
@@ -294,7 +295,9 @@ def test_a_mapped_address_is_its_ipv4_address() -> None:
 
 def test_looked_up_recipients_keep_the_order_of_a_pipelined_batch() -> None:
     desk = Desk(check_recipient=True)
-    desk.foresight.plans = dict.fromkeys([ALICE, "example.com-carol@example.com"], DELIVERABLE)
+    desk.foresight.plans = dict.fromkeys(
+        [ALICE, "example.com-carol@example.com"], Plan((DELIVERABLE,))
+    )
     client = desk.greeted()
     client.say(*MAIL, "RCPT TO:<bob@example.com>", "RCPT TO:<carol@example.com>", "DATA")
     assert len(desk.threads) == 1

@@ -162,7 +162,7 @@ NAMES: Final = (
     _file("percenthack", HOSTS, None, "domains for which user%host@domain means user@host",
           _ROUTE, _DELIVERY),
     _file("defaultdelivery", LINES, "./Maildir/",
-          "lines of a .qmail for who has none, or an empty one", "serve/foresight.py", _DELIVERY),
+          "lines of a .qmail for who has none, or an empty one", "serve/foresight.py", _QUEUE),
     _file("envnoathost", HOST, ME, "domain added to an address without one", _ROUTE, _DELIVERY),
 )  # fmt: skip
 

@@ -102,6 +102,21 @@ class Attempt:
     # -- the walk --------------------------------------------------------------------------------
 
     def begin(self, header: bytes, settled: maildir.Settlement | None = None) -> None:
+        """Start; on the event loop."""
+        self._guarded(partial(self._begin, header, settled))
+
+    def _go_on(self) -> None:
+        """Make the next step; on the event loop."""
+        self._guarded(self._walk)
+
+    def _guarded(self, move: Callable[[], None]) -> None:
+        """What nobody thought of keeps no slot, and stops no other mail."""
+        try:
+            move()
+        except Exception as error:  # the task boundary of a delivery
+            self.send.finish(self.job, Deferred(f"{WRONG}: {error!r} (#4.3.0)"))
+
+    def _begin(self, header: bytes, settled: maildir.Settlement | None) -> None:
         """Settle what an earlier attempt staged, then go on with the plan."""
         staged = self.job.staged
         if staged is not None and settled is maildir.Settlement.AGAIN:
@@ -112,7 +127,7 @@ class Attempt:
         if is_looping(header, self._decided.delivered_to):
             self.send.finish(self.job, Failed(LOOPING, self._decided.plan.rule))
         else:
-            self._go_on()
+            self._walk()
 
     def _settle(self, step: Step, *, publish: bool) -> None:
         """Bring a staged copy to its end; what follows it is decided by today's plan."""
@@ -123,13 +138,6 @@ class Attempt:
             copy.stored(None)
         else:
             copy.published(None)
-
-    def _go_on(self) -> None:
-        """Make the next step; what nobody thought of keeps no slot, and stops no other mail."""
-        try:
-            self._walk()
-        except Exception as error:  # the task boundary of a delivery
-            self.send.finish(self.job, Deferred(f"{WRONG}: {error!r} (#4.3.0)"))
 
     def _walk(self) -> None:
         actions = self._decided.plan.actions
