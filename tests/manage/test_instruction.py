@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from indimail.delivery.dotqmail import VDeliver, read_dotqmail
+from indimail.delivery.dotqmail import DotQmail, VDeliver, read_dotqmail
+from indimail.delivery.instruction import Instruction
+from indimail.mail.errors import Mistake
 from indimail.manage.instruction import Fault, default_line, find_fault, with_instruction
 
 
@@ -14,17 +16,21 @@ def make_maildir(path: Path) -> str:
     return str(path)
 
 
+def instruction_of(line: str) -> Instruction | Mistake:
+    steps = read_dotqmail(DotQmail("f", line, "/var/indimail"))
+    assert isinstance(steps, tuple)
+    [(_, step)] = steps
+    assert isinstance(step, VDeliver)
+    return step.instruction
+
+
 @pytest.mark.parametrize("text", [
     "delete", "bounce-no-mailbox", "lost@example.com", "o#brien!@example.com",
     "example.com:192.0.2.1:25", "example.com:mx.example.net:2525",
 ])  # fmt: skip
 def test_each_form_is_read_by_the_delivery_as_it_was_written(text: str) -> None:
     assert find_fault(text) is None
-    steps = read_dotqmail("f", default_line("/var/indimail", text))
-    assert isinstance(steps, tuple)
-    (step,) = steps
-    assert isinstance(step, VDeliver)
-    assert str(step.instruction) == text
+    assert str(instruction_of(default_line("/var/indimail", text))) == text
 
 
 @pytest.mark.parametrize("name", ["lost", "lost and found"])
@@ -35,10 +41,7 @@ def test_a_maildir_is_itself_or_the_one_in_it(tmp_path: Path, name: str) -> None
     make_maildir(home / "Maildir")
     for path in (str(home), f"{home}/Maildir", f"{home}/Maildir/"):
         assert find_fault(path) is None
-        steps = read_dotqmail("f", default_line("/var/indimail", path))
-        assert isinstance(steps, tuple)
-        assert isinstance(steps[0], VDeliver)
-        assert str(steps[0].instruction) == path.rstrip("/")
+        assert str(instruction_of(default_line("/var/indimail", path))) == path.rstrip("/")
 
 
 @pytest.mark.parametrize("text", [

@@ -41,19 +41,6 @@ def prepended(
     ).encode("utf-8", "surrogateescape")
 
 
-def forwarded(local_address: str, addresses: Sequence[str], original: str, origin: str) -> bytes:
-    """Return the block for a mail that a delivery sends on.
-
-    `original` is whom X-Forwarded-For names; `origin` is a whole Received line, LF at its end.
-    """
-    to = "".join(f"X-Forwarded-To: {_on_one_line(address)}\n" for address in addresses)
-    return (
-        f"{origin}"
-        f"Delivered-To: {_on_one_line(local_address)}\n"
-        f"{to}X-Forwarded-For: {_on_one_line(original)}\n"
-    ).encode("utf-8", "surrogateescape")
-
-
 def ahead_of_command(line: str, recipient: str, queue_id: int, uid: int, date: str) -> bytes:
     """Return the block that vdelivermail puts in front of a command's input."""
     return (

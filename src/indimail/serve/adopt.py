@@ -46,10 +46,9 @@ from indimail.serve.inject import (
     judge,
     judge_size,
     message_of,
-    received_line,
     recipients_of,
 )
-from indimail.serve.intake import Holding, Intake, message_id_of
+from indimail.serve.intake import Holding, Intake, message_id_of, received_line
 from indimail.serve.send import Trace
 from indimail.serve.snapshot import Configuration, Snapshot
 

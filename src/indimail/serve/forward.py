@@ -25,6 +25,7 @@ from indimail.queue.spool import Spool
 from indimail.schedule.route import Routing, route
 from indimail.serve.foresight import Decided
 from indimail.serve.hands import RunAside
+from indimail.serve.intake import received_line
 from indimail.serve.job import Job
 
 NOBODY: Final = ("", "#@[]")  # senders whose mail has no owner but the postmaster
@@ -71,9 +72,9 @@ class Forwards:
         addresses = [action.address for action in actions if isinstance(action, Forward)]
         if addresses:
             message = self._message(job, owner or sender, now)
-            who = decided.who.address
-            block = forwarded(who, addresses, self._original(job, decided, owner or sender),
-                              self._received(message, decided.uid))  # fmt: skip
+            original = self._original(job, decided, owner or sender)
+            block = self._received(message, decided.uid)
+            block += forwarded(decided.delivered_to, addresses, original)
             # An alias hands on what the sender asked to be told; a list answers for itself.
             told = job.recipient if not owner else replace(job.recipient, notify="", orcpt="")
             recipients = [self._routed(n, to, told) for n, to in enumerate(addresses)]
@@ -85,7 +86,7 @@ class Forwards:
                     job.recipient, number=0, address=action.address, channel=Channel.REMOTE,
                     target=action.route, route=str(action.rule), attempts=0, due=0.0,
                 )  # fmt: skip
-                block = self._received(message, decided.uid).encode()
+                block = self._received(message, decided.uid)
                 found.append(_Draft(message, (to,), block))
         return found
 
@@ -104,13 +105,9 @@ class Forwards:
             told.orcpt,
         )  # fmt: skip
 
-    def _received(self, message: QueuedMessage, uid: int) -> str:
+    def _received(self, message: QueuedMessage, uid: int) -> bytes:
         date = self.dates(message.born)
-        host = self.snapshot().me
-        return (
-            f"Received: indimail-mta queue {message.id} by host {host}\n"
-            f" (invoked by uid {uid}); {date}\n"
-        )
+        return received_line(message.id, uid, self.snapshot().me, date, hide_host=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ from indimail.queue.submission import (
 )
 from indimail.schedule.route import Routing, route
 from indimail.serve.hands import RunAside
-from indimail.serve.intake import Intake, message_id_of, route_text
+from indimail.serve.intake import Intake, message_id_of, received_line, route_text
 from indimail.serve.send import Trace
 from indimail.serve.snapshot import Configuration, InjectSettings, Snapshot
 from indimail.wire.frames import BrokenFrame, FrameReader, write_frame
@@ -121,14 +121,6 @@ def judge_size(size: int, settings: InjectSettings) -> Refusal | None:
         return None
     text = "Dsorry, that message size exceeds my databytes limit (#5.3.4)"
     return Refusal(AS_TOLD, text, settings.databytes_rule)
-
-
-def received_line(queue_id: int, uid: int, me: str, date: str, *, hide_host: bool) -> bytes:
-    """Return the line in front of a local program's message (spec/queue.md 1.3)."""
-    host = "" if hide_host else f" by host {me}"
-    return (
-        f"Received: indimail-mta queue {queue_id}{host}\n (invoked by uid {uid}); {date}\n".encode()
-    )
 
 
 def recipients_of(submission: Submission, routing: Routing) -> tuple[QueuedRecipient, ...]:

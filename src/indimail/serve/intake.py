@@ -64,6 +64,14 @@ def message_id_of(beginning: bytes) -> str:
     return found[1].decode("utf-8", "replace") if found else ""
 
 
+def received_line(queue_id: int, uid: int, me: str, date: str, *, hide_host: bool) -> bytes:
+    """Return the line in front of a mail that is made on this machine (spec/queue.md 1.3)."""
+    host = "" if hide_host else f" by host {me}"
+    return (
+        f"Received: indimail-mta queue {queue_id}{host}\n (invoked by uid {uid}); {date}\n".encode()
+    )
+
+
 def route_record(message: QueuedMessage, recipient: QueuedRecipient, now: float) -> Record:
     """Return the record of where a recipient goes."""
     return Record(
