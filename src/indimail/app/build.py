@@ -278,7 +278,8 @@ class Parts:
         if self._tls[0] != seen:
             self._tls = (seen, self._tls[1])
             try:
-                self._tls = (seen, TlsContext.load(process.certificate, process.key))
+                shown = self.place.instance.display
+                self._tls = (seen, TlsContext.load(process.certificate, process.key, shown))
             except ConfigErrors as error:
                 for mistake in error.mistakes:
                     LOG.warning("certificate not changed: %s", mistake)
