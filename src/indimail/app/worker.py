@@ -132,6 +132,7 @@ class _Worker:
         loop.add_signal_handler(signal.SIGTERM, self._end, self._grace)
         loop.add_signal_handler(signal.SIGINT, lambda: None)  # the supervisor tells us
         loop.add_signal_handler(signal.SIGUSR1, parts.lines.reopen)
+        parts.lines.reopen()  # a signal before this line was ignored
         loop.add_reader(self._channel.fileno(), self._on_channel)
         loop.call_later(FLUSH, self._flush)
         if not await self._locked(parts.take_number):  # a server before us still ends
