@@ -44,6 +44,7 @@ def _run(args: argparse.Namespace) -> None:
     me = (args.me or "").rstrip(".").lower()
     if me and isinstance(check_domain(me), Refused) and me != "localhost":
         raise Failed(f"--me {args.me}: expected a host name with its domain", os.EX_USAGE)
+    given, me = me, me or _machine_name()
     root = find_root(args.root, os.environ)
     if os.geteuid() == 0:
         owner = choose_owner(args.user or "", root)
@@ -56,10 +57,21 @@ def _run(args: argparse.Namespace) -> None:
     check(make_root(root, owner))
     site, url = find_site(root)
     with acting_as(site.uid, site.gid):
-        changed = make_instance(site, SystemDisk(), me or socket.getfqdn().lower())
+        is_named = os.path.exists(site.control("me"))
+        changed = make_instance(site, SystemDisk(), me)
         accounts = SqlAccounts(url or sqlite_url(os.path.join(site.places.db, "indimail.db")))
         accounts.make_tables()
         accounts.close()
+    if not (given or is_named or "." in me):
+        print(f"{PROGRAM}: this machine has no full name: control/me says {me}; "
+              "put the name there that others know it by", file=sys.stderr)  # fmt: skip
     if changed and owner.advice:
         print(f"{PROGRAM}: {owner.advice}", file=sys.stderr)
     print(f"{root}: {'made' if changed else 'nothing to do'}")
+
+
+def _machine_name() -> str:
+    """Return the machine's full name; the short one where it has none."""
+    short = socket.gethostname()
+    full = next((name for name in (socket.getfqdn(), short) if "." in name), short)
+    return full.rstrip(".").lower() or "localhost"

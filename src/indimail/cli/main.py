@@ -32,27 +32,60 @@ class CommandModule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CommandRow:
-    """A command: its module below `indimail.cli`, a line of help, whether it has a script."""
+    """A command: its module below `indimail.cli`, a line of help, one use, if it has a script."""
 
     module: str
     help: str
+    example: str
     is_script: bool = False
 
 
 COMMANDS: Final[dict[str, CommandRow]] = {
-    "init": CommandRow("init", "make an instance, or complete one"),
-    "serve": CommandRow("serve", "run the server"),
-    "config": CommandRow("config", "list every setting: value, default, source, meaning"),
-    "check-config": CommandRow("check_config", "tell every mistake in the configuration"),
-    "explain": CommandRow("explain", "tell what happened to a mail, and why"),
-    "vadddomain": CommandRow("vadddomain", "make a virtual domain", is_script=True),
-    "vadduser": CommandRow("vadduser", "make a user", is_script=True),
-    "vpasswd": CommandRow("vpasswd", "change a user's password", is_script=True),
-    "vuserinfo": CommandRow("vuserinfo", "show a user", is_script=True),
-    "sendmail": CommandRow("sendmail", "put a mail into the queue", is_script=True),
-    "qmail-qread": CommandRow("qmail_qread", "list the mails in the queues", is_script=True),
-    "qmail-qstat": CommandRow("qmail_qstat", "count the mails in the queues", is_script=True),
-}
+    "init": CommandRow(
+        "init", "make an instance, or complete one",
+        "indimail init --root /var/indimail --me mx.example.com",
+    ),
+    "serve": CommandRow(
+        "serve", "run the server",
+        "indimail serve --root ./var/demo --listen smtp=127.0.0.1:2525",
+    ),
+    "config": CommandRow(
+        "config", "list every setting: value, default, source, meaning",
+        "indimail config databytes CHECKRECIPIENT --listener submission",
+    ),
+    "check-config": CommandRow(
+        "check_config", "tell every mistake in the configuration",
+        "indimail check-config --root ./var/demo",
+    ),
+    "explain": CommandRow(
+        "explain", "tell what happened to a mail, and why",
+        "indimail explain --to alice@example.com --since 1h",
+    ),
+    "vadddomain": CommandRow(
+        "vadddomain", "make a virtual domain", "vadddomain example.com", is_script=True
+    ),
+    "vadduser": CommandRow(
+        "vadduser", "make a user", "vadduser -q 50M alice@example.com", is_script=True
+    ),
+    "vpasswd": CommandRow(
+        "vpasswd", "change a user's password", "vpasswd alice@example.com", is_script=True
+    ),
+    "vuserinfo": CommandRow(
+        "vuserinfo", "show a user", "vuserinfo -n -q alice@example.com", is_script=True
+    ),
+    "sendmail": CommandRow(
+        "sendmail", "put a mail into the queue",
+        "printf 'To: alice@example.com\\n\\nHello\\n' | sendmail -t", is_script=True,
+    ),
+    "qmail-qread": CommandRow(
+        "qmail_qread", "list the mails in the queues", "qmail-qread -c --root ./var/demo",
+        is_script=True,
+    ),
+    "qmail-qstat": CommandRow(
+        "qmail_qstat", "count the mails in the queues", "qmail-qstat --root ./var/demo",
+        is_script=True,
+    ),
+}  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):
@@ -80,7 +113,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_command(name: str, argv: Sequence[str], program: str) -> int:
     """Import a command, parse its arguments, run it."""
     command = cast(CommandModule, import_module(f"indimail.cli.{COMMANDS[name].module}"))
-    parser = Parser(prog=program, description=f"{COMMANDS[name].help.capitalize()}.")
+    parser = Parser(
+        prog=program,
+        description=f"{COMMANDS[name].help.capitalize()}.",
+        epilog=f"example: {COMMANDS[name].example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     command.add_arguments(parser)
     args = parser.parse_args(argv)
     try:
@@ -118,7 +156,7 @@ def _overview() -> Parser:
         prog="indimail",
         usage="indimail COMMAND [--root DIR] ...",
         description="A mail server that tells why.  `indimail COMMAND --help` tells more.",
-        epilog="commands:\n" + "\n".join(lines),
+        epilog="\n".join(["commands:", *lines, "", f"example: {COMMANDS['serve'].example}"]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=_version())

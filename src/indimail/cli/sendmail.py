@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from indimail.queue.submission import Receipt, Submission
 
 PROGRAM: Final = "sendmail"
-EXAMPLE: Final = (
-    "example: printf 'To: alice@example.com\\nSubject: hello\\n\\nhello\\n' | sendmail -t"
-)
 LONGEST_HEADER: Final = 4 << 20
 PIECE: Final = 262_144
 IGNORED: Final = ("-E", "-G", "-i", "-J", "-m", "-n", "-U", "-v", "-x")
@@ -46,7 +43,6 @@ class _Refused(Exception):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.epilog = EXAMPLE
     parser.add_argument("recipients", nargs="*", metavar="ADDRESS", help="who gets it")
     parser.add_argument("-t", dest="header", action="store_true", help="and who the header names")
     parser.add_argument("-f", "-r", dest="sender", metavar="ADDRESS", help="the envelope sender")
