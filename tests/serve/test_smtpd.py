@@ -41,11 +41,11 @@ def test_250_is_said_after_the_commit_and_not_before() -> None:
     assert client.heard() == []
     desk.queue.commit()
     assert client.heard() == [
-        f"250 2.0.0 ok 1000000000 qp {client.id}",
+        f"250 2.0.0 ok 1000000000 qp {client.connection_id}",
         "250 2.0.0 ok",
     ]
     [(message, recipients)] = desk.queue.accepted
-    assert (message.id, message.reverse_path) == (client.id, "eve@example.net")
+    assert (message.id, message.reverse_path) == (client.connection_id, "eve@example.net")
     assert [(r.address, r.channel, r.target) for r in recipients] == [
         ("alice@example.com", Channel.LOCAL, ALICE)
     ]
@@ -70,7 +70,7 @@ def test_a_failed_commit_is_a_4xx_that_tells_nothing_of_the_disk(failure, reply)
     desk.queue.commit(failure)
     [line] = client.heard()
     assert line.startswith(reply)
-    assert line.endswith(f"[id {client.id}]")
+    assert line.endswith(f"[id {client.connection_id}]")
     assert str(failure) not in line
     assert [r.verdict for r in desk.trace.told("message")] == ["later"]
     client.say(*MAIL, "DATA", "again", ".")  # the conversation goes on
@@ -435,6 +435,35 @@ def test_the_first_transaction_has_the_connections_id_and_each_later_one_its_own
     client.say("MAIL FROM:<again@example.net>", "NONSENSE")
     assert client.heard()[1].endswith(f" [id {client.id}]")
     assert client.id > ids[-1]
+
+
+def test_what_is_refused_after_a_mail_is_not_told_of_that_mail() -> None:
+    """Whether it was taken, refused or dropped: its last reply ends what its id is for."""
+    desk = Desk(session_rules=SessionRules(("mx",), databytes=10))
+    client = desk.greeted()
+    first = client.connection_id
+    client.say(*MAIL, "DATA", "x", ".")
+    desk.queue.commit()
+    client.say("MAIL FROM:<a", *MAIL, "DATA", "longer than that", ".", "MAIL FROM:<b", *MAIL,
+               "BDAT 0", "RSET", "MAIL FROM:<c")  # fmt: skip
+    said = [line.rpartition("[id ")[2][:-1] for line in client.heard() if "[id " in line]
+    second, too_big, third, fourth = map(int, said)
+    assert first < second == too_big < third < fourth
+    told = {record.facts.get("argument"): record.id for record in desk.trace.told("sender")}
+    assert told == {"FROM:<a": second, "FROM:<b": third, "FROM:<c": fourth}
+
+
+def test_a_refusal_in_a_pipelined_batch_is_told_of_its_own_mail() -> None:
+    desk = Desk()
+    client = desk.greeted()
+    client.say("MAIL FROM:<a@example.net>", "RCPT TO:<a", "MAIL FROM:<b@example.net>", "RCPT TO:<b",
+               "RSET", "RCPT TO:<c")  # fmt: skip
+    told = [(r.id, r.facts.get("sender"), r.facts["argument"])
+            for r in desk.trace.told("recipient")]  # fmt: skip
+    assert told == [
+        (client.connection_id, "a@example.net", "TO:<a"), (client.id, "b@example.net", "TO:<b"),
+        (client.id, None, "TO:<c"),
+    ]  # fmt: skip
 
 
 def test_every_decision_leaves_a_record_with_all_its_facts() -> None:

@@ -42,6 +42,7 @@ class SmtpConnection(asyncio.Protocol):
         "_early",
         "_heard",
         "_listener",
+        "_mail_is_over",
         "_paused",
         "_reception",
         "_session",
@@ -62,6 +63,7 @@ class SmtpConnection(asyncio.Protocol):
         self._begun = False  # there is a session
         self._early = b""  # what came while the configuration was being read
         self._transaction: Transaction | None = None
+        self._mail_is_over = False  # and its last reply not yet said
         self._tls: TlsLayer | None = None
         self._waiting = False  # a question is open
         self._paused = False
@@ -203,17 +205,20 @@ class SmtpConnection(asyncio.Protocol):
     def _pump(self) -> None:
         """Ask and answer until the session needs bytes or an answer needs time; then send."""
         session = self._session
-        while not self._deaf and (event := session.next_event()) is not None:
+        while not self._deaf:
+            if self._mail_is_over:
+                self._begin_next()
+            event = session.next_event()
             if session.refusals:
                 self._tell_refusals()
+            if event is None:
+                break
             self._waiting = True  # before the call: `_answer_later` may come within it
             answer = _ANSWERS[type(event)](self, event)
             if answer is LATER:
                 break
             self._waiting = False
             session.answer(answer)
-        if session.refusals:
-            self._tell_refusals()
         self._send()
 
     def _answer_later(self, reply: Reply | None) -> None:
@@ -246,12 +251,18 @@ class SmtpConnection(asyncio.Protocol):
         if self.client.settings.session_rules.extra_greet:
             self._session.date = header_date(self._reception.clock.now())
 
+    def _begin_next(self) -> None:
+        """A mail has had its last reply; what is refused from now on is not told of it."""
+        self._mail_is_over = False
+        self.client.end_mail()
+        self._session.id = self.client.id
+
     def _tell_refusals(self) -> None:
         """Tell what the session refused without asking."""
         transaction, session = self._transaction, self._session
         facts = transaction.facts if transaction is not None else None
         for refusal in session.refusals:
-            self.client.tell_refusal(refusal, facts)
+            self.client.tell_refusal(refusal, facts if refusal.of_mail else None)
         session.refusals.clear()
 
     # -- TLS -------------------------------------------------------------------------------------
@@ -332,16 +343,19 @@ class SmtpConnection(asyncio.Protocol):
 
     def _taken(self, reply: Reply) -> None:
         self._transaction = None
+        self._mail_is_over = True
         self._answer_later(reply)
 
     def _refused(self, event: ask.MessageRefused) -> Answer:
         assert self._transaction is not None
         self._transaction.refused(event.reply)
         self._transaction = None
+        self._mail_is_over = True
         return None
 
     def _aborted(self, _: ask.MessageAborted) -> Answer:
         self._drop_transaction()
+        self._mail_is_over = True
         return None
 
     def _tls_offered(self, _: ask.TlsOffered) -> Answer:

@@ -414,7 +414,8 @@ class SmtpSession:
         name = argument.decode("ascii", "replace").replace("\ufffd", "?")
         if len(name) > _MOST_NAME or not name.isprintable():
             # RFC 5321 4.1.4: the state is as before.
-            self._refuse(b"EHLO" if extended else b"HELO", argument, replies.BAD_HELLO)
+            self._note(b"EHLO" if extended else b"HELO", argument, replies.BAD_HELLO)
+            self._say_plain(replies.BAD_HELLO)
             return
         self._ask(HelloOffered(name, extended), SmtpSession._after_hello)
 
@@ -633,7 +634,9 @@ class SmtpSession:
     def _note(self, verb: bytes, argument: bytes, reply: Reply) -> None:
         if len(self.refusals) < _MOST_NOTES:
             shown = "" if verb == b"AUTH" else argument.decode("utf-8", "replace")
-            self.refusals.append(Refusal(verb.decode("ascii", "replace"), shown, reply))
+            of_mail = self.state is not READY and self.state is not UNWELCOME
+            refusal = Refusal(verb.decode("ascii", "replace"), shown, reply, of_mail)
+            self.refusals.append(refusal)
 
     def _refuse_chunk(self, argument: bytes, reply: Reply) -> None:
         """Refuse a BDAT: its octets are read and dropped, then comes the reply."""
