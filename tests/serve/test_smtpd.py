@@ -9,6 +9,7 @@ from indimail.mail.errors import AccountsUnavailable, QueueFull, QueueUnwritable
 from indimail.mail.verdict import Rule
 from indimail.net.tls import TlsContext
 from indimail.policy.limits import ConnectionLimits
+from indimail.policy.recipient import RecipientLimits
 from indimail.queue.spool import LARGE
 from indimail.serve.body import PIECE
 from indimail.serve.smtpd import UNREAD
@@ -773,7 +774,7 @@ def test_our_own_address_in_brackets_is_localiphost() -> None:
         ),
         (
             b"RCPT TO:<bob@example.com>\r\n",
-            " Too many RECIPIENTS: MAIL from <eve@example.net> Last RCPT <",
+            " Too many RECIPIENTS: MAIL from <eve@example.net> Last RCPT <bob@example.com>",
         ),
     ],
     ids=["bare LF", "long command", "too big", "too many recipients"],
@@ -786,6 +787,62 @@ def test_a_refusal_of_the_session_has_the_log_line_that_tools_know(sent: bytes, 
     client.say("MAIL FROM:<eve@example.net>", "RCPT TO:<alice@example.com>")
     client.send(sent)
     assert [told for told in desk.log.lines if line in told], desk.log.lines
+
+
+def test_a_mail_that_the_queue_does_not_take_has_the_log_line_that_tools_know() -> None:
+    desk = Desk('192.0.2.7:allow,RELAYCLIENT=""')
+    client = begun(desk)
+    client.say("hello", ".")
+    desk.queue.commit(QueueFull("/queue: 1 octet"))
+    desk.choice = QueueUnwritable("no queue is open")
+    client.say("MAIL FROM:<eve@example.net>", "RCPT TO:<x@example.org>", "DATA")
+    one, two = (line.partition(" from 192.0.2.7 ")[2] for line in desk.log.lines if " qp " in line)
+    assert re.fullmatch(
+        r"Sorry, I have not enough space to store that message \(#4\.3\.1\) \(temporary\):"
+        r" HELO <client\.example\.net> MAIL from <eve@example\.net> RCPT <alice@example\.com>"
+        rf" AUTH <local-rcpt> Size: \d{{3}} TLS=No qp {client.connection_id}",
+        one,
+    )
+    assert two.startswith("Sorry, I got a temporary queue failure (#4.3.0) (temporary): HELO <")
+    assert two.endswith(f" RCPT <x@example.org> AUTH <auth-ip/pop> Size: 0 TLS=No qp {client.id}")
+
+
+def test_only_recipients_that_are_refused_for_good_count_as_invalid() -> None:
+    limits = RecipientLimits(2, Rule("indimail.toml", 3))
+    desk = Desk(check_recipient=True, recipient_limits=limits)
+    client = desk.greeted()
+    desk.foresight.failure = AccountsUnavailable("the database is gone")
+    client.say("MAIL FROM:<eve@example.net>", *["RCPT TO:<alice@example.com>"] * 3)
+    desk.work()
+    assert [line[:3] for line in client.heard()] == ["250", "451", "451", "451"]
+    desk.foresight.failure = None
+    client.say(*["RCPT TO:<nobody@example.com>"] * 3)
+    desk.work()
+    assert [line[:9] for line in client.heard()] == ["550 5.1.1", "550 5.1.1", "421 4.7.1"]
+    assert client.closed
+    text = "Too many Invalid RECIPIENTS (2): MAIL from <eve@example.net>"
+    assert desk.log.lines[-1].endswith(text)
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (lambda client: client.say("QUIT"), "QUIT"),
+        (lambda client: client.connection.eof_received(), "connection lost"),
+        (lambda client: None, "connection lost"),
+        (lambda client: client.say("NOOP " + "x" * 3000), "a line was too long"),
+        (lambda client: client.connection.cut(), "the server stopped"),
+    ],
+    ids=["QUIT", "end", "reset", "a long command", "cut off"],
+)
+def test_the_end_of_a_conversation_says_why(end, told) -> None:
+    desk = Desk()
+    client = desk.greeted()
+    end(client)
+    client.leave()
+    assert desk.trace[-1].text == told
+    dropped = any("read error: client dropped connection" in line for line in desk.log.lines)
+    assert dropped == (told == "connection lost")
 
 
 def test_a_client_that_takes_no_replies_is_neither_read_nor_answered_until_it_does() -> None:

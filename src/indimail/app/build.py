@@ -112,8 +112,8 @@ class Parts:
         self._queue_sockets: dict[str, socket.socket] = {}
         self.handing_over = Aside(loop, HANDING_OVER)
         self.transit = Transit(
-            self.disk, os.path.join(instance.queue_base, "handover", str(number))
-        )  # fmt: skip
+            self.disk, os.path.join(instance.queue_base, "handover", str(number)), self._min_free
+        )
         self.ids = ids = QueueIds(number + 1)
         self.injection = Injection(
             follower, ids, self.clock, self.trace, self.aside, self.find_queue, place.uid
@@ -164,7 +164,7 @@ class Parts:
         def opened() -> tuple[QueueStore, QueueReader, Spool]:
             path = database_of(directory)
             store = SqliteQueue.open(path)
-            return store, SqliteReader.open(path), Spool(self.disk, directory)
+            return store, SqliteReader.open(path), Spool(self.disk, directory, self._min_free)
 
         def commits(run: Callable[[Sequence[Change]], None], name: str) -> Committer[Change]:
             return Committer(run, self._loop.call_soon_threadsafe, name)
@@ -252,6 +252,9 @@ class Parts:
             finally:
                 reader.close()
         return found
+
+    def _min_free(self) -> int:
+        return self.config.current.queue.min_free
 
     def _space(self, directory: str) -> int:
         now = self.clock.steady()

@@ -16,6 +16,7 @@ Sources: spec/smtp.md 3.1, 3.8, 4.1, 13.  Not here: bytes (`serve.smtpd`), the m
 from typing import Final
 
 from indimail.mail.address import Address
+from indimail.mail.envelope import ForwardPath
 from indimail.mail.events import Event, Facts, Record
 from indimail.mail.reply import Reply
 from indimail.mail.verdict import NO_RULE, Accept, Rule, TryLater
@@ -26,6 +27,7 @@ from indimail.serve.maillog import SmtpLog
 from indimail.serve.reception import Reception
 from indimail.serve.snapshot import SessionSettings, Snapshot
 from indimail.smtp import replies
+from indimail.smtp.command import parse_rcpt
 from indimail.smtp.event import Refusal
 
 SESSION: Final = Rule("smtp")  # what the protocol refuses, not an operator's rule
@@ -106,13 +108,13 @@ class Client:
         self._begun = True
         return verdict
 
-    def left(self) -> None:
+    def left(self, why: str) -> None:
         """The connection is over."""
         reception = self.reception
         reception.connections.closed(self.ip)
         if self._begun:
             self.id = self.connection_id
-            self.record(Event.DISCONNECT, "end", "connection closed")
+            self.record(Event.DISCONNECT, "end", why)
             reception.tcpserver.ended(self.id, 0)
 
     def _tell_judged(self, word: str, maxperip: int) -> None:
@@ -189,7 +191,9 @@ class Client:
         verdict = "later" if reply.is_temporary else "refuse"
         self.record(event, verdict, reply.text, SESSION, reply, told)
         if reply == replies.TOO_MANY_RECIPIENTS:
-            self.log.too_many_recipients(str(told.get("sender", "")), refusal.argument)
+            last = parse_rcpt(refusal.argument.encode(), utf8=True)
+            shown = str(last.address) if isinstance(last, ForwardPath) else ""
+            self.log.too_many_recipients(str(told.get("sender", "")), shown)
         else:
             self.tell_trouble(reply)
 

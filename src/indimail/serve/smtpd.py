@@ -25,7 +25,7 @@ from indimail.serve.client import Client
 from indimail.serve.reception import LATER, Answer, Reception
 from indimail.serve.transaction import Transaction
 from indimail.smtp import event as ask
-from indimail.smtp.session import SmtpSession
+from indimail.smtp.session import LOST, SmtpSession
 
 UNREAD: Final = 65_536  # octets a client may send ahead of an open question before it has to wait
 LOG: Final = logging.getLogger("indimail.smtpd")
@@ -38,6 +38,7 @@ class SmtpConnection(asyncio.Protocol):
     __slots__ = (
         "_begun",
         "_born",
+        "_cut",
         "_deaf",
         "_early",
         "_heard",
@@ -68,6 +69,7 @@ class SmtpConnection(asyncio.Protocol):
         self._waiting = False  # a question is open
         self._paused = False
         self._deaf = False  # it does not take our replies
+        self._cut = ""  # why we did not wait for its end
         self._heard = self._born = reception.clock.steady()
 
     # -- the transport's side --------------------------------------------------------------------
@@ -160,7 +162,15 @@ class SmtpConnection(asyncio.Protocol):
         """Forget the client; a message that was not whole is dropped."""
         self._reception.open.discard(self)
         self._drop_transaction()
-        self.client.left()
+        self.client.left(self._why_over())
+
+    def _why_over(self) -> str:
+        why = self._cut or (self._session.ended if self._begun else "")
+        if why and why != LOST:
+            return why
+        if self._begun:
+            self.client.log.trouble("read error: client dropped connection")
+        return LOST
 
     def _hold_back(self) -> None:
         if not self._paused:
@@ -182,6 +192,7 @@ class SmtpConnection(asyncio.Protocol):
         is_silent = now - self._heard > settings.timeout and not self._waiting
         if is_silent or 0 < settings.session_time < now - self._born:
             if self._deaf or self._transport.is_closing():  # it does not even take what is left
+                self._cut = "timeout, and it took no reply"
                 self._transport.abort()
                 return
             self.client.log.trouble("timeout reached reading data from client")
@@ -198,6 +209,7 @@ class SmtpConnection(asyncio.Protocol):
 
     def cut(self) -> None:
         """There is no more time."""
+        self._cut = "the server stopped"
         self._transport.abort()
 
     # -- the session's side ----------------------------------------------------------------------
@@ -271,6 +283,7 @@ class SmtpConnection(asyncio.Protocol):
         context = self._reception.tls()
         if context is None:
             LOG.error("TLS is configured for %s, but there is no certificate", self._listener)
+            self._cut = "no certificate for TLS"
             self._transport.close()
             return
         self._tls = context.serve()
@@ -282,6 +295,7 @@ class SmtpConnection(asyncio.Protocol):
             self._transport.write(out)
         if tls.failed:
             LOG.info("TLS with %s failed: %s", self.client.ip, tls.failed)
+            self._cut = f"TLS failed: {tls.failed}"
             self._transport.close()
             return
         if not had_begun and tls.established:

@@ -62,6 +62,7 @@ from indimail.smtp.rules import SessionRules
 from indimail.wire.dots import CountedText, DottedText
 from indimail.wire.lines import Inbox
 
+LOST: Final = "connection lost"  # without a QUIT
 _UNLIMITED_LINE: Final = 1 << 20  # "no limit" on a line still is one: it is kept in memory
 _MOST_NOTES: Final = 1000  # refusals kept for a driver that does not take them
 _MOST_NAME: Final = 255  # octets of a HELO name, RFC 5321 4.5.3.1.2
@@ -112,8 +113,8 @@ class SmtpSession:
 
     The driver may set `id` (of the connection, then of each message; it ends every refusal),
     `client_ip`, `client_name`, `date` (for the greeting) and `gate` (what a client that was turned
-    away hears later).  It reads `helo`, `extended`, `tls`, `utf8`, `state` and `refusals`, the
-    session's own refusals, and empties that list.
+    away hears later).  It reads `helo`, `extended`, `tls`, `utf8`, `state`, `ended`
+    (why, once it is `closed`) and `refusals`, the session's own refusals, and empties that list.
     """
 
     __slots__ = (
@@ -140,6 +141,7 @@ class SmtpSession:
         "client_ip",
         "client_name",
         "date",
+        "ended",
         "extended",
         "gate",
         "helo",
@@ -156,6 +158,7 @@ class SmtpSession:
         self.client_name = ""
         self.date = ""
         self.gate: Reply | None = None
+        self.ended = ""
         self.helo = ""
         self.extended = False
         self.tls = False
@@ -201,7 +204,7 @@ class SmtpSession:
         while self._open is None and self._step(self):
             pass
         if self._open is None and self._eof:
-            self._close("connection lost")
+            self._close(LOST)
         self._asked = self._open is not None
         return self._open
 
@@ -678,6 +681,7 @@ class SmtpSession:
         """Read nothing more; a message under way goes back to the driver first."""
         self._step = SmtpSession._read_nothing
         self._ending = None
+        self.ended = self.ended or reason
         self._inbox.clear()
         if self._message is not None:
             self._abort(reason)
