@@ -13,6 +13,7 @@ has some.  A pipe that was closed (``| head``) is no error.
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -128,6 +129,9 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
         # Python flushes once more at its exit: let that go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return os.EX_OK
+    except KeyboardInterrupt:  # Ctrl-C at a question
+        print(file=sys.stderr)
+        return 128 + signal.SIGINT
     return code
 
 

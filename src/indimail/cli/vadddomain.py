@@ -7,7 +7,7 @@ Exit codes and texts: spec/delivery.md 2, 2.1.  The work: `manage.domains`.
 
 import argparse
 
-from indimail.cli.credentials import make_credentials, parse_level, parse_quota_option
+from indimail.cli.credentials import make_credentials, parse_base, parse_level, parse_quota_option
 from indimail.cli.site import (
     Failed,
     add_options,
@@ -82,6 +82,7 @@ def _run(args: argparse.Namespace) -> None:
     check(check_case("domain", args.domain))
     quota = parse_quota_option(args.quota)
     level = parse_level(args.level)
+    base = parse_base(args.base)
     with opened(PROGRAM, args) as command:
         pattern = command.site.variables.get("CHECK_DOMAIN_REGEXP", "")
         check(check_domain(args.domain, pattern))
@@ -99,7 +100,7 @@ def _run(args: argparse.Namespace) -> None:
                 domain=args.domain,
                 password=password,
                 quota=quota,
-                base=args.base or "",
+                base=base,
                 users_per_level=level,
                 method_name=method_name if args.method else "",
                 recipient_check=args.check,
