@@ -139,6 +139,7 @@ def test_the_log_lines_of_a_mail_are_the_ones_that_tools_read(shared: Server) ->
         assert talk.say(f"RCPT TO:<{ALICE}>").startswith("250 ")
         assert talk.say("DATA").startswith("354 ")
         number = queue_id(talk.say("Subject: two\r\n\r\n."))
+        talk.say("QUIT")
     log = shared.says(f"end msg {number}").splitlines()
     (info,) = [line for line in log if line.startswith(f"info msg {number}: ")]
     size, uid, queue = info.split()[4], *info.split()[-2:]
