@@ -39,7 +39,7 @@ MAIL: Final = ("durable", "queue", "mailbox", "trace", "serve")
 # What only a whole server shows.
 SERVER: Final = {
     "app/build.py": ["tests/server/test_locks.py", "tests/server/test_queue.py"],
-    "cli/serve.py": ["tests/server/test_start.py"],
+    "cli/serve.py": ["tests/server/test_start.py", "tests/server/test_ending.py"],
 }
 FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.M)
 

@@ -162,7 +162,7 @@ class _Bound:
 
     def stopped(self) -> None:
         """Nobody is left."""
-        for name in ("listeners.json", "serve.pid", "control.sock", "inject.sock"):
+        for name in ("serve.pid", "control.sock"):
             self._remove(name)
 
     def _write(self, name: str, text: str) -> None:
