@@ -92,9 +92,10 @@ class Parts:
         self.trace = TraceWriter(instance.trace, number + 1, self.disk)
         self.accounts = CachedLookup(_accounts(instance, follower.current), self.clock,
                                      expiry=ACCOUNTS_KEPT)  # fmt: skip
+        self._folders = _Folders(loop)
         self.foresight = Foresight(
             self.accounts, lambda: follower.current, self.clock.steady, self.disk,
-            _Folders(loop), instance.root, place.uid,
+            self._folders, instance.root, place.uid,
         )  # fmt: skip
         mode = SyncMode(follower.current.variables.get("FILE_SYNC", SyncMode.AUTO))
         syncs = FileSyncs(self.disk, self.clock.steady, mode)
@@ -311,6 +312,7 @@ class Parts:
             with suppress(FileNotFoundError):
                 os.unlink(path)
         self.syncs.close()
+        self._folders.close()
         for send in self.sends:
             send.close()
         self.aside.close()
@@ -324,6 +326,7 @@ class _Folders:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         watch = FolderWatch()
         self.add = watch.add
+        self.close = watch.close
         self.changed = OncePerTurn(watch.changed, loop.call_soon)
 
 
