@@ -261,10 +261,13 @@ class Copy:
             self.send.finish(self.job, Delivered(DID_ONE, self.rule))
 
     def _defer(self, failure: object) -> None:
-        ours = isinstance(failure, MailError)
-        text = (
-            str(failure) if ours else f"Temporary error on maildir delivery: {failure!r} (#4.3.0)"
-        )
+        match failure:
+            case MailError():
+                text = str(failure)
+            case OSError():
+                text = f"{maildir.TEMPORARY} {self.folder}: {failure.strerror}"
+            case _:
+                text = f"{WRONG}: {failure!r} (#4.3.0)"
         self.send.finish(self.job, Deferred(text, self.rule))
 
 
