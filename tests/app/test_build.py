@@ -70,6 +70,16 @@ def test_a_queue_beyond_the_count_is_worked_off_and_takes_nothing_unless_it_is_n
     assert chosen(parts, "queue7") == "queue7"
 
 
+def test_a_queue_of_one_client_takes_nobody_else_s_mail_whatever_its_name(
+    worker: Worker, tmp_path
+) -> None:
+    parts = worker(QUEUE_COUNT="1")
+    special = f"{tmp_path}/special/queue1"
+    parts.open_queue(special)
+    assert isinstance(parts.find_queue(), QueueUnwritable)
+    assert chosen(parts, special) == "queue1"
+
+
 def test_without_a_queue_mail_is_for_later(worker: Worker) -> None:
     parts = worker()
     assert isinstance(parts.find_queue(), QueueUnwritable)

@@ -61,7 +61,7 @@ def test_an_instance_with_a_name_alone_takes_nothing_from_anybody(tmp_path):
     assert session(snapshot).relayclient is None
     assert snapshot.routing.locals == {"mx.example.com": Rule("control/me")}
     assert snapshot.assign.find("anybody") is None
-    assert snapshot.queue.names == ("queue1", "queue2")
+    assert [os.path.basename(d) for d in snapshot.queue.directories] == ["queue1", "queue2"]
 
 
 def test_every_mistake_of_every_file_is_told_at_once(tmp_path):
@@ -342,7 +342,7 @@ def test_queues_have_their_own_concurrency(tmp_path):
     }
     put(tmp_path, {"control/me": "mx\n", **texts})
     queue = load(open_instance(str(tmp_path), {}), {}, SMTP).queue
-    assert (queue.base, queue.names) == ("/var/spool/q", ("queue2", "queue3", "queue4"))
+    assert queue.directories == tuple(f"/var/spool/q/queue{n}" for n in (2, 3, 4))
     assert queue.send_settings("queue1").concurrencylocal == 7
     assert queue.send_settings("queue2").concurrencylocal == 3
     assert queue.send_settings("queue2").holdlocal

@@ -12,10 +12,12 @@ from indimail.app import worker as module
 from indimail.app.worker import _keep_to_a_processor, _Worker, own_directories
 from indimail.mail.clock import SystemClock
 from indimail.queue.sqlite import SqliteQueue, database_of
+from indimail.serve.snapshot import QueueSettings
+from serve.desk import SEND
 
 
 def snapshot(base: str, queuedir: str = "", named: Iterable[str] = ()) -> Any:
-    queue = SimpleNamespace(base=base, names=("queue1", "queue2"), queuedir=queuedir)
+    queue = QueueSettings(base, 1, 2, queuedir, 0, SEND)
     sessions = {name: SimpleNamespace(queuedir=name) for name in named}
     return SimpleNamespace(queue=queue, sessions=sessions, process=SimpleNamespace(drain=30.0))
 
@@ -54,6 +56,17 @@ def test_as_many_queues_as_workers_give_one_to_each_whatever_else_is_there(tmp_p
         leave_queue(f"{tmp_path}/queue{n}")
     firsts = [own_directories(snapshot(str(tmp_path)), number, 2)[0] for number in range(2)]
     assert firsts == [f"{tmp_path}/queue1", f"{tmp_path}/queue2"]
+
+
+def test_a_queue_that_is_named_later_moves_no_other(tmp_path) -> None:
+    for name in ("queue3", "queue5", "a", "b"):
+        leave_queue(f"{tmp_path}/{name}")
+    before, after = (
+        [own_directories(snapshot(str(tmp_path), named=named), n, 3) for n in range(3)]
+        for named in ([], ["/srv/special"])
+    )
+    assert [[d for d in owned if d != "/srv/special"] for owned in after] == before
+    assert sum(owned.count("/srv/special") for owned in after) == 1
 
 
 def test_a_queue_named_for_all_mail_stands_for_the_counted_ones(tmp_path) -> None:

@@ -212,28 +212,25 @@ class Parts:
         """
         failure: MailError = QueueUnwritable("no queue is open")
         queues = self.config.current.queue
-        named = os.path.join(queues.base, queue) if queue else queues.queuedir
+        fitting = (os.path.join(queues.base, queue),) if queue else queues.directories
         for _ in range(len(self.sends)):
             send = self.sends.pop(0)
             self.sends.append(send)
+            if send.directory not in fitting:
+                continue
             if send.failure is not None:
                 failure = send.failure
-            elif (named and named != send.directory) or (
-                not named and send.name not in queues.names
-            ):
-                continue
             elif self._space(send.directory) < queues.min_free:
                 failure = QueueFull(f"{send.directory}: less than {queues.min_free} octets free")
             else:
                 return send
-        return failure if own else self._other_queue(named) or failure
+        return failure if own else self._other_queue(fitting) or failure
 
-    def _other_queue(self, named: str) -> Intake | MailError | None:
+    def _other_queue(self, fitting: Sequence[str]) -> Intake | MailError | None:
         """Return the way to the owners of the queues that fit; None where nobody owns one."""
         queues = self.config.current.queue
         ours = {send.directory for send in self.sends}
-        names = [named] if named else [os.path.join(queues.base, name) for name in queues.names]
-        wanted = [(name, self._socket_of(name)) for name in names if name not in ours]
+        wanted = [(path, self._socket_of(path)) for path in fitting if path not in ours]
         owners = [owner for owner in wanted if os.path.exists(owner[1])]
         if not owners:
             return None
