@@ -122,8 +122,6 @@ ORDERS: Final = (
     Order(SEND, "a closed queue accepts",
           "        if self.failure is not None:\n            self._doubtful",
           "        if False:\n            self._doubtful"),
-    Order(SEND, "a queue that is not open yet delivers",
-          "self.draining or self.failure is not None:", "self.draining:"),
     Order(SEND, "what opened half is loaded twice",
           "            self._forget_work()  #", "            #"),
     Order(SEND, "bodies that arrive are swept", "        if not self.life:", "        if True:"),
