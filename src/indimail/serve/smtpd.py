@@ -96,7 +96,9 @@ class SmtpConnection(asyncio.Protocol):
             return
         if isinstance(verdict, TryLater):
             reply = verdict.reply
-            transport.write(f"{reply.code} {reply.text} [id {client.id}]\r\n".encode())
+            transport.write(
+                f"{reply.code} {reply.text} [id {client.id}]\r\n".encode("ascii", "replace")
+            )
             transport.close()
             return
         settings = client.settings
