@@ -397,6 +397,26 @@ def test_a_change_is_in_force_at_the_next_mail_and_not_within_one() -> None:
     assert client.heard()[0].startswith("550 5.1.1 ")
 
 
+def test_new_limits_hold_from_the_next_mail_of_a_conversation_on() -> None:
+    desk = Desk(session_rules=SessionRules(("mx",), databytes=10, max_recipients=1))
+    client = begun(desk)
+    desk.config.refresh(snapshot(session_rules=SessionRules(("mx",), databytes=1000)))
+    client.say("longer than ten octets", ".")
+    assert client.heard()[0].startswith("552 5.3.4 ")
+    client.say(f"{MAIL[0]} SIZE=100", MAIL[1], MAIL[1], "DATA", "longer than ten octets", ".")
+    desk.queue.commit()
+    assert [line[:3] for line in client.heard()] == ["250", "250", "250", "354", "250"]
+    desk.config.refresh(snapshot(session_rules=SessionRules(("mx",), databytes=50)))
+    client.say(f"{MAIL[0]} SIZE=100", MAIL[1])
+    refused, out_of_sequence = client.heard()
+    assert refused == (
+        "552 5.3.4 sorry, that message size exceeds my databytes limit (#5.3.4)"
+        f" [id {client.id}]"
+    )  # fmt: skip
+    assert out_of_sequence.startswith("503 5.5.1 MAIL first")
+    assert desk.trace.told("sender")[-1].id == client.id
+
+
 def test_a_line_that_moved_in_tcp_smtp_gives_its_rights_to_nobody_else() -> None:
     desk = Desk(":allow")
     stranger = desk.greeted()

@@ -334,7 +334,9 @@ class SmtpConnection(asyncio.Protocol):
     def _begin_transaction(self, reverse_path: ReversePath) -> Reply | None:
         client = self.client
         client.begin_mail()
-        self._session.id = client.id
+        session = self._session
+        session.id = client.id
+        session.obey(client.settings.session_rules)
         transaction = Transaction(client, reverse_path, self._answer_later)
         reply = transaction.sender()
         self._transaction = transaction if reply is None else None

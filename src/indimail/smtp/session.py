@@ -165,8 +165,7 @@ class SmtpSession:
         self.utf8 = False
         self.state = READY
         self.refusals: list[Refusal] = []
-        self._rules = rules
-        self._max_line = rules.max_line or _UNLIMITED_LINE
+        self.obey(rules)
         self._inbox = Inbox()
         self._out = b""
         self._open: Event | None = None
@@ -229,6 +228,11 @@ class SmtpSession:
         """Return the replies that have gathered."""
         out, self._out = self._out, b""
         return out
+
+    def obey(self, rules: SessionRules) -> None:
+        """Take other rules; in the answer to a `SenderOffered`, whose mail is their first."""
+        self._rules = rules
+        self._max_line = rules.max_line or _UNLIMITED_LINE
 
     @property
     def closed(self) -> bool:
@@ -427,8 +431,6 @@ class SmtpSession:
         offered = parse_mail(argument, smtputf8=self._rules.smtputf8)
         if isinstance(offered, Reply):
             self._refuse(b"MAIL", argument, offered)
-        elif 0 < self._rules.databytes < offered.size:
-            self._refuse(b"MAIL", argument, replies.TOO_BIG)  # RFC 1870 6.1
         else:
             self.utf8 = offered.smtputf8
             self._ask(SenderOffered(offered), SmtpSession._after_sender)
@@ -527,7 +529,16 @@ class SmtpSession:
         offers = hello_lines(self._rules, tls=self.tls) if event.extended else ()
         self._out += replies.hello(self._rules, client, offers).wire()
 
-    def _after_sender(self, _event: Event, reply: Reply | None) -> None:
+    def _after_sender(self, event: Event, reply: Reply | None) -> None:
+        assert isinstance(event, SenderOffered)
+        if reply is None or reply.is_positive:
+            path = event.reverse_path
+            if 0 < self._rules.databytes < path.size:  # RFC 1870 6.1; by the newest rules
+                self.utf8 = False
+                self._refuse(
+                    b"MAIL", f"FROM:<{path.address}> SIZE={path.size}".encode(), replies.TOO_BIG
+                )
+                return
         if reply is None:
             self.state = MAIL
             self._out += _SENDER_OK
