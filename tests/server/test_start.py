@@ -206,6 +206,27 @@ def test_the_demo_shows_a_mail_that_came_through_smtp() -> None:
             assert BOB in done.stdout
 
 
+def test_the_demo_completes_what_an_interrupted_start_left_out() -> None:
+    """A home is made before its user's row, and a domain's postmaster before its mail is taken."""
+    with place() as folder:
+        instance = Instance(f"{folder}/d")
+        instance.run("init", "--me", HOST)
+        instance.run("vadddomain", "example.com", given="secret-1")
+        instance.write("control/rcpthosts", "")
+        for command in (["init"], ["vuserinfo", "postmaster@example.com"]):
+            instance.run(*command)
+        home = os.path.dirname(instance.path("mail/A2E/example.com/bob"))
+        subprocess.run(["mkdir", "-p", f"{home}/bob/Maildir/new"], check=True)
+        owner = os.stat(instance.root)
+        subprocess.run(["chown", "-R", f"{owner.st_uid}:{owner.st_gid}", f"{home}/bob"], check=True)
+        done = subprocess.run(
+            [sys.executable, str(CLONE / "scripts/run-demo"), "--once", "--dir", instance.root],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "outcome delivered" in done.stdout
+
+
 def test_no_worker_is_left_after_the_end(instance: Instance) -> None:
     with instance.serve() as server:
         workers = server.workers
