@@ -2,6 +2,7 @@ import os
 import pickle
 
 import pytest
+import trustme
 
 from indimail.app.configuration import Loading, Overrides, load, reload
 from indimail.app.instance import Instance, open_instance
@@ -12,6 +13,7 @@ from indimail.mail.errors import ConfigErrors
 from indimail.mail.verdict import Rule
 from indimail.schedule.route import route
 from indimail.serve.snapshot import ListenerConfig
+from support import needs_root
 
 SMTP = Overrides(listen=("smtp=127.0.0.1:0",), workers=2)
 
@@ -19,9 +21,14 @@ SMTP = Overrides(listen=("smtp=127.0.0.1:0",), workers=2)
 def put(root, texts):
     for name, text in texts.items():
         path = root / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True, parents=True)
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return Instance(str(root))
+
+
+def certificate():
+    """Return a new key with its certificate, as one PEM text."""
+    return trustme.CA().issue_cert("mx.example.com").private_key_and_cert_chain_pem.bytes()
 
 
 def loaded(root, texts, environ=None, overrides=SMTP):
@@ -55,7 +62,7 @@ def test_an_instance_with_a_name_alone_takes_nothing_from_anybody(tmp_path):
     assert session(snapshot).relayclient is None
     assert snapshot.routing.locals == {"mx.example.com": Rule("control/me")}
     assert snapshot.assign.find("anybody") is None
-    assert snapshot.queue.names == ("queue1", "queue2")
+    assert [os.path.basename(d) for d in snapshot.queue.directories] == ["queue1", "queue2"]
 
 
 def test_every_mistake_of_every_file_is_told_at_once(tmp_path):
@@ -171,7 +178,7 @@ def test_listeners_may_differ(tmp_path):
 def test_tls_is_offered_where_there_is_a_certificate(tmp_path):
     texts = {"indimail.toml": "[variables]\nSTARTTLS = true\n"}
     assert not session(loaded(tmp_path, texts)).session_rules.starttls
-    texts["certs/servercert.pem"] = "..."
+    texts["certs/servercert.pem"] = certificate()
     both = Overrides(listen=("smtp=127.0.0.1:0", "submissions=127.0.0.1:0"))
     snapshot = loaded(tmp_path, texts, overrides=both)
     assert session(snapshot).session_rules.starttls
@@ -184,6 +191,51 @@ def test_a_certificate_that_was_named_must_be_there(tmp_path):
     found = mistakes(tmp_path, {"indimail.toml": '[tls]\ncertificate = "mine.pem"\n'})
     expected = 'indimail.toml:2: found certificate = "mine.pem", expected a file in certs/'
     assert found == [expected]
+
+
+TLS = '[tls]\ncertificate = "chain.pem"\nkey = "key.pem"\n'
+CERTIFICATE_EXPECTED = (
+    ", expected a PEM file with a certificate chain, and its private key there or in `key`"
+)
+
+
+def test_a_certificate_is_loaded_before_it_is_needed(tmp_path):
+    texts = {"certs/servercert.pem": "junk\n", "control/maxhops": "many\n"}
+    expected = f"certs/servercert.pem: found no certificate in it{CERTIFICATE_EXPECTED}"
+    assert mistakes(tmp_path, texts)[0] == expected
+    other = {"indimail.toml": TLS, "certs/chain.pem": certificate(), "certs/key.pem": certificate()}
+    assert mistakes(tmp_path / "other", other) == [
+        f"certs/key.pem: found the private key of another certificate{CERTIFICATE_EXPECTED}"
+    ]
+
+
+def test_a_certificate_has_to_be_open_to_the_service_account(tmp_path):
+    needs_root()
+    tmp_path.parent.chmod(0o711)
+    tmp_path.parent.parent.chmod(0o711)
+    put(tmp_path, {"certs/servercert.pem": certificate()})
+    (tmp_path / "certs/servercert.pem").chmod(0o600)
+    os.chown(tmp_path, 4321, 4321)
+    assert mistakes(tmp_path, {}) == [
+        f"certs/servercert.pem: found permission denied{CERTIFICATE_EXPECTED}"
+    ]
+
+
+def test_beside_a_running_server_a_broken_certificate_is_a_mistake_and_a_new_one_a_change(tmp_path):
+    good = certificate()
+    running = loaded(tmp_path, {"certs/servercert.pem": good})
+    instance = put(tmp_path, {"certs/servercert.pem": good[: len(good) // 2]})
+    with pytest.raises(ConfigErrors, match=r"certs/servercert\.pem: found "):
+        reload(instance, {}, SMTP, running)
+    put(tmp_path, {"certs/servercert.pem": certificate()})
+    assert reload(instance, {}, SMTP, running) is not None
+
+
+@pytest.mark.parametrize("workers", [0, -3, 513])
+def test_workers_of_the_command_line_are_checked_like_those_of_the_file(tmp_path, workers):
+    wrong = Overrides(listen=("smtp=127.0.0.1:0",), workers=workers)
+    expected = f"--workers: found {workers}, expected a whole number from 1 to 512"
+    assert mistakes(tmp_path, {}, overrides=wrong) == [expected]
 
 
 def test_what_has_no_effect_yet_is_a_notice_and_never_a_mistake(tmp_path):
@@ -291,7 +343,7 @@ def test_queues_have_their_own_concurrency(tmp_path):
     }
     put(tmp_path, {"control/me": "mx\n", **texts})
     queue = load(open_instance(str(tmp_path), {}), {}, SMTP).queue
-    assert (queue.base, queue.names) == ("/var/spool/q", ("queue2", "queue3", "queue4"))
+    assert queue.directories == tuple(f"/var/spool/q/queue{n}" for n in (2, 3, 4))
     assert queue.send_settings("queue1").concurrencylocal == 7
     assert queue.send_settings("queue2").concurrencylocal == 3
     assert queue.send_settings("queue2").holdlocal
@@ -378,11 +430,11 @@ def test_a_reload_takes_changes_and_keeps_what_a_start_decides(tmp_path):
 
 
 def test_every_change_of_a_file_is_a_change(tmp_path):
-    instance = put(tmp_path, {"control/me": "mx\n", "certs/servercert.pem": "1"})
+    instance = put(tmp_path, {"control/me": "mx\n", "certs/servercert.pem": certificate()})
     seen = {load(instance, {}, SMTP).fingerprint}
     changes = {
         "control/me": "mx2\n", "control/locals": "", "control/percenthack": "x\n",
-        "tcp/tcp.smtp": ":deny\n", "users/assign": ".\n", "certs/servercert.pem": "22",
+        "tcp/tcp.smtp": ":deny\n", "users/assign": ".\n", "certs/servercert.pem": certificate(),
         "control/smtpgreeting": "hello\n", "indimail.toml": "[variables]\nPENALTY = 0\n",
         "control/morercpthosts.cdb": build_cdb([(b"x", b"")]), "control/concurrencyr.queue1": "1\n",
         "tcp/tcp.smtp.cdb": build_cdb([(b"", b"D\0")]),

@@ -36,7 +36,9 @@ def test_indimails_variables_put_parts_elsewhere():
     assert (instance.users_dir, instance.certs) == ("/etc/indimail/users", "/etc/ssl")
     assert (instance.domains_dir, instance.mail) == ("/d/domains", "/home/mail")
     assert (instance.queue_base, instance.queuedir) == ("/var/spool/q", "/i/queue/slowq")
-    assert Instance("/i", {"ASSIGNDIR": "/u", "CONTROLDIR": "/c"}).watched == ("/c", "/i/tcp", "/u")
+    assert Instance("/i", {"ASSIGNDIR": "/u", "CONTROLDIR": "/c"}).watched == (
+        "/c", "/i/tcp", "/u", "/i/certs",
+    )  # fmt: skip
 
 
 def test_operators_are_told_names_below_the_root():

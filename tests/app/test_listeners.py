@@ -28,7 +28,8 @@ def test_what_listen_takes(text, host, port):
 @pytest.mark.parametrize(
     "text",
     ["", "smtp", "smtp=", "=1.2.3.4:5", "smtp=1.2.3.4", "smtp=1.2.3.4:", "smtp=1.2.3.4:65536",
-     "smtp=1.2.3.4:-1", "smtp=1.2.3.4:x", "smtp=::1:25", "smtp=localhost:25", "smtp=:25"],
+     "smtp=1.2.3.4:-1", "smtp=1.2.3.4:x", "smtp=::1:25", "smtp=localhost:25", "smtp=:25",
+     "smtp=[127.0.0.1]:25", "smtp=[]:25"],
 )  # fmt: skip
 def test_what_listen_does_not_take(text):
     expected = "expected NAME=ADDRESS:PORT, as in smtp=127.0.0.1:2525 or smtp=[::1]:0"

@@ -33,8 +33,7 @@ batvnosignremote srs_domain srs_secrets srs_maxage dnsbllist greylist.white etrn
 signaturedomains nosignaturedomains dkimkeys domainkeys servercipherlist serverciphersuite
 tlsservermethod surbldomain surbldomainwhite surblrcpt level2-tlds level3-tlds libindimail
 host.mysql mcdinfo extraqueue quarantine mailarchive removeheaders envheaders logheaders
-originipfield bouncemaxbytes bouncefrom bouncehost doublebounceto doublebouncehost bouncesubject
-doublebouncesubject bouncemessage doublebouncemessage todointerval conf-fsync conf-fdatasync
+originipfield todointerval conf-fsync conf-fdatasync
 conf-syncdir holdremote concurrencyremote RELAYCLIENTS CHECKRELAY RELAY_CLEAR_MINUTES RELAY_TABLE
 OPEN_SMTP NORELAY TCP_FILE REQUIREAUTH AUTH_ALL CHECKSENDER MASQUERADE DEFAULT_DOMAIN CUGMAIL
 SECURE_AUTH DISABLE_AUTH_LOGIN DISABLE_AUTH_PLAIN DISABLE_AUTH_OAUTH2 DISABLE_CRAM_MD5

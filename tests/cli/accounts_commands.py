@@ -26,11 +26,12 @@ class Terminal:
         self._capture = capture
         self._patch = patch
 
-    def __call__(self, name: str, *arguments: str, stdin: str = "") -> Ran:
+    def __call__(self, name: str, *arguments: str, stdin: str | bytes = "") -> Ran:
         module = import_module(f"indimail.cli.{name}")
         parser = Parser(prog=name)
         module.add_arguments(parser)
-        self._patch.setattr("sys.stdin", io.StringIO(stdin))
+        octets = stdin.encode() if isinstance(stdin, str) else stdin
+        self._patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(octets)))
         self._capture.readouterr()
         code = module.run(parser.parse_args([*arguments, "--root", self.root]))
         printed = self._capture.readouterr()

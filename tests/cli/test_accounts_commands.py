@@ -1,6 +1,7 @@
 """init, vadddomain, vadduser, vpasswd, vuserinfo: texts, exit codes, owners (spec/delivery.md 2)."""
 
 import os
+import pty
 import stat
 import subprocess
 import sys
@@ -107,6 +108,92 @@ def test_a_password_comes_from_the_first_line_of_stdin(domain: Terminal) -> None
     assert verify(password_of(domain, "alice"), b"from stdin")
     assert domain("vpasswd", "alice%example.com", stdin="another").code == 0
     assert verify(password_of(domain, "alice"), b"another")
+
+
+def test_a_password_that_is_no_utf_8_counts_by_its_octets(domain: Terminal) -> None:
+    assert domain("vadduser", "alice@example.com", stdin=b"caf\xe9\n") == Ran(0, "", "")
+    assert verify(password_of(domain, "alice"), b"caf\xe9")
+    for method in ("ARGON2ID", "SHA-512"):  # an argument comes so
+        assert domain("vpasswd", "-h", method, "alice@example.com", "na\udcefve").code == 0
+        assert verify(password_of(domain, "alice"), b"na\xefve")
+
+
+@pytest.mark.parametrize("name", ["A\nB", "A\udcff", "A\x1b[31m"])
+def test_a_full_name_is_printable(domain: Terminal, name: str) -> None:
+    assert domain("vadduser", "-c", name, "alice@example.com", "x") == Ran(
+        100, "", "vadduser: iadduser: a name is printable text\n"
+    )
+
+
+@pytest.mark.parametrize("hashed", ["$6$caf\udce9", "$6$a\nb", "$6$\x00"])
+def test_an_encrypted_password_is_printable_ascii(domain: Terminal, hashed: str) -> None:
+    assert domain("vadduser", "-e", "alice@example.com", hashed) == Ran(
+        65, "", "vadduser: an encrypted password is printable ASCII\n"
+    )
+
+
+def test_the_longest_password_has_128_characters(domain: Terminal) -> None:
+    assert domain("vadduser", "alice@example.com", "p" * 129) == Ran(
+        100, "", "vadduser: iadduser: Name too long\n"
+    )
+    assert domain("vadduser", "alice@example.com", "p" * 128).code == 0
+    assert domain("vpasswd", "alice@example.com", "p" * 129) == Ran(
+        100, "", "vpasswd: ipasswd: Password too long\n"
+    )
+    assert verify(password_of(domain, "alice"), b"p" * 128)
+
+
+def test_homes_lie_where_an_absolute_path_says(domain: Terminal) -> None:
+    """Of a relative one nobody could say below what."""
+    for command, name in (("vadddomain", "a.example"), ("vadduser", "alice@example.com")):
+        assert domain(command, "-B", "homes", name, "x") == Ran(
+            64, "", f"{command}: -B homes: expected an absolute path\n"
+        )
+    assert not os.path.exists(f"{domain.root}/domains/a.example")
+    Path(domain.root, "domains/example.com/.base_path").write_text("homes\n")
+    assert domain("vadduser", "alice@example.com", "x").code == 0
+    assert os.path.isdir(f"{domain.root}/homes/A2E/example.com/alice/Maildir")
+
+
+def test_a_real_terminal_is_asked_shows_nothing_and_may_be_left(domain: Terminal) -> None:
+    """Ctrl-C and Ctrl-D change nothing, and show no traceback."""
+    domain("vadduser", "alice@example.com", "before")
+    for typed, code, said in (
+        ("\x03", 130, ""),
+        ("\x04", 1, "vpasswd: Please input password"),
+        ("\n\n", 1, "vpasswd: Please input password"),
+    ):
+        left, shown = at_a_terminal(domain.root, "vpasswd", "alice@example.com", typed=typed)
+        assert (left, shown.split(": ")[0]) == (code, "New IndiMail password for alice@example.com")
+        assert said in shown
+        assert "Traceback" not in shown
+        assert verify(password_of(domain, "alice"), b"before")
+    code, shown = at_a_terminal(
+        domain.root, "vpasswd", "alice@example.com", typed="one\ntwo\nthree\nthree\n"
+    )
+    assert code == 0
+    assert "Passwords do not match, try again" in shown
+    assert not any(password in shown for password in ("one", "two", "three"))
+    assert verify(password_of(domain, "alice"), b"three")
+
+
+def at_a_terminal(root: str, *command: str, typed: str) -> tuple[int, str]:
+    """Run a command at a terminal of its own; each line is typed when it is asked for."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        arguments = [sys.executable, "-m", "indimail.cli.main", *command, "--root", root]
+        os.execve(sys.executable, arguments, environment)
+    shown, lines = "", typed.splitlines(keepends=True)
+    while True:
+        try:
+            shown += os.read(terminal, 4096).decode()
+        except OSError:  # its end
+            break
+        if lines and shown.endswith(": "):
+            os.write(terminal, lines.pop(0).encode())
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
 
 
 def test_a_terminal_is_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:

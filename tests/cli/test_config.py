@@ -74,10 +74,23 @@ def test_check_config_of_a_clean_instance_exits_0(root, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("command", ["config", "check-config"])
+@pytest.mark.parametrize(
+    "command", ["config", "check-config", "serve", "qmail-qread", "qmail-qstat"]
+)
 def test_no_instance_is_told(command, tmp_path, capsys):
     assert cli.main([command, "--root", f"{tmp_path}/no"]) == 66
-    assert capsys.readouterr().err == f"indimail {command}: {tmp_path}/no: no instance here\n"
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.endswith(
+        f"{command}: {tmp_path}/no: no instance here; `indimail init` makes one\n"
+    )
+
+
+def test_check_config_loads_the_certificate(root, capsys):
+    (root / "certs").mkdir()
+    (root / "certs" / "servercert.pem").write_text("no certificate\n")
+    assert cli.main(["check-config"]) == 78
+    assert capsys.readouterr().err.startswith("certs/servercert.pem: found no certificate in it,")
 
 
 def test_help_imports_nothing_slow():

@@ -165,3 +165,20 @@ def test_colours_only_on_a_terminal(
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert run(root, str(ID)) == 0
     assert "\x1b[31m  23:36:40.500  recipient" in capsys.readouterr().out
+
+
+def test_a_queue_that_cannot_be_read_leaves_the_trace_to_tell(
+    root: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken_queue(root)
+    assert run(root, str(ID)) == 0
+    told = capsys.readouterr()
+    assert "recipient <eve@elsewhere.example> refused" in told.out
+    assert told.err.startswith("indimail explain: without the queues: queue1: queue database: ")
+    assert run(root, "9" * 16) == 1
+
+
+def broken_queue(root: str) -> None:
+    place = Path(root, "queue", "queue1")
+    place.mkdir(parents=True)
+    (place / "queue.db").write_bytes(b"no database" * 1000)

@@ -1,3 +1,10 @@
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+
 import pytest
 
 from indimail.cli import main as cli
@@ -43,8 +50,31 @@ def test_every_command_has_its_module_and_takes_root(name, capsys):
     assert end.value.code == 0
     shown = capsys.readouterr().out
     assert ("--root DIR" in shown) is (name not in WITHOUT_INSTANCE)
-    if cli.COMMANDS[name].misused != 64:
-        assert "example" in shown
+    assert f"\nexample: {cli.COMMANDS[name].example}\n" in shown
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_an_example_is_the_command_with_arguments_that_it_takes(name):
+    example = cli.COMMANDS[name].example.rpartition("| ")[2].partition(" <")[0]
+    words = shlex.split(example.removeprefix("|"))
+    words = words[1:] if words[0] == "indimail" else words
+    assert words[0] == name
+    parser = argparse.ArgumentParser(exit_on_error=False, conflict_handler="resolve")
+    import_module(f"indimail.cli.{cli.COMMANDS[name].module}").add_arguments(parser)
+    parser.parse_args(words[1:])
+
+
+def test_help_of_every_command_takes_no_third_of_a_second():
+    """In CPU time, so that a busy machine fails nothing."""
+    for name in cli.COMMANDS:
+        before = os.times()
+        subprocess.run(
+            [sys.executable, "-m", "indimail.cli.main", name, "--help"],
+            stdout=subprocess.DEVNULL, check=True,
+        )  # fmt: skip
+        after = os.times()
+        spent = after.children_user + after.children_system
+        assert spent - before.children_user - before.children_system < 0.3, name
 
 
 def test_scripts_have_an_entry_of_their_name(monkeypatch, capsys):

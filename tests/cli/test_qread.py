@@ -1,8 +1,10 @@
 """qmail-qread and qmail-qstat, beside an owner that has the databases open, and without one."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,15 +150,16 @@ def test_an_instance_without_queues_has_no_mail(
     assert capsys.readouterr().out.startswith("messages in queue: 0\n")
 
 
+@pytest.mark.parametrize("command", [qmail_qread, qmail_qstat])
 def test_a_database_that_is_none_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "queue" / "queue1").mkdir(parents=True)
-    (tmp_path / "queue" / "queue1" / "queue.db").write_bytes(b"no database" * 100)
-    parser = Parser("qstat")
-    qmail_qstat.add_arguments(parser)
-    assert qmail_qstat.run(parser.parse_args(["--root", str(tmp_path)])) == 74
-    assert capsys.readouterr().err.startswith("qmail-qstat: queue database: ")
+    (tmp_path / "queue" / "queue3").mkdir(parents=True)
+    (tmp_path / "queue" / "queue3" / "queue.db").write_bytes(b"no database" * 1000)
+    parser = Parser()
+    command.add_arguments(parser)
+    assert command.run(parser.parse_args(["--root", str(tmp_path)])) == os.EX_IOERR
+    assert ": queue3: queue database: " in capsys.readouterr().err
 
 
 def test_the_rows_stand_for_records_that_the_trace_may_not_have(root: Path) -> None:

@@ -11,7 +11,7 @@ from indimail.mail.reply import Reply
         (Reply(354, None, "go ahead"), b"354 go ahead\r\n"),
         (Reply(214, "2.0.0", "a", "b"), b"214-2.0.0 a\r\n214 2.0.0 b\r\n"),
         (Reply(250, None), b"250 \r\n"),
-        (Reply(550, "5.1.1", "\u00fcser"), b"550 5.1.1 \xc3\xbcser\r\n"),
+        (Reply(550, "5.1.1", "\u00fcser"), b"550 5.1.1 ?ser\r\n"),
     ],
 )
 def test_a_reply_goes_out_as_rfc_5321_has_it(reply, wire) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 
 from indimail.mail.errors import ConfigErrors
 from indimail.net.tls import TlsContext, TlsLayer
@@ -138,13 +139,35 @@ def test_closing_before_or_in_the_handshake_is_quiet(context, authority) -> None
     begun.close()
 
 
-def test_a_certificate_that_does_not_load_is_a_mistake_with_its_file(tmp_path: Path) -> None:
-    path = tmp_path / "servercert.pem"
-    for content in (None, "no certificate"):
-        if content:
-            path.write_text(content)
-        with pytest.raises(ConfigErrors) as raised:
-            TlsContext.load(str(path))
-        [mistake] = raised.value.mistakes
-        assert mistake.file == "servercert.pem"
-        assert str(tmp_path) not in str(mistake)
+ISSUED = trustme.CA().issue_cert("mx.example.com")
+CHAIN, KEY = ISSUED.cert_chain_pems[0].bytes(), ISSUED.private_key_pem.bytes()
+DAMAGED = b"-----BEGIN %b-----\nAAAA\n-----END %b-----\n"
+LOCKED = serialization.load_pem_private_key(KEY, None).private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+    serialization.BestAvailableEncryption(b"secret"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("chain", "key", "file", "found"), [
+    (None, KEY, "chain.pem", "no such file or directory"),
+    (b"junk", KEY, "chain.pem", "no certificate in it"),
+    (KEY, KEY, "chain.pem", "no certificate in it"),
+    (DAMAGED.replace(b"%b", b"CERTIFICATE"), KEY, "chain.pem", "a certificate that is damaged"),
+    (CHAIN, None, "key.pem", "no such file or directory"),
+    (CHAIN, CHAIN, "key.pem", "no private key in it"),
+    (CHAIN, DAMAGED.replace(b"%b", b"PRIVATE KEY"), "key.pem", "a private key that is damaged"),
+    (CHAIN, trustme.CA().issue_cert("a.example").private_key_pem.bytes(), "key.pem",
+     "the private key of another certificate"),
+    (CHAIN, LOCKED, "key.pem", "a private key that needs a pass phrase"),
+])  # fmt: skip
+def test_what_does_not_load_is_a_mistake_with_the_file_that_is_wrong(
+    tmp_path: Path, chain, key, file, found
+) -> None:
+    for name, octets in (("chain.pem", chain), ("key.pem", key)):
+        if octets is not None:
+            (tmp_path / name).write_bytes(octets)
+    with pytest.raises(ConfigErrors) as raised:
+        TlsContext.load(f"{tmp_path}/chain.pem", f"{tmp_path}/key.pem")
+    [mistake] = raised.value.mistakes
+    assert (mistake.file, mistake.found) == (file, found)
+    assert str(tmp_path) not in str(mistake)

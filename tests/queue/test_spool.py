@@ -55,6 +55,22 @@ def test_the_disks_errors_are_told_as_ours(error, ours) -> None:
         spool.begin(SEVEN, (b"x",))
 
 
+def test_a_body_that_meets_the_reserve_is_refused_while_it_comes() -> None:
+    disk = SimulatedDisk()
+    disk.capacity = 1000
+    reserve = 600
+    spool = Spool(disk, QUEUE, lambda: reserve)
+    spool.begin(SEVEN, (b"x" * 300,))
+    spool.add(SEVEN, (b"x" * 200,))
+    with pytest.raises(QueueFull):
+        spool.add(SEVEN, (b"x",))
+    with pytest.raises(QueueFull):
+        spool.begin(QueueId(8), (b"x",))
+    assert disk.names(f"{QUEUE}/mess") == ["7"]
+    reserve = 0
+    spool.add(SEVEN, (b"x",))
+
+
 def test_discarding_removes_and_a_missing_file_is_fine() -> None:
     disk = SimulatedDisk()
     spool = Spool(disk, QUEUE)

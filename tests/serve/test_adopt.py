@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from indimail.durable.disk import Disk, SystemDisk
-from indimail.mail.errors import MailError, QueueUnwritable
+from indimail.mail.errors import MailError, QueueFull, QueueUnwritable
 from indimail.mail.ids import QueueIds
 from indimail.queue.submission import Submission, spool_submission
-from indimail.serve.adopt import RETRY, Adoption, SpoolFile, SpoolFiles, look
+from indimail.serve.adopt import AT_ONCE, RETRY, Adoption, SpoolFile, SpoolFiles, look
 from indimail.serve.intake import Intake
 from indimail.serve.snapshot import InjectSettings
 from indimail.testing.clock import FakeClock
@@ -205,6 +205,38 @@ def test_a_queue_in_trouble_is_tried_again_later(worker: Worker, when: str) -> N
     worker.tick()
     assert worker.queue.store.adopted() == {name}
     assert worker.left == {}
+
+
+def test_a_file_that_has_no_room_does_not_stop_the_others(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = worker.leave(b"x" * 100_000, b"y" * 100_000)
+    large = f"1{given[10:]}"  # its turn comes first
+    (worker.spool / given).rename(worker.spool / large)
+    small = worker.leave()
+
+    def full(*_: object) -> None:
+        raise QueueFull("no space left")
+
+    monkeypatch.setattr(worker.queue.spool, "begin", full)
+    worker.tick()
+    assert worker.queue.store.adopted() == {small}
+    assert worker.left == {"adopting": [large]}
+    monkeypatch.undo()
+    worker.clock.advance(RETRY)
+    worker.tick()
+    assert worker.queue.store.adopted() == {small, large}
+    assert worker.left == {}
+
+
+def test_what_comes_behind_many_that_are_not_taken_is_found(worker: Worker) -> None:
+    (worker.base / "adopting").mkdir()
+    for number in range(AT_ONCE):
+        (worker.base / "adopting" / f"1.{number}.{'0' * 32}").write_bytes(b"no submission")
+    name = worker.leave()
+    worker.tick()
+    assert worker.queue.store.adopted() == {name}
+    assert len(worker.left["refused"]) == AT_ONCE
 
 
 def test_a_file_that_a_row_names_is_only_removed(worker: Worker) -> None:

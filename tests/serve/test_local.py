@@ -148,7 +148,9 @@ def test_a_failed_sync_defers_and_the_copy_is_never_seen() -> None:
     world.disk.fail(Kind.SYNC_FILE, "/tmp/")
     world.rest()
     assert world.outcome[0] == "deferred"
-    assert "Temporary error on maildir delivery" in world.outcome[1]
+    assert world.outcome[1] == (
+        f"Temporary error on maildir delivery. (#4.3.0) {MAILDIR}: Input/output error"
+    )
     assert world.new() == []
     world.pass_time(102.0)
     world.rest()

@@ -10,6 +10,7 @@ from indimail.mail.errors import AccountsUnavailable, QueueFull, QueueUnwritable
 from indimail.mail.verdict import Rule
 from indimail.net.tls import TlsContext
 from indimail.policy.limits import ConnectionLimits
+from indimail.policy.recipient import RecipientLimits
 from indimail.queue.spool import LARGE
 from indimail.serve.body import PIECE
 from indimail.serve.smtpd import UNREAD
@@ -42,11 +43,11 @@ def test_250_is_said_after_the_commit_and_not_before() -> None:
     assert client.heard() == []
     desk.queue.commit()
     assert client.heard() == [
-        f"250 2.0.0 ok 1000000000 qp {client.id}",
+        f"250 2.0.0 ok 1000000000 qp {client.connection_id}",
         "250 2.0.0 ok",
     ]
     [(message, recipients)] = desk.queue.accepted
-    assert (message.id, message.reverse_path) == (client.id, "eve@example.net")
+    assert (message.id, message.reverse_path) == (client.connection_id, "eve@example.net")
     assert [(r.address, r.channel, r.target) for r in recipients] == [
         ("alice@example.com", Channel.LOCAL, ALICE)
     ]
@@ -71,7 +72,7 @@ def test_a_failed_commit_is_a_4xx_that_tells_nothing_of_the_disk(failure, reply)
     desk.queue.commit(failure)
     [line] = client.heard()
     assert line.startswith(reply)
-    assert line.endswith(f"[id {client.id}]")
+    assert line.endswith(f"[id {client.connection_id}]")
     assert str(failure) not in line
     assert [r.verdict for r in desk.trace.told("message")] == ["later"]
     client.say(*MAIL, "DATA", "again", ".")  # the conversation goes on
@@ -399,6 +400,26 @@ def test_a_change_is_in_force_at_the_next_mail_and_not_within_one() -> None:
     assert client.heard()[0].startswith("550 5.1.1 ")
 
 
+def test_new_limits_hold_from_the_next_mail_of_a_conversation_on() -> None:
+    desk = Desk(session_rules=SessionRules(("mx",), databytes=10, max_recipients=1))
+    client = begun(desk)
+    desk.config.refresh(snapshot(session_rules=SessionRules(("mx",), databytes=1000)))
+    client.say("longer than ten octets", ".")
+    assert client.heard()[0].startswith("552 5.3.4 ")
+    client.say(f"{MAIL[0]} SIZE=100", MAIL[1], MAIL[1], "DATA", "longer than ten octets", ".")
+    desk.queue.commit()
+    assert [line[:3] for line in client.heard()] == ["250", "250", "250", "354", "250"]
+    desk.config.refresh(snapshot(session_rules=SessionRules(("mx",), databytes=50)))
+    client.say(f"{MAIL[0]} SIZE=100", MAIL[1])
+    refused, out_of_sequence = client.heard()
+    assert refused == (
+        "552 5.3.4 sorry, that message size exceeds my databytes limit (#5.3.4)"
+        f" [id {client.id}]"
+    )  # fmt: skip
+    assert out_of_sequence.startswith("503 5.5.1 MAIL first")
+    assert desk.trace.told("sender")[-1].id == client.id
+
+
 def test_a_line_that_moved_in_tcp_smtp_gives_its_rights_to_nobody_else() -> None:
     desk = Desk(":allow")
     stranger = desk.greeted()
@@ -438,6 +459,35 @@ def test_the_first_transaction_has_the_connections_id_and_each_later_one_its_own
     client.say("MAIL FROM:<again@example.net>", "NONSENSE")
     assert client.heard()[1].endswith(f" [id {client.id}]")
     assert client.id > ids[-1]
+
+
+def test_what_is_refused_after_a_mail_is_not_told_of_that_mail() -> None:
+    """Whether it was taken, refused or dropped: its last reply ends what its id is for."""
+    desk = Desk(session_rules=SessionRules(("mx",), databytes=10))
+    client = desk.greeted()
+    first = client.connection_id
+    client.say(*MAIL, "DATA", "x", ".")
+    desk.queue.commit()
+    client.say("MAIL FROM:<a", *MAIL, "DATA", "longer than that", ".", "MAIL FROM:<b", *MAIL,
+               "BDAT 0", "RSET", "MAIL FROM:<c")  # fmt: skip
+    said = [line.rpartition("[id ")[2][:-1] for line in client.heard() if "[id " in line]
+    second, too_big, third, fourth = map(int, said)
+    assert first < second == too_big < third < fourth
+    told = {record.facts.get("argument"): record.id for record in desk.trace.told("sender")}
+    assert told == {"FROM:<a": second, "FROM:<b": third, "FROM:<c": fourth}
+
+
+def test_a_refusal_in_a_pipelined_batch_is_told_of_its_own_mail() -> None:
+    desk = Desk()
+    client = desk.greeted()
+    client.say("MAIL FROM:<a@example.net>", "RCPT TO:<a", "MAIL FROM:<b@example.net>", "RCPT TO:<b",
+               "RSET", "RCPT TO:<c")  # fmt: skip
+    told = [(r.id, r.facts.get("sender"), r.facts["argument"])
+            for r in desk.trace.told("recipient")]  # fmt: skip
+    assert told == [
+        (client.connection_id, "a@example.net", "TO:<a"), (client.id, "b@example.net", "TO:<b"),
+        (client.id, None, "TO:<c"),
+    ]  # fmt: skip
 
 
 def test_every_decision_leaves_a_record_with_all_its_facts() -> None:
@@ -747,7 +797,7 @@ def test_our_own_address_in_brackets_is_localiphost() -> None:
         ),
         (
             b"RCPT TO:<bob@example.com>\r\n",
-            " Too many RECIPIENTS: MAIL from <eve@example.net> Last RCPT <",
+            " Too many RECIPIENTS: MAIL from <eve@example.net> Last RCPT <bob@example.com>",
         ),
     ],
     ids=["bare LF", "long command", "too big", "too many recipients"],
@@ -760,6 +810,62 @@ def test_a_refusal_of_the_session_has_the_log_line_that_tools_know(sent: bytes, 
     client.say("MAIL FROM:<eve@example.net>", "RCPT TO:<alice@example.com>")
     client.send(sent)
     assert [told for told in desk.log.lines if line in told], desk.log.lines
+
+
+def test_a_mail_that_the_queue_does_not_take_has_the_log_line_that_tools_know() -> None:
+    desk = Desk('192.0.2.7:allow,RELAYCLIENT=""')
+    client = begun(desk)
+    client.say("hello", ".")
+    desk.queue.commit(QueueFull("/queue: 1 octet"))
+    desk.choice = QueueUnwritable("no queue is open")
+    client.say("MAIL FROM:<eve@example.net>", "RCPT TO:<x@example.org>", "DATA")
+    one, two = (line.partition(" from 192.0.2.7 ")[2] for line in desk.log.lines if " qp " in line)
+    assert re.fullmatch(
+        r"Sorry, I have not enough space to store that message \(#4\.3\.1\) \(temporary\):"
+        r" HELO <client\.example\.net> MAIL from <eve@example\.net> RCPT <alice@example\.com>"
+        rf" AUTH <local-rcpt> Size: \d{{3}} TLS=No qp {client.connection_id}",
+        one,
+    )
+    assert two.startswith("Sorry, I got a temporary queue failure (#4.3.0) (temporary): HELO <")
+    assert two.endswith(f" RCPT <x@example.org> AUTH <auth-ip/pop> Size: 0 TLS=No qp {client.id}")
+
+
+def test_only_recipients_that_are_refused_for_good_count_as_invalid() -> None:
+    limits = RecipientLimits(2, Rule("indimail.toml", 3))
+    desk = Desk(check_recipient=True, recipient_limits=limits)
+    client = desk.greeted()
+    desk.foresight.failure = AccountsUnavailable("the database is gone")
+    client.say("MAIL FROM:<eve@example.net>", *["RCPT TO:<alice@example.com>"] * 3)
+    desk.work()
+    assert [line[:3] for line in client.heard()] == ["250", "451", "451", "451"]
+    desk.foresight.failure = None
+    client.say(*["RCPT TO:<nobody@example.com>"] * 3)
+    desk.work()
+    assert [line[:9] for line in client.heard()] == ["550 5.1.1", "550 5.1.1", "421 4.7.1"]
+    assert client.closed
+    text = "Too many Invalid RECIPIENTS (2): MAIL from <eve@example.net>"
+    assert desk.log.lines[-1].endswith(text)
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (lambda client: client.say("QUIT"), "QUIT"),
+        (lambda client: client.connection.eof_received(), "connection lost"),
+        (lambda client: None, "connection lost"),
+        (lambda client: client.say("NOOP " + "x" * 3000), "a line was too long"),
+        (lambda client: client.connection.cut(), "the server stopped"),
+    ],
+    ids=["QUIT", "end", "reset", "a long command", "cut off"],
+)
+def test_the_end_of_a_conversation_says_why(end, told) -> None:
+    desk = Desk()
+    client = desk.greeted()
+    end(client)
+    client.leave()
+    assert desk.trace[-1].text == told
+    dropped = any("read error: client dropped connection" in line for line in desk.log.lines)
+    assert dropped == (told == "connection lost")
 
 
 def test_a_client_that_takes_no_replies_is_neither_read_nor_answered_until_it_does() -> None:

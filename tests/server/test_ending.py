@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -142,3 +143,43 @@ def _ended(talk: Talk) -> bool:
     except ConnectionResetError:
         pass
     return True
+
+
+def test_who_comes_while_it_ends_is_refused_and_not_kept_waiting(server: Server) -> None:
+    """No longer told in listeners.json, and a local program leaves its mail in the spool."""
+    instance, address = server.instance, server.address
+    with server.connect() as talk:
+        talk.offer(BOB)
+        assert talk.say("DATA").startswith("354 ")
+        server.signal(signal.SIGTERM)
+        until(lambda: not os.path.exists(instance.path("run/listeners.json")))
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, 5)
+        instance.run("sendmail", BOB, given="Subject: meanwhile\n\nHello")
+        talk.send(b"the end\r\n.\r\n")
+        assert talk.reply().startswith("250 ")
+    assert server.process.wait(PATIENCE) == 0
+    with instance.serve(f"smtp={address[0]}:{address[1]}"):
+        until(lambda: len(instance.mails("bob")) == 2)
+
+
+def test_signals_to_the_whole_group_cost_no_worker(server: Server) -> None:
+    """A closed terminal sends HUP to all, and `pkill -USR1` reaches all as well."""
+    workers = server.workers
+    with server.connect() as talk:
+        for kind in (signal.SIGHUP, signal.SIGUSR1):
+            os.killpg(server.process.pid, kind)
+        assert talk.say("NOOP").startswith("250 ")
+        server.instance.ended(server.send())
+    assert server.workers == workers
+
+
+def test_a_signal_for_the_logs_ends_no_worker_that_is_just_starting(instance: Instance) -> None:
+    server = instance.start()
+    with server:
+        until(lambda: instance.read("run/serve.pid") == f"{server.process.pid}\n")
+        for _ in range(200):
+            server.signal(signal.SIGUSR1)
+            time.sleep(0.002)
+        server.wait_until_ready()
+    assert "died" not in server.output

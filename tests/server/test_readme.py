@@ -43,6 +43,7 @@ def test_a_client_hears_and_explain_tells_what_the_readme_shows(server: Server) 
                 heard += [line] if "EHLO" in line else [line, f"S: {shape(reply)}"]
         answer = talk.say("Subject: hello\r\n\r\nhello\r\n.")
         heard.append(f"S: {shape(answer)}")
+        talk.say("QUIT")
     assert heard == shown
     number = queue_id(answer)
     server.instance.ended(number)

@@ -38,6 +38,46 @@ def test_root_gives_an_instance_to_the_user_it_names() -> None:
         instance.run("init", "--user", "nobody-has-this-name", code=os.EX_NOUSER)
 
 
+CLOSED = """\
+import os, sys
+
+class Closed:
+    def find_spec(name, path=None, target=None):
+        if os.geteuid() != 0:
+            raise ModuleNotFoundError(f"closed to uid {os.geteuid()}: {name}", name=name)
+
+sys.meta_path.insert(0, Closed)
+"""
+
+
+def test_a_library_that_the_account_cannot_read_is_imported_before_root_drops_to_it() -> None:
+    """As where the clone, or Python itself, is in root's home."""
+    needs_root()
+    with place() as folder:
+        Path(folder, "sitecustomize.py").write_text(CLOSED)
+        closed = {"PYTHONPATH": os.pathsep.join([folder, *filter(None, sys.path)])}
+        instance = Instance(f"{folder}/i")
+        for command in (
+            ["init", "--me", HOST], ["vadddomain", "example.com"], ["vadduser", BOB],
+            ["vpasswd", BOB], ["vpasswd", "-h", "SHA-512", BOB], ["vuserinfo", BOB],
+            ["config"], ["check-config"],
+        ):  # fmt: skip
+            instance.run(*command, given="secret-1", **closed)
+        with instance.serve("smtp=[::]:0", environ=closed) as server:
+            large = server.send(body="x" * 70 + "\r\n" + "a line\r\n" * 20_000)
+            for queue_id in (server.send(), large):
+                instance.ended(queue_id)
+            instance.write("control/databytes", "many\n")
+            assert server.connect(host="127.0.0.1").recipient("no@example.com").startswith("550 ")
+            instance.write("control/databytes", "0\n")
+            instance.run("vadduser", "carol@example.com", given="secret-1", **closed)
+            instance.run("sendmail", BOB, given="Subject: x\n\nHello", **closed)
+            instance.run("qmail-qread", **closed)
+            until(lambda: len(instance.mails("bob")) == 3, say=lambda: server.output)
+            assert server.stop() == 0
+            assert "closed to uid" not in server.output
+
+
 def test_secrets_are_closed_and_ways_are_passable(server: Server) -> None:
     queue_id = server.send()
     server.instance.ended(queue_id)
@@ -164,6 +204,27 @@ def test_the_demo_shows_a_mail_that_came_through_smtp() -> None:
             assert "Hello bob!" in done.stdout
             assert "outcome delivered" in done.stdout
             assert BOB in done.stdout
+
+
+def test_the_demo_completes_what_an_interrupted_start_left_out() -> None:
+    """A home is made before its user's row, and a domain's postmaster before its mail is taken."""
+    with place() as folder:
+        instance = Instance(f"{folder}/d")
+        instance.run("init", "--me", HOST)
+        instance.run("vadddomain", "example.com", given="secret-1")
+        instance.write("control/rcpthosts", "")
+        for command in (["init"], ["vuserinfo", "postmaster@example.com"]):
+            instance.run(*command)
+        home = os.path.dirname(instance.path("mail/A2E/example.com/bob"))
+        subprocess.run(["mkdir", "-p", f"{home}/bob/Maildir/new"], check=True)
+        owner = os.stat(instance.root)
+        subprocess.run(["chown", "-R", f"{owner.st_uid}:{owner.st_gid}", f"{home}/bob"], check=True)
+        done = subprocess.run(
+            [sys.executable, str(CLONE / "scripts/run-demo"), "--once", "--dir", instance.root],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "outcome delivered" in done.stdout
 
 
 def test_no_worker_is_left_after_the_end(instance: Instance) -> None:

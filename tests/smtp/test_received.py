@@ -36,7 +36,7 @@ def test_no_helo_ends_its_word_or_the_line(evil) -> None:
     assert line.isascii()
 
 
-def test_the_protocol_word_is_that_of_the_registry() -> None:
+def test_the_protocol_word_has_the_prefix_and_the_endings_of_the_spec() -> None:
     words = [protocol_word(tls=t, authenticated=a, utf8=u)
              for u in (False, True) for t in (False, True) for a in (False, True)]  # fmt: skip
     assert words == [

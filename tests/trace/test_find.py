@@ -182,6 +182,15 @@ def test_any_block_size_finds_the_same(
 
 
 @pytest.mark.slow
+def test_an_old_outcome_at_the_end_of_a_segment_hides_nothing_newer() -> None:
+    disk = SimulatedDisk()
+    old, new = (mail(second, "bob@example.net", "alice@example.com") for second in (0, 1000))
+    again = Record(old[0].id, FIRST, Event.OUTCOME, "delivered", "")
+    write(disk, [*old, *new, again])
+    stories = find("/trace", Query(recipient="alice@example.com", since=FIRST + 500), disk)
+    assert [story.id for story in stories] == [new[0].id]
+
+
 def test_a_million_records_are_searched_in_a_second(
     tmp_path: Path,
 ) -> None:

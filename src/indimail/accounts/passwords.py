@@ -97,10 +97,14 @@ def verify(stored: Secret, given: bytes) -> bool:
 
 
 def hash_password(password: str, method: Method = DEFAULT_METHOD) -> Secret:
-    """Return the hash of a new password, with a salt of its own."""
+    """Return the hash of a new password, with a salt of its own.
+
+    What was no UTF-8 when it was typed (surrogates) counts by its octets, as at a login.
+    """
+    octets = password.encode("utf-8", "surrogateescape")
     if method is Method.ARGON2ID:
-        return Secret(_ARGON2.hash(password))
-    hashed = _crypt(password.encode(), _gensalt(method.value.encode()))
+        return Secret(_ARGON2.hash(octets))
+    hashed = _crypt(octets, _gensalt(method.value.encode()))
     return Secret(hashed.decode("ascii"))
 
 

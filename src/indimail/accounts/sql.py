@@ -14,6 +14,7 @@ Sources: spec/cluster-users.md 1.1, 1.4; sqlite.org/pragma.html.
 """
 
 import os
+import sqlite3.dbapi2  # noqa: F401  SQLAlchemy would import it at the first connection
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager

@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 
 class Aside:
@@ -23,7 +24,8 @@ class Aside:
         def told(future: Future[object]) -> None:
             failure = future.exception()
             result = future.result() if failure is None else failure
-            self._loop.call_soon_threadsafe(then, result)
+            with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+                self._loop.call_soon_threadsafe(then, result)
 
         self._threads.submit(work).add_done_callback(told)
 

@@ -99,9 +99,10 @@ class Parts:
         self.trace = TraceWriter(instance.trace, number + 1, self.disk)
         self.accounts = CachedLookup(_accounts(instance, follower.current), self.clock,
                                      expiry=ACCOUNTS_KEPT)  # fmt: skip
+        self._folders = _Folders(loop)
         self.foresight = Foresight(
             self.accounts, lambda: follower.current, self.clock.steady, self.disk,
-            _Folders(loop), Owned(instance.root, instance.alias, place.uid, os.getegid()),
+            self._folders, Owned(instance.root, instance.alias, place.uid, os.getegid()),
             self._look_as,
         )  # fmt: skip
         mode = SyncMode(follower.current.variables.get("FILE_SYNC", SyncMode.AUTO))
@@ -127,8 +128,8 @@ class Parts:
         self._queue_sockets: dict[str, socket.socket] = {}
         self.handing_over = Aside(loop, HANDING_OVER)
         self.transit = Transit(
-            self.disk, os.path.join(instance.queue_base, "handover", str(number))
-        )  # fmt: skip
+            self.disk, os.path.join(instance.queue_base, "handover", str(number)), self._min_free
+        )
         self.injection = Injection(
             follower, ids, self.clock, self.trace, self.aside, self.find_queue, place.uid
         )
@@ -194,7 +195,7 @@ class Parts:
         def opened() -> tuple[QueueStore, QueueReader, Spool]:
             path = database_of(directory)
             store = SqliteQueue.open(path)
-            return store, SqliteReader.open(path), Spool(self.disk, directory)
+            return store, SqliteReader.open(path), Spool(self.disk, directory, self._min_free)
 
         def commits(run: Callable[[Sequence[Change]], None], name: str) -> Committer[Change]:
             return Committer(run, self._loop.call_soon_threadsafe, name)
@@ -242,28 +243,25 @@ class Parts:
         """
         failure: MailError = QueueUnwritable("no queue is open")
         queues = self.config.current.queue
-        named = os.path.join(queues.base, queue) if queue else queues.queuedir
+        fitting = (os.path.join(queues.base, queue),) if queue else queues.directories
         for _ in range(len(self.sends)):
             send = self.sends.pop(0)
             self.sends.append(send)
+            if send.directory not in fitting:
+                continue
             if send.failure is not None:
                 failure = send.failure
-            elif (named and named != send.directory) or (
-                not named and send.name not in queues.names
-            ):
-                continue
             elif self._space(send.directory) < queues.min_free:
                 failure = QueueFull(f"{send.directory}: less than {queues.min_free} octets free")
             else:
                 return send
-        return failure if own else self._other_queue(named) or failure
+        return failure if own else self._other_queue(fitting) or failure
 
-    def _other_queue(self, named: str) -> Intake | MailError | None:
+    def _other_queue(self, fitting: Sequence[str]) -> Intake | MailError | None:
         """Return the way to the owners of the queues that fit; None where nobody owns one."""
         queues = self.config.current.queue
         ours = {send.directory for send in self.sends}
-        names = [named] if named else [os.path.join(queues.base, name) for name in queues.names]
-        wanted = [(name, self._socket_of(name)) for name in names if name not in ours]
+        wanted = [(path, self._socket_of(path)) for path in fitting if path not in ours]
         owners = [owner for owner in wanted if os.path.exists(owner[1])]
         if not owners:
             return None
@@ -283,6 +281,9 @@ class Parts:
             finally:
                 reader.close()
         return found
+
+    def _min_free(self) -> int:
+        return self.config.current.queue.min_free
 
     def _space(self, directory: str) -> int:
         now = self.clock.steady()
@@ -309,7 +310,8 @@ class Parts:
         if self._tls[0] != seen:
             self._tls = (seen, self._tls[1])
             try:
-                self._tls = (seen, TlsContext.load(process.certificate, process.key))
+                shown = self.place.instance.display
+                self._tls = (seen, TlsContext.load(process.certificate, process.key, shown))
             except ConfigErrors as error:
                 for mistake in error.mistakes:
                     LOG.warning("certificate not changed: %s", mistake)
@@ -338,6 +340,7 @@ class Parts:
             with suppress(FileNotFoundError):
                 os.unlink(path)
         self.syncs.close()
+        self._folders.close()
         for send in self.sends:
             send.close()
         self.aside.close()
@@ -351,6 +354,7 @@ class _Folders:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         watch = FolderWatch()
         self.add = watch.add
+        self.close = watch.close
         self.changed = OncePerTurn(watch.changed, loop.call_soon)
 
 

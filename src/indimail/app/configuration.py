@@ -5,7 +5,8 @@
     for notice in snapshot.notices: ...        # what is not wrong, and should be known
 
 Raises `ConfigErrors` with every mistake of every file; then the caller does not start, or keeps the
-snapshot it has.  Reads files only: no socket is bound and no database opened.
+snapshot it has.  Reads files only: no socket is bound and no database opened.  Certificates are
+loaded as the service account, which will have to.
 
 Of a text and the data base made from it (tcp.smtp, morercpthosts) the newer one counts; rules are
 named by their line in the text wherever both say the same.
@@ -46,6 +47,8 @@ from indimail.mail.errors import ConfigErrors, Mistake
 from indimail.mail.match import DomainTable, key_of, parse_domain_rules, parse_domains, quoted
 from indimail.mail.secret import Secret
 from indimail.mail.verdict import Rule
+from indimail.manage.site import acting_as
+from indimail.net.tls import TlsContext
 from indimail.policy.relay import RelayRules
 from indimail.policy.tcprules import (
     ClientRule,
@@ -239,7 +242,7 @@ class Loading:
     def _from_toml(self, setting: Setting) -> Resolved:
         given = self.setup.settings.get(setting.toml)
         if setting.toml == "process.workers" and self.overrides.workers is not None:
-            return Resolved(self.overrides.workers, "--workers", Rule("--workers"))
+            return self._from_argument(setting, "--workers", self.overrides.workers)
         if given is None:
             return default(setting, self.me)
         section, _, key = setting.toml.partition(".")
@@ -248,6 +251,13 @@ class Loading:
         value, mistakes = parsed(replace(setting, variable=key), entry, self.me)
         self.mistakes += mistakes
         return value
+
+    def _from_argument(self, setting: Setting, option: str, number: int) -> Resolved:
+        try:
+            return Resolved(setting.kind.parse(str(number)), option, Rule(option))
+        except ValueError:
+            self.mistakes.append(Mistake(option, None, str(number), setting.kind.expected))
+            return default(setting, self.me)
 
     def variables(self) -> dict[str, str]:
         """Return the variables that hold for all clients, for deliveries and commands."""
@@ -282,6 +292,9 @@ class Loading:
         affinity = values["process.affinity"]
         if affinity.value not in ("auto", "none"):
             self._wrong_toml("process.affinity", '"auto" or "none"')
+        certificate = self._certificate(values, "tls.certificate")
+        key = self._certificate(values, "tls.key")
+        self._check_certificate(certificate, key)
         return ProcessSettings(
             workers=values.optional_number("process.workers") or os.cpu_count() or 1,
             user=values.text("process.user"),
@@ -290,8 +303,8 @@ class Loading:
             affinity=affinity.value == "auto",
             max_connections=values.number("MAXDAEMONS"),
             max_connections_rule=values["MAXDAEMONS"].rule,
-            certificate=self._certificate(values, "tls.certificate"),
-            key=self._certificate(values, "tls.key"),
+            certificate=certificate,
+            key=key,
             database_url=Secret(values.text("database.url")),
         )
 
@@ -304,6 +317,17 @@ class Loading:
                 self._wrong_toml(name, f"a file in {self.instance.display(self.instance.certs)}/")
             return ""
         return path
+
+    def _check_certificate(self, certificate: str, key: str) -> None:
+        """Load the certificate as the workers will: as the owner of the instance."""
+        if not certificate:
+            return
+        owner = os.stat(self.instance.root)
+        try:
+            with acting_as(owner.st_uid, owner.st_gid):
+                TlsContext.load(certificate, key, self.instance.display)
+        except ConfigErrors as errors:
+            self.mistakes += errors.mistakes
 
     def _wrong_toml(self, name: str, expected: str) -> None:
         given = self.setup.settings[name]

@@ -38,6 +38,11 @@ def find_root(given: str | None, environ: Mapping[str, str]) -> str:
     return os.path.abspath(given or environ.get("INDIMAIL_ROOT") or DEFAULT_ROOT)
 
 
+def missing(root: str) -> str:
+    """Return what a command says where there is no instance; nothing where there is one."""
+    return "" if os.path.isdir(root) else f"{root}: no instance here; `indimail init` makes one"
+
+
 def open_instance(root: str, environ: Mapping[str, str]) -> "Instance":
     """Return an instance with its parts where [variables] and the environment put them.
 
@@ -121,9 +126,9 @@ class Instance:
         return os.path.join(self.tcp_dir, "tcp.smtp")
 
     @property
-    def watched(self) -> tuple[str, str, str]:
+    def watched(self) -> tuple[str, str, str, str]:
         """The directories whose files take effect before the next connection or MAIL."""
-        return (self.control_dir, self.tcp_dir, self.users_dir)
+        return (self.control_dir, self.tcp_dir, self.users_dir, self.certs)
 
     def display(self, path: str) -> str:
         """Return the name that operators are told: below the root without it, else absolute."""

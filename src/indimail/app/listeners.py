@@ -64,9 +64,9 @@ def parse_listen(text: str) -> ListenerConfig | None:
     """Read ``NAME=ADDRESS:PORT``; None where it is none."""
     name, equals, where = text.partition("=")
     host, colon, port = where.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if is_bracketed else host
+    if is_bracketed != (":" in host):  # brackets are for IPv6 (RFC 3986 section 3.2.2)
         return None
     number = int(port) if port.isascii() and port.isdigit() else -1
     if not (name and equals and colon and 0 <= number <= _LARGEST_PORT and _is_address(host)):

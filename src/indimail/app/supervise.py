@@ -48,6 +48,7 @@ class Plan:
     reload: Callable[[Snapshot], Snapshot | None]  # None: nothing changed; raises ConfigErrors
     control: socket.socket
     ready: Callable[[], None]  # all workers accept
+    stopping: Callable[[], None]  # nobody shall come any more
     stopped: Callable[[], None]
     reopen_logs: Callable[[], None]
     idle: Callable[[], None]  # before each wait: what the log gathered is written
@@ -125,8 +126,10 @@ class Supervisor:
         """Leave the supervisor's state behind and work; never returns."""
         code = 70  # EX_SOFTWARE
         try:
-            for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            for kind in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(kind, signal.SIG_DFL)
+            for kind in (signal.SIGHUP, signal.SIGUSR1):  # to all of a group, or before it listens
+                signal.signal(kind, signal.SIG_IGN)
             signal.set_wakeup_fd(-1)
             self._selector.close()
             for other in self._workers.values():
@@ -228,6 +231,7 @@ class Supervisor:
         if not self._stop_at:
             self._stop_at = time.monotonic() + self._plan.snapshot.process.drain + LAST_COMMITS
             self._restart_at.clear()
+            self._plan.stopping()
             self._signal_workers(signal.SIGTERM)
 
     def _signal_workers(self, kind: signal.Signals) -> None:

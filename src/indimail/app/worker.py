@@ -92,9 +92,7 @@ def own_directories(snapshot: Snapshot, number: int, workers: int) -> list[str]:
     another time: each belongs to the worker that its name says, whatever else is there.
     """
     queues = snapshot.queue
-    taking = [queues.queuedir] if queues.queuedir else [
-        os.path.join(queues.base, name) for name in queues.names
-    ]  # fmt: skip
+    taking = list(queues.directories)
     named = {session.queuedir for session in snapshot.sessions.values() if session.queuedir}
     rest = named.union(found_queues(queues.base)).difference(taking)
     return taking[number::workers] + sorted(
@@ -132,6 +130,7 @@ class _Worker:
         loop.add_signal_handler(signal.SIGTERM, self._end, self._grace)
         loop.add_signal_handler(signal.SIGINT, lambda: None)  # the supervisor tells us
         loop.add_signal_handler(signal.SIGUSR1, parts.lines.reopen)
+        parts.lines.reopen()  # a signal before this line was ignored
         loop.add_reader(self._channel.fileno(), self._on_channel)
         loop.call_later(FLUSH, self._flush)
         if not await self._locked(parts.take_number):  # a server before us still ends
@@ -227,12 +226,13 @@ class _Worker:
     # -- time ------------------------------------------------------------------------------------
 
     def _flush(self) -> None:
+        self._loop.call_later(FLUSH, self._flush)
         self._parts.lines.flush()
         self._parts.trace.flush()
-        self._loop.call_later(FLUSH, self._flush)
 
     def _tick(self) -> None:
         """Once a second: timeouts, due mail, and the trace's sync."""
+        self._loop.call_later(1.0, self._tick)  # first: one that fails is not the last
         parts = self._parts
         now = parts.clock.steady()
         parts.config.when_fresh(lambda: None)  # deliveries follow the configuration as well
@@ -249,7 +249,6 @@ class _Worker:
         if parts.number == 0:  # one worker is enough
             parts.adoption.tick(now)
         self._traced.tick(parts.sends)
-        self._loop.call_later(1.0, self._tick)
 
     # -- the end ---------------------------------------------------------------------------------
 

@@ -27,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("text", metavar="TEXT", help="what the sender is told")
     add_program(parser, may_be_missing=True)
-    parser.epilog = "example, a line of a .qmail file: |bouncesaying 'This address is closed.'"
 
 
 def run(args: argparse.Namespace) -> int:

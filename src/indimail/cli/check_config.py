@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 
-from indimail.app.instance import DEFAULT_ROOT, find_root, open_instance
+from indimail.app.instance import DEFAULT_ROOT, find_root, missing, open_instance
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +30,8 @@ def run(args: argparse.Namespace) -> int:
     from indimail.mail.errors import ConfigErrors  # noqa: PLC0415
 
     root = find_root(args.root, os.environ)
-    if not os.path.isdir(root):
-        print(f"indimail check-config: {root}: no instance here", file=sys.stderr)
+    if nothing := missing(root):
+        print(f"indimail check-config: {nothing}", file=sys.stderr)
         return os.EX_NOINPUT
     try:
         instance = open_instance(root, os.environ)

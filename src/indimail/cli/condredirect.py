@@ -39,7 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-r", dest="reverse", action="store_true", help="if it says no")
     parser.add_argument("address", metavar="ADDRESS", help="who gets it")
     add_program(parser)
-    parser.epilog = "example, a line of a .qmail file: |condredirect bob@example.net grep -q urgent"
 
 
 def run(args: argparse.Namespace) -> int:

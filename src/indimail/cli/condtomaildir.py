@@ -29,7 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-r", dest="reverse", action="store_true", help="if it says no")
     parser.add_argument("directory", metavar="MAILDIR", help="where it is stored")
     add_program(parser)
-    parser.epilog = "example, a line of a .qmail file: |condtomaildir ./Maildir/.Spam/ grep -q spam"
 
 
 def run(args: argparse.Namespace) -> int:

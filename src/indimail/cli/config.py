@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from indimail.app.instance import DEFAULT_ROOT, find_root, open_instance
+from indimail.app.instance import DEFAULT_ROOT, find_root, missing, open_instance
 
 if TYPE_CHECKING:
     from indimail.app.configuration import Loading
@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
     from indimail.app.configuration import Loading  # noqa: PLC0415
 
     root = find_root(args.root, os.environ)
-    if not os.path.isdir(root):
-        return _failed(f"{root}: no instance here", os.EX_NOINPUT)
+    if nothing := missing(root):
+        return _failed(nothing, os.EX_NOINPUT)
     loading = Loading(open_instance(root, os.environ), os.environ)
     rows = list(_rows(loading, args))
     unknown = set(args.names) - {name for row in rows for name in (row["name"], row["variable"])}

@@ -7,6 +7,7 @@ import argparse
 import os
 
 from indimail.accounts.passwords import hash_password, random_password
+from indimail.accounts.port import PASSWORD_LENGTH
 from indimail.cli.site import Command, Failed
 from indimail.cli.terminal import ask_password
 from indimail.delivery.quota import parse_quota
@@ -30,8 +31,13 @@ def make_credentials(
         print(f"Password is {password}")
     else:
         password = ask_password(prompt) if args.password is None else args.password
+    if args.raw and not (password.isascii() and password.isprintable()):
+        raise Failed("an encrypted password is printable ASCII", os.EX_DATAERR)
     if not password or args.raw:
         return Secret(password), name
+    if len(password) > PASSWORD_LENGTH:
+        is_new = command.program != "vpasswd"
+        raise Failed("iadduser: Name too long" if is_new else "ipasswd: Password too long", 100)
     if "\0" in password:
         raise Failed("a password has no NUL", os.EX_DATAERR)
     return hash_password(password, method), name
@@ -45,6 +51,13 @@ def parse_quota_option(text: str | None) -> str:
     if quota is None:
         raise Failed(f"invalid quota [{text}]: expected 50M, 50M,1000 or NOQUOTA", 100)
     return str(quota)
+
+
+def parse_base(path: str | None) -> str:
+    """Return the directory of -B, empty where none was given."""
+    if path and not os.path.isabs(path):
+        raise Failed(f"-B {path}: expected an absolute path", os.EX_USAGE)
+    return path or ""
 
 
 def parse_level(number: int | None) -> int:

@@ -26,7 +26,6 @@ CODES: Final[dict[int | None, int]] = {0: PERMANENT, TEMPORARY: TEMPORARY}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_program(parser)
-    parser.epilog = "example, a line of a .qmail file: |except grep -q '^X-Spam: yes'"
 
 
 def run(args: argparse.Namespace) -> int:

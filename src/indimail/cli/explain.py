@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import Final
 
 from indimail.app.instance import DEFAULT_ROOT, Instance, find_root, open_instance
+from indimail.mail.errors import MailError
 from indimail.mail.events import Record
 from indimail.trace.find import LateOutcomes, Query, Story, find
 from indimail.trace.story import Sentence, Tone, render, tell
@@ -78,15 +79,19 @@ def run(args: argparse.Namespace, late: LateOutcomes | None = None) -> int:
 
 def _queues(root: str) -> LateOutcomes | None:
     """Return the queues, or None where they cannot be read: then the trace alone tells."""
-    from indimail.mail.errors import MailError  # noqa: PLC0415
     from indimail.manage.outcomes import Queues  # noqa: PLC0415
 
     instance = open_instance(root, os.environ)
     try:
         return Queues.open(instance.queue_base, instance.queuedir)
     except (MailError, OSError) as error:
-        print(f"{PROGRAM}: without the queues: {error}", file=sys.stderr)
+        _warn_without(error)
         return None
+
+
+def _warn_without(error: Exception) -> None:
+    """Say that a queue cannot be read: the trace alone tells then."""
+    print(f"{PROGRAM}: without the queues: {error}", file=sys.stderr)
 
 
 def _query(args: argparse.Namespace, now: float) -> Query:
@@ -111,7 +116,12 @@ def _query(args: argparse.Namespace, now: float) -> Query:
 def _found(directory: str, query: Query, late: LateOutcomes | None) -> list[Story]:
     """Find, and say where the limit left something out."""
     limit = query.limit
-    stories = find(directory, replace(query, limit=limit + 1 if limit else 0), late=late)
+    query = replace(query, limit=limit + 1 if limit else 0)
+    try:
+        stories = find(directory, query, late=late)
+    except MailError as error:
+        _warn_without(error)
+        stories = find(directory, query)
     if limit and len(stories) > limit:
         print(f"{PROGRAM}: the newest {limit}; more with --limit", file=sys.stderr)
         return stories[:limit]

@@ -38,7 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser)
     parser.add_argument("address", metavar="ADDRESS", help="who gets it")
     add_program(parser)
-    parser.epilog = "example, a line of a .qmail file: |filterto bob@example.net ./shorten"
 
 
 def run(args: argparse.Namespace) -> int:

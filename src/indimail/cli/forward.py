@@ -24,7 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_root(parser)
     parser.add_argument("addresses", nargs="+", metavar="ADDRESS", help="who gets it")
-    parser.epilog = "example, a line of a .qmail file: |forward bob@example.net"
 
 
 def run(args: argparse.Namespace) -> int:

@@ -46,7 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="who gets mail for postmaster, abuse, mailer-daemon and root "
         "(default: it is kept in alias/Maildir/)",
     )
-    parser.epilog = "example: indimail init --me mx.example.com --postmaster alice@example.com"
     add_root(parser)
 
 
@@ -62,7 +61,7 @@ def _run(args: argparse.Namespace) -> None:
     me = (args.me or "").rstrip(".").lower()
     if me and isinstance(check_domain(me), Refused) and me != "localhost":
         raise Failed(f"--me {args.me}: expected a host name with its domain", os.EX_USAGE)
-    me = me or socket.getfqdn().lower()
+    given, me = me, me or _machine_name()
     postmaster = _postmaster(args.postmaster or "", (me, "localhost"))
     root = find_root(args.root, os.environ)
     if os.geteuid() == 0:
@@ -76,10 +75,14 @@ def _run(args: argparse.Namespace) -> None:
     check(make_root(root, owner))
     site, url = find_site(root)
     with acting_as(site.uid, site.gid):
+        is_named = os.path.exists(site.control("me"))
         changed = make_instance(site, SystemDisk(), me, postmaster)
         accounts = SqlAccounts(url or sqlite_url(os.path.join(site.places.db, "indimail.db")))
         accounts.make_tables()
         accounts.close()
+    if not (given or is_named or "." in me):
+        print(f"{PROGRAM}: this machine has no full name: control/me says {me}; "
+              "put the name there that others know it by", file=sys.stderr)  # fmt: skip
     if changed and owner.advice:
         print(f"{PROGRAM}: {owner.advice}", file=sys.stderr)
     for path in role_files(site) if postmaster else ():
@@ -102,3 +105,10 @@ def _postmaster(given: str, local: tuple[str, ...]) -> str:
             os.EX_USAGE,
         )
     return given
+
+
+def _machine_name() -> str:
+    """Return the machine's full name; the short one where it has none."""
+    short = socket.gethostname()
+    full = next((name for name in (socket.getfqdn(), short) if "." in name), short)
+    return full.rstrip(".").lower() or "localhost"

@@ -42,7 +42,6 @@ UNWRITABLE: Final = "Temporary error on maildir delivery. (#4.3.0)"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("directory", metavar="MAILDIR", help="where it is stored")
-    parser.epilog = "example, a line of a .qmail file: |maildirdeliver ./Maildir/"
 
 
 def run(args: argparse.Namespace) -> int:

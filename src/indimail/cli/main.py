@@ -14,6 +14,7 @@ has some.  A pipe that was closed (``| head``) is no error.
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -32,7 +33,7 @@ class CommandModule(Protocol):
 
 
 class CommandRow(NamedTuple):
-    """A command: its module below `indimail.cli`, a line of help, whether it has a script.
+    """A command: its module below `indimail.cli`, a line of help, one use, if it has a script.
 
     `misused` is its exit code for wrong use.  No dataclass: their import is a fifth of the time
     that a program of a .qmail file takes.
@@ -40,43 +41,125 @@ class CommandRow(NamedTuple):
 
     module: str
     help: str
+    example: str
     is_script: bool = False
     misused: int = os.EX_USAGE
 
 
-def _program(module: str, help_: str) -> CommandRow:
-    """Return the row of a program that speaks qmail's exit codes."""
-    return CommandRow(module, help_, is_script=True, misused=100)
+def _program(module: str, help_: str, example: str) -> CommandRow:
+    """Return the row of a program that speaks qmail's exit codes.
+
+    An example that begins with ``|`` is a line of a .qmail file.
+    """
+    return CommandRow(module, help_, example, is_script=True, misused=100)
 
 
 COMMANDS: Final[dict[str, CommandRow]] = {
-    "init": CommandRow("init", "make an instance, or complete one"),
-    "serve": CommandRow("serve", "run the server"),
-    "config": CommandRow("config", "list every setting: value, default, source, meaning"),
-    "check-config": CommandRow("check_config", "tell every mistake in the configuration"),
-    "explain": CommandRow("explain", "tell what happened to a mail, and why"),
-    "vadddomain": CommandRow("vadddomain", "make a virtual domain", is_script=True),
-    "vadduser": CommandRow("vadduser", "make a user", is_script=True),
-    "vpasswd": CommandRow("vpasswd", "change a user's password", is_script=True),
-    "vuserinfo": CommandRow("vuserinfo", "show a user", is_script=True),
-    "vmoduser": CommandRow("vmoduser", "change a user", is_script=True),
-    "vsetuserquota": CommandRow("vsetuserquota", "set a user's quota", is_script=True),
-    "vmoddomain": CommandRow("vmoddomain", "change a virtual domain", is_script=True),
-    "valias": CommandRow("valias", "show and change aliases", is_script=True),
-    "sendmail": CommandRow("sendmail", "put a mail into the queue", is_script=True),
-    "qmail-inject": _program("qmail_inject", "complete a mail and put it into the queue"),
-    "qmail-queue": _program("qmail_queue", "put a mail and its envelope into the queue"),
-    "forward": _program("forward", "send the mail on, from a .qmail file"),
-    "condredirect": _program("condredirect", "send the mail on, if a program says so"),
-    "condtomaildir": _program("condtomaildir", "store the mail, if a program says so"),
-    "maildirdeliver": _program("maildirdeliver", "store the mail in a Maildir"),
-    "filterto": _program("filterto", "send on what a program makes of the mail"),
-    "bouncesaying": _program("bouncesaying", "bounce the mail with a text"),
-    "except": _program("except_", "bounce the mail, if a program says so"),
-    "preline": _program("preline", "give a program the mail with its envelope in front"),
-    "qmail-qread": CommandRow("qmail_qread", "list the mails in the queues", is_script=True),
-    "qmail-qstat": CommandRow("qmail_qstat", "count the mails in the queues", is_script=True),
-}
+    "init": CommandRow(
+        "init", "make an instance, or complete one",
+        "indimail init --me mx.example.com --postmaster alice@example.com",
+    ),
+    "serve": CommandRow(
+        "serve", "run the server",
+        "indimail serve --root ./var/demo --listen smtp=127.0.0.1:2525",
+    ),
+    "config": CommandRow(
+        "config", "list every setting: value, default, source, meaning",
+        "indimail config databytes CHECKRECIPIENT --listener submission",
+    ),
+    "check-config": CommandRow(
+        "check_config", "tell every mistake in the configuration",
+        "indimail check-config --root ./var/demo",
+    ),
+    "explain": CommandRow(
+        "explain", "tell what happened to a mail, and why",
+        "indimail explain --to alice@example.com --since 1h",
+    ),
+    "vadddomain": CommandRow(
+        "vadddomain", "make a virtual domain",
+        "vadddomain -E postmaster@example.com example.com", is_script=True,
+    ),
+    "vadduser": CommandRow(
+        "vadduser", "make a user",
+        "vadduser -q 50M alice@example.com", is_script=True,
+    ),
+    "vpasswd": CommandRow(
+        "vpasswd", "change a user's password",
+        "vpasswd alice@example.com", is_script=True,
+    ),
+    "vuserinfo": CommandRow(
+        "vuserinfo", "show a user",
+        "vuserinfo -n -q alice@example.com", is_script=True,
+    ),
+    "vmoduser": CommandRow(
+        "vmoduser", "change a user",
+        "vmoduser -q 50M -p alice@example.com", is_script=True,
+    ),
+    "vsetuserquota": CommandRow(
+        "vsetuserquota", "set a user's quota",
+        "vsetuserquota alice@example.com 50M,1000", is_script=True,
+    ),
+    "vmoddomain": CommandRow(
+        "vmoddomain", "change a virtual domain",
+        "vmoddomain -h delete example.com", is_script=True,
+    ),
+    "valias": CommandRow(
+        "valias", "show and change aliases",
+        "valias -i '&postmaster@example.com' sales@example.com", is_script=True,
+    ),
+    "sendmail": CommandRow(
+        "sendmail", "put a mail into the queue",
+        "printf 'To: alice@example.com\\n\\nHello\\n' | sendmail -t", is_script=True,
+    ),
+    "qmail-inject": _program(
+        "qmail_inject", "complete a mail and put it into the queue",
+        "printf 'To: alice@example.com\\n\\nHello\\n' | qmail-inject",
+    ),
+    "qmail-queue": _program(
+        "qmail_queue", "put a mail and its envelope into the queue",
+        "qmail-queue <message 1<envelope; echo $?",
+    ),
+    "forward": _program(
+        "forward", "send the mail on, from a .qmail file",
+        "|forward bob@example.net",
+    ),
+    "condredirect": _program(
+        "condredirect", "send the mail on, if a program says so",
+        "|condredirect bob@example.net grep -q urgent",
+    ),
+    "condtomaildir": _program(
+        "condtomaildir", "store the mail, if a program says so",
+        "|condtomaildir ./Maildir/.Spam/ grep -q spam",
+    ),
+    "maildirdeliver": _program(
+        "maildirdeliver", "store the mail in a Maildir",
+        "|maildirdeliver ./Maildir/",
+    ),
+    "filterto": _program(
+        "filterto", "send on what a program makes of the mail",
+        "|filterto bob@example.net ./shorten",
+    ),
+    "bouncesaying": _program(
+        "bouncesaying", "bounce the mail with a text",
+        "|bouncesaying 'This address is closed.'",
+    ),
+    "except": _program(
+        "except_", "bounce the mail, if a program says so",
+        "|except grep -q '^X-Spam: yes'",
+    ),
+    "preline": _program(
+        "preline", "give a program the mail with its envelope in front",
+        "|preline procmail -d alice",
+    ),
+    "qmail-qread": CommandRow(
+        "qmail_qread", "list the mails in the queues", "qmail-qread -c --root ./var/demo",
+        is_script=True,
+    ),
+    "qmail-qstat": CommandRow(
+        "qmail_qstat", "count the mails in the queues", "qmail-qstat --root ./var/demo",
+        is_script=True,
+    ),
+}  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):
@@ -131,7 +214,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_command(name: str, argv: Sequence[str], program: str) -> int:
     """Import a command, parse its arguments, run it."""
     command = cast(CommandModule, import_module(f"indimail.cli.{COMMANDS[name].module}"))
-    parser = Parser(prog=program, description=f"{COMMANDS[name].help.capitalize()}.")
+    parser = Parser(
+        prog=program,
+        description=f"{COMMANDS[name].help.capitalize()}.",
+        epilog=f"example: {COMMANDS[name].example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.misused = COMMANDS[name].misused
     command.add_arguments(parser)
     args = parser.parse_args(argv)
@@ -142,6 +230,9 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
         # Python flushes once more at its exit: let that go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return os.EX_OK
+    except KeyboardInterrupt:  # Ctrl-C at a question
+        print(file=sys.stderr)
+        return 128 + signal.SIGINT
     return code
 
 
@@ -172,7 +263,7 @@ def _overview() -> Parser:
         prog="indimail",
         usage="indimail COMMAND [--root DIR] ...",
         description="A mail server that tells why.  `indimail COMMAND --help` tells more.",
-        epilog="commands:\n" + "\n".join(lines),
+        epilog="\n".join(["commands:", *lines, "", f"example: {COMMANDS['serve'].example}"]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=_version())

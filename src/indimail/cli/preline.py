@@ -37,7 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-d", dest="DTLINE", action="store_false", help="no Delivered-To")
     parser.add_argument("-e", dest="QQEH", action="store_false", help="no QQEH")
     add_program(parser)
-    parser.epilog = "example, a line of a .qmail file: |preline procmail -d alice"
 
 
 def run(args: argparse.Namespace) -> int:

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 PROGRAM: Final = "qmail-inject"
 PERMANENT: Final = 100
 TEMPORARY: Final = 111
-EXAMPLE: Final = (
-    "example: printf 'To: alice@example.com\\nSubject: hello\\n\\nhello\\n' | qmail-inject"
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("recipients", nargs="*", metavar="ADDRESS", help="who gets it")
     add_root(parser)
     parser.set_defaults(way="A", shown=None)
-    parser.epilog = EXAMPLE
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@
 
 A recipient that had its final outcome has ``  done`` in front.  Where IndiMail writes the number of a
 split directory stands the queue's name.  Octets outside printable ASCII are shown as ``_``.
-Exit 0, 74 or 77 where a queue cannot be read.
+Exit 0, 66 where there is no instance, 74 or 77 where a queue cannot be read.
 
 Source: spec/queue.md 5.1.  Not here: changing the queue.
 """
@@ -20,13 +20,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from indimail.app.instance import DEFAULT_ROOT, find_root, open_instance
+from indimail.app.instance import DEFAULT_ROOT, find_root, missing, open_instance
 
 if TYPE_CHECKING:
     from indimail.manage.outcomes import Queues
     from indimail.queue.port import MessageStatus, RecipientStatus
 
-EXAMPLE: Final = "example: qmail-qread -c --root ./var/demo"
 _SHOWN: Final = bytes(octet if 0x20 < octet < 0x7F else 0x5F for octet in range(256))
 _MONTHS: Final = (
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -35,7 +34,6 @@ _MONTHS: Final = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.epilog = EXAMPLE
     parser.add_argument(
         "-a", dest="all", action="store_true", help="local and remote (the default)"
     )
@@ -66,7 +64,11 @@ def with_queues(program: str, root: str | None, work: "Callable[[Queues], None]"
     from indimail.mail.errors import MailError  # noqa: PLC0415
     from indimail.manage.outcomes import Queues  # noqa: PLC0415
 
-    instance = open_instance(find_root(root, os.environ), os.environ)
+    found = find_root(root, os.environ)
+    if nothing := missing(found):
+        print(f"{program}: {nothing}", file=sys.stderr)
+        return os.EX_NOINPUT
+    instance = open_instance(found, os.environ)
     try:
         queues = Queues.open(instance.queue_base, instance.queuedir)
         try:

@@ -8,19 +8,16 @@ The second number is always 0: a mail is routed when it is accepted.
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from indimail.cli.qmail_qread import add_common, with_queues
 
 if TYPE_CHECKING:
     from indimail.manage.outcomes import Queues
 
-EXAMPLE: Final = "example: qmail-qstat --root ./var/demo"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.epilog = EXAMPLE
     add_common(parser)
 
 

@@ -24,7 +24,6 @@ from typing import Final
 from indimail.app.instance import find_root, open_instance
 from indimail.cli.root import add_root
 
-EXAMPLE: Final = "example: qmail-queue <message 1<envelope; echo $?"
 MESSAGE: Final = 0
 ENVELOPE: Final = 1
 PIECE: Final = 262_144
@@ -59,7 +58,6 @@ class Envelope:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_root(parser)
-    parser.epilog = EXAMPLE
 
 
 def run(args: argparse.Namespace) -> int:

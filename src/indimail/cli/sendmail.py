@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from indimail.queue.submission import Receipt
 
 PROGRAM: Final = "sendmail"
-EXAMPLE: Final = (
-    "example: printf 'To: alice@example.com\\nSubject: hello\\n\\nhello\\n' | sendmail -t"
-)
 IGNORED: Final = ("-E", "-G", "-i", "-J", "-m", "-n", "-U", "-v", "-x")
 IGNORED_WITH_VALUE: Final = ("-A", "-B", "-e", "-L", "-N", "-o", "-O", "-p", "-R", "-V")
 ALIASES: Final = 100  # exit code where somebody wants a database of aliases made
@@ -35,7 +32,6 @@ ALIASES: Final = 100  # exit code where somebody wants a database of aliases mad
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.epilog = EXAMPLE
     parser.add_argument("recipients", nargs="*", metavar="ADDRESS", help="who gets it")
     parser.add_argument("-t", dest="header", action="store_true", help="and who the header names")
     parser.add_argument("-f", "-r", dest="sender", metavar="ADDRESS", help="the envelope sender")

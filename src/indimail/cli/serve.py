@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from indimail.net.connections import ConnectionTable
     from indimail.serve.snapshot import ListenerConfig, Snapshot
 
-EXAMPLE = "example: indimail serve --root ./var/demo --listen smtp=127.0.0.1:2525"
 BACKLOG = 1024
 ORPHANS_END = 2.0  # seconds within which workers follow their supervisor
 SPARE_FILES = 500  # descriptors of a worker besides connections: databases, Maildirs, threads
@@ -34,7 +33,6 @@ SPARE_FILES = 500  # descriptors of a worker besides connections: databases, Mai
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.epilog = EXAMPLE
     parser.add_argument("--root", metavar="DIR", help="the instance (INDIMAIL_ROOT)")
     parser.add_argument(
         "--listen",
@@ -51,12 +49,16 @@ def run(args: argparse.Namespace) -> int:
     # Everything a worker needs is imported here, before any fork and before privileges are dropped.
     from indimail.app import build, worker  # noqa: PLC0415
     from indimail.app.configuration import Overrides, load, reload  # noqa: PLC0415
-    from indimail.app.instance import find_root, open_instance  # noqa: PLC0415
+    from indimail.app.instance import find_root, missing, open_instance  # noqa: PLC0415
     from indimail.app.logs import LogLines, log_file, set_up_logging  # noqa: PLC0415
     from indimail.app.supervise import Plan, Supervisor  # noqa: PLC0415
     from indimail.mail.errors import ConfigErrors  # noqa: PLC0415
 
-    instance = open_instance(find_root(args.root, os.environ), os.environ)
+    root = find_root(args.root, os.environ)
+    if nothing := missing(root):
+        print(f"indimail serve: {nothing}", file=sys.stderr)
+        return os.EX_NOINPUT
+    instance = open_instance(root, os.environ)
     overrides = Overrides(listen=tuple(args.listen), workers=args.workers)
     try:
         snapshot = load(instance, os.environ, overrides)
@@ -89,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     log = logging.getLogger("indimail.serve")
     for notice in snapshot.notices:
         log.warning("%s", notice)
-    bound = _Bound(instance, sockets, uid, gid)
+    bound = _Bound(instance, sockets, inject, uid, gid)
     bound.started()
     place = build.Place(instance, lines, snapshot.process.workers, uid)
 
@@ -110,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
         reload=lambda running: reload(instance, os.environ, overrides, running),
         control=control,
         ready=bound.ready,
+        stopping=bound.stopping,
         stopped=bound.stopped,
         reopen_logs=reopen_logs,
         idle=lines.flush,
@@ -126,11 +129,13 @@ class _Bound:
         self,
         instance: "Instance",
         sockets: "list[tuple[ListenerConfig, socket.socket]]",
+        inject: socket.socket,
         uid: int,
         gid: int,
     ) -> None:
         self._run = instance.run
         self._sockets = sockets
+        self._inject = inject
         self._owner = (uid, gid)
 
     def started(self) -> None:
@@ -146,11 +151,19 @@ class _Bound:
             logging.getLogger("indimail.serve").info("%s accepts on %s port %s", name, host, port)
         _notify("READY=1")
 
-    def stopped(self) -> None:
-        """Nobody accepts any longer."""
-        for name in ("listeners.json", "serve.pid", "control.sock", "inject.sock"):
-            self._remove(name)
+    def stopping(self) -> None:
+        """Nobody shall come any more: new clients are refused at once, by the kernel."""
         _notify("STOPPING=1")
+        for name in ("listeners.json", "inject.sock"):
+            self._remove(name)
+        for sock in (self._inject, *(sock for _, sock in self._sockets)):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)  # ends it in the workers too; close would not
+
+    def stopped(self) -> None:
+        """Nobody is left."""
+        for name in ("serve.pid", "control.sock"):
+            self._remove(name)
 
     def _write(self, name: str, text: str) -> None:
         path = os.path.join(self._run, name)

@@ -21,14 +21,22 @@ _AFTER_NAME: Final = 3  # the first field after the program's name in parenthese
 
 
 def ask_password(prompt: str) -> str:
-    """Return a new password: asked twice on a terminal, else the first line of stdin."""
+    """Return a new password: asked twice on a terminal, else the first line of stdin.
+
+    Empty where none was given, also by Ctrl-D.
+    """
     if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
-    while True:
-        password = getpass.getpass(prompt)
-        if password == getpass.getpass("Retype new IndiMail password: "):
-            return password
-        print("Passwords do not match, try again", file=sys.stderr)
+        line = sys.stdin.buffer.readline().rstrip(b"\r\n")
+        return line.decode("utf-8", "surrogateescape")  # as an argument comes
+    try:
+        while True:
+            password = getpass.getpass(prompt)
+            if password == getpass.getpass("Retype new IndiMail password: "):
+                return password
+            print("Passwords do not match, try again", file=sys.stderr)
+    except EOFError:
+        print(file=sys.stderr)
+        return ""
 
 
 def hide_argument(text: str | None) -> None:

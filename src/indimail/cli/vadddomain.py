@@ -7,7 +7,7 @@ Exit codes and texts: spec/delivery.md 2, 2.1.  The work: `manage.domains`.
 
 import argparse
 
-from indimail.cli.credentials import make_credentials, parse_level, parse_quota_option
+from indimail.cli.credentials import make_credentials, parse_base, parse_level, parse_quota_option
 from indimail.cli.site import (
     Failed,
     add_options,
@@ -80,7 +80,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     catch_all.add_argument(
         "-E", dest="instruction", metavar="INSTRUCTION", help=f"for absent users: {EXPECTED}"
     )
-    parser.epilog = "example: vadddomain -E postmaster@example.com example.com"
     add_root(parser)
     parser.set_defaults(usage=parser.format_usage())
 
@@ -98,6 +97,7 @@ def _run(args: argparse.Namespace) -> None:
     check(check_case("domain", args.domain))
     quota = parse_quota_option(args.quota)
     level = parse_level(args.level)
+    base = parse_base(args.base)
     with opened(PROGRAM, args) as command:
         pattern = command.site.variables.get("CHECK_DOMAIN_REGEXP", "")
         check(check_domain(args.domain, pattern))
@@ -116,7 +116,7 @@ def _run(args: argparse.Namespace) -> None:
                 domain=args.domain,
                 password=password,
                 quota=quota,
-                base=args.base or "",
+                base=base,
                 users_per_level=level,
                 method_name=method_name if args.method else "",
                 recipient_check=args.check,

@@ -9,7 +9,7 @@ Exit codes and texts: spec/delivery.md 2, 2.2.  The work: `manage.users`.
 import argparse
 
 from indimail.cli.address import default_domain
-from indimail.cli.credentials import make_credentials, parse_level, parse_quota_option
+from indimail.cli.credentials import make_credentials, parse_base, parse_level, parse_quota_option
 from indimail.cli.site import (
     Failed,
     add_options,
@@ -75,6 +75,7 @@ def _run(args: argparse.Namespace) -> None:
     check(check_case("email", args.email))
     quota = parse_quota_option(args.quota)
     level = parse_level(args.level)
+    base = parse_base(args.base)
     with opened(PROGRAM, args) as command:
         site, accounts, disk = command.site, command.accounts, command.disk
         name, domain = split_address(args.email)
@@ -96,7 +97,7 @@ def _run(args: argparse.Namespace) -> None:
             gecos=args.gecos or "",
             quota=quota,
             active=not args.inactive,
-            base=args.base or "",
+            base=base,
             users_per_level=level,
         )
         outcome = add_user(site, accounts, disk, new, now())

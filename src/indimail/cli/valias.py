@@ -27,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     options = add_options(parser, {})
     parser.description = "Show and change what becomes of mail for an alias."
-    parser.epilog = "example: valias -i '&postmaster@example.com' sales@example.com"
     parser.add_argument("address", nargs="?", metavar="email|@domain")
     options.add_argument("-s", dest="show", action="store_true", help="show (the default)")
     options.add_argument("-S", dest="track", action="store_true", help="show what leads to it")

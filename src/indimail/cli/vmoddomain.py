@@ -27,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     options = add_options(parser, {})
     parser.description = "Change a virtual domain."
-    parser.epilog = "example: vmoddomain -h delete example.com"
     parser.add_argument("domain", nargs="?")
     options.add_argument(
         "-h", dest="instruction", metavar="INSTRUCTION", help=f"for absent users: {EXPECTED}"

@@ -63,7 +63,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     options = add_options(parser, LATER, taking_value="lm")
     parser.description = "Change a user."
-    parser.epilog = "example: vmoduser -q 50M -p alice@example.com"
     parser.add_argument("email", nargs="?")
     options.add_argument(
         "-q", dest="quota", metavar="QUOTA", help="50M; 50M,1000; NOQUOTA; +5M, -5M: more, less"

@@ -35,7 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     options = add_options(parser, {})
     parser.description = "Set the quota of a mailbox, and print what it holds."
-    parser.epilog = "example: vsetuserquota alice@example.com 50M,1000"
     parser.add_argument("email", nargs="?")
     parser.add_argument("quota", nargs="?", help="50M; 50M,1000 (and messages); NOQUOTA")
     options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")

@@ -44,13 +44,17 @@ class Reply:
         return 400 <= self.code < 500
 
     def wire(self) -> bytes:
-        """Return the bytes to send (RFC 5321 4.2.1: a hyphen after the code on all but the last)."""
+        """Return the bytes to send (RFC 5321 4.2.1: a hyphen after the code on all but the last).
+
+        They are ASCII (4.2), also about an address in UTF-8: only VRFY and EXPN can ask for more
+        (RFC 6531 3.7.4).
+        """
         prefix = f"{self.enhanced} " if self.enhanced else ""
         last = f"{self.code} {prefix}{self.lines[-1]}\r\n"
         if len(self.lines) == 1:
-            return last.encode("utf-8", "replace")
+            return last.encode("ascii", "replace")
         first = "".join(f"{self.code}-{prefix}{line}\r\n" for line in self.lines[:-1])
-        return (first + last).encode("utf-8", "replace")
+        return (first + last).encode("ascii", "replace")
 
     def __str__(self) -> str:
         enhanced = f"{self.enhanced} " if self.enhanced else ""

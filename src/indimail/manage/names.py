@@ -65,6 +65,8 @@ def check_user(name: str, domain: str, gecos: str = "", allowed: str = "") -> Re
         return Refused("Trailing/Leading periods not allowed", 100)
     if ".." in name:
         return Refused("successive periods not allowed in local-part See RFC-5322", 100)
+    if not gecos.isprintable():  # a line end would forge a line of reports; a surrogate is no text
+        return Refused("a name is printable text", 100)
     if ":" in name + domain + gecos:
         return Refused("':' not allowed in names", 100)
     for letter in name:

@@ -14,9 +14,11 @@ Not here: changing anything in a queue (its owner's control socket).
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 from indimail.mail.channel import Channel
+from indimail.mail.errors import MailError, QueueUnwritable
 from indimail.mail.events import Event, Record
 from indimail.mail.ids import QueueId
 from indimail.mail.verdict import NO_RULE, Rule
@@ -44,13 +46,18 @@ class Queues:
     def status(self) -> Iterator[tuple[str, MessageStatus]]:
         """Walk the messages that are in a queue, with the queue's name."""
         for name, reader in self._readers:
-            for status in reader.status():
-                if any(r.state is State.WAITING for r in status.recipients):
-                    yield name, status
+            with _told_of(name):
+                for status in reader.status():
+                    if any(r.state is State.WAITING for r in status.recipients):
+                        yield name, status
 
     def counts(self) -> list[tuple[str, Counts]]:
         """Count what waits, by queue."""
-        return [(name, reader.counts()) for name, reader in self._readers]
+        counts = []
+        for name, reader in self._readers:
+            with _told_of(name):
+                counts.append((name, reader.counts()))
+        return counts
 
     def records_of(self, queue_id: int) -> list[Record]:
         """Return the records that the rows of a mail stand for; none where it is unknown."""
@@ -58,7 +65,8 @@ class Queues:
             return []
         records = []
         for name, reader in self._readers:
-            found = reader.message(QueueId(queue_id))
+            with _told_of(name):
+                found = reader.message(QueueId(queue_id))
             if found is not None:
                 records.append(_accepted(name, found.message, len(found.recipients)))
                 for status in found.recipients:
@@ -69,6 +77,15 @@ class Queues:
         """Let go of the databases."""
         for _, reader in self._readers:
             reader.close()
+
+
+@contextmanager
+def _told_of(name: str) -> Iterator[None]:
+    """Say which queue cannot be read."""
+    try:
+        yield
+    except MailError as error:
+        raise QueueUnwritable(f"{name}: {error}") from error
 
 
 def _accepted(name: str, message: QueuedMessage, recipients: int) -> Record:

@@ -7,6 +7,7 @@
 Not here: finding these values (`cli.site`), making an instance (`manage.instance`).
 """
 
+import codecs
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from indimail.durable.lock import DirectoryLock
+
+for _encoding in ("ascii", "latin-1", "utf-8"):
+    codecs.lookup(_encoding)  # a module each, which would be imported at its first use: see below
 
 
 class Places(Protocol):

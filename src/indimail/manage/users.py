@@ -152,6 +152,7 @@ def _check(site: Site, new: NewUser) -> Refused | None:
 
 def _new_home(site: Site, accounts: Accounts, disk: Disk, new: NewUser) -> str:
     base = new.base or domain_setting(site, disk, new.domain, ".base_path") or site.places.mail
+    base = os.path.join(site.places.root, base)  # as BASE_PATH: a relative one is below the root
     level = domain_setting(site, disk, new.domain, ".users_per_level")
     per_level = new.users_per_level or (int(level) if level.isdecimal() else 0) or USERS_PER_LEVEL
     bucket = accounts.next_directory(mount_point(base), group(new.name), new.domain, per_level)

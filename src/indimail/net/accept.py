@@ -62,8 +62,8 @@ class Acceptor:
 
     def _resume(self) -> None:
         if not self._closed:
-            self._accept()
             self.start()
+            self._accept()  # which may have to pause again
 
     def _accept(self) -> None:
         """Take one connection, if it is still there."""
@@ -72,6 +72,9 @@ class Acceptor:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as error:
+            if error.errno == errno.EINVAL:  # the supervisor ended it, for all workers at once
+                self.close()
+                return
             if error.errno not in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
                 raise
             LOG.warning("cannot accept: %s", error.strerror)

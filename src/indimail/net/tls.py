@@ -13,9 +13,12 @@ Source: RFC 3207, RFC 8446, RFC 9325 (TLS 1.2 and newer).  Not here: who may off
 import contextlib
 import os
 import ssl
-from typing import Self
+from collections.abc import Callable
+from typing import Final, Self
 
 from indimail.mail.errors import ConfigErrors, Mistake
+
+EXPECTED: Final = "a PEM file with a certificate chain, and its private key there or in `key`"
 
 
 class TlsContext:
@@ -25,25 +28,67 @@ class TlsContext:
         self._context = context
 
     @classmethod
-    def load(cls, certificate: str, key: str = "") -> Self:
+    def load(
+        cls, certificate: str, key: str = "", shown: Callable[[str], str] = os.path.basename
+    ) -> Self:
         """Read a certificate chain, and the key from its own PEM file or the same one.
 
-        Raises ConfigErrors.
+        Raises ConfigErrors, with the file that is wrong as `shown` names it.
         """
+        key = key or certificate
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION
         try:
-            context.load_cert_chain(certificate, key or None)
-        except (OSError, ssl.SSLError) as error:
-            expected = "a PEM file with a certificate chain and its private key"
-            mistake = Mistake(os.path.basename(certificate), None, str(error), expected)
-            raise ConfigErrors([mistake]) from error
+            _check_pem(certificate, b"CERTIFICATE-----", "no certificate in it")
+            _check_pem(key, b"PRIVATE KEY-----", "no private key in it")
+            _load_chain(context, certificate, key)
+        except _Unusable as unusable:
+            mistake = Mistake(shown(unusable.path), None, unusable.found, EXPECTED)
+            raise ConfigErrors([mistake]) from unusable
         return cls(context)
 
     def serve(self) -> "TlsLayer":
         """Return the server's side of a new connection."""
         return TlsLayer(self._context)
+
+
+class _Unusable(Exception):
+    """What is wrong with a file."""
+
+    def __init__(self, path: str, found: str) -> None:
+        super().__init__(path, found)
+        self.path = path
+        self.found = found
+
+
+def _check_pem(path: str, label: bytes, missing: str) -> None:
+    """Make sure that a file can be read and has what OpenSSL would not name as missing."""
+    try:
+        with open(path, "rb") as file:
+            found = label in file.read()
+    except OSError as error:
+        raise _Unusable(path, (error.strerror or str(error)).lower()) from error
+    if not found:
+        raise _Unusable(path, missing)
+
+
+def _load_chain(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """Load both, and find out which of them is broken."""
+
+    def no_phrase() -> str:  # without it OpenSSL would ask on the terminal
+        raise _Unusable(key, "a private key that needs a pass phrase")
+
+    try:
+        context.load_cert_chain(certificate, key, no_phrase)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise _Unusable(key, "the private key of another certificate") from error
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(certificate)
+        except ssl.SSLError:
+            raise _Unusable(certificate, "a certificate that is damaged") from error
+        raise _Unusable(key, "a private key that is damaged") from error
 
 
 class TlsLayer:

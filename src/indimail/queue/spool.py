@@ -8,13 +8,16 @@
 such a delivery links the file into the Maildir, every other one skips `prefix` by its offset.
 A file without a row is what a crash left of a mail that never got its 250: `sweep` removes it.
 
+A body never takes the last `reserve` octets of its disk: they are for what is queued already, so that
+a large one, which was begun when there was room, is refused once there is none.
+
 Every call may block on the disk: callers are threads, not the event loop.
 Raises `QueueUnwritable`, `QueueFull`.
 """
 
 import errno
 import os
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -29,8 +32,11 @@ READ_SIZE: Final = 262_144
 class Spool:
     """The `mess/` folder of one queue."""
 
-    def __init__(self, disk: Disk, queue_directory: str) -> None:
+    def __init__(
+        self, disk: Disk, queue_directory: str, reserve: Callable[[], int] = lambda: 0
+    ) -> None:
         self._disk = disk
+        self._reserve = reserve
         self._folder = os.path.join(queue_directory, "mess")
         with _translated():
             disk.make_directories(self._folder)
@@ -43,12 +49,19 @@ class Spool:
     def begin(self, queue_id: QueueId, parts: Sequence[bytes]) -> None:
         """Create the file with its first parts."""
         with _translated():
+            self._keep_reserve()
             self._disk.write_new(self.path(queue_id), parts)
 
     def add(self, queue_id: QueueId, parts: Sequence[bytes]) -> None:
         """Write more of the body."""
         with _translated():
+            self._keep_reserve()
             self._disk.append(self.path(queue_id), parts)
+
+    def _keep_reserve(self) -> None:
+        reserve = self._reserve()
+        if reserve and self._disk.free(self._folder) < reserve:
+            raise QueueFull(f"{self._folder}: less than {reserve} octets free")
 
     def seal(self, queue_id: QueueId) -> None:
         """Make the body and its name durable; only then may its row be committed."""

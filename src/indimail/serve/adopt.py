@@ -207,6 +207,7 @@ class Adoption:
         self._running = False
         self._waiting: list[str] = []
         self._taken: list[str] = []
+        self._kept = False  # a file of this round could not be taken now
 
     @property
     def running(self) -> bool:
@@ -225,20 +226,22 @@ class Adoption:
 
     def _gather(self) -> list[str]:
         """Claim what is there; remove what a row names already.  On a thread."""
-        names = self._files.claim()
-        if not names:
-            return []
-        known = self._adopted()
-        self._files.remove([name for name in names if name in known])
-        return [name for name in names if name not in known]
+        while names := self._files.claim():
+            known = self._adopted()
+            self._files.remove([name for name in names if name in known])
+            if fresh := [name for name in names if name not in known]:
+                return fresh
+        return []
 
     def _gathered(self, result: object) -> None:
         if not isinstance(result, list):
             LOG.error("the spool directory cannot be read: %s", result)
             self._again()
             return
-        self._waiting = result
-        if self._config.when_fresh(self._next):
+        self._waiting, self._kept = result, False
+        if not result:
+            self._running = False
+        elif self._config.when_fresh(self._next):
             self._next()
 
     def _next(self) -> None:
@@ -247,7 +250,7 @@ class Adoption:
             self._end(self._rest)
             return
         if not self._waiting:
-            self._end(self._look_again if self._taken else self._rest)
+            self._end(self._again if self._kept else self._look_again)
             return
         queue = self._choose_queue()
         if isinstance(queue, MailError):
@@ -277,11 +280,11 @@ class Adoption:
         self._aside(lambda: self._files.remove(taken), removed)
 
     def _look_again(self) -> None:
-        """There were files: there may be more."""
+        """All of these were taken or put aside: there may be more."""
         self._aside(self._gather, self._gathered)
 
     def _rest(self) -> None:
-        """There is nothing more."""
+        """Take no more; the next process does."""
         self._running = False
 
     def _again(self) -> None:
@@ -337,20 +340,24 @@ class Adoption:
             case None:
                 self._next()
             case failure:
-                LOG.warning("queue/spool/%s waits: %s", name, failure)
                 self._aside(lambda: queue.spool.discard(queue_id), lambda _: None)
-                self._end(self._again)
+                self._keep(name, failure)
 
     def _committed(self, name: str, queue: Intake, ready: Ready, failure: Exception | None) -> None:
         """Commit point 1, of a mail whose sender is gone."""
         if failure is not None:
-            LOG.warning("queue/spool/%s waits: %s", name, failure)
-            self._end(self._again)  # a large body stays: the queue sweeps when it opens again
+            self._keep(name, failure)  # a large body goes when its queue opens again
             return
         self._taken.append(name)
         story = Story(self._trace, self._clock, ready.message.id, ready.origin)
         story.connected()
         story.accepted(ready.message, ready.recipients, ready.message_id, queue.name)
+        self._next()
+
+    def _keep(self, name: str, failure: object) -> None:
+        """Leave a file where it is, and go on with the others: one must not stop them."""
+        LOG.warning("queue/spool/%s waits: %s", name, failure)
+        self._kept = True
         self._next()
 
     def _refuse(self, name: str, queue_id: QueueId, unfit: Unfit) -> None:
@@ -361,8 +368,9 @@ class Adoption:
 
         def moved(result: object) -> None:
             if result is not None:
-                LOG.error("queue/adopting/%s cannot be moved: %s", name, result)
-            self._next()
+                self._keep(name, result)
+            else:
+                self._next()
 
         self._aside(lambda: self._files.put_aside(name, reason), moved)
 

@@ -52,6 +52,7 @@ STOPPED: Final = "99"  # the name of a program's mark, where it left out the res
 class Scheduler(Protocol):
     """What a delivery tells; `stage` and `finish` from any thread, each `done` runs on the loop."""
 
+    name: str
     spool: Spool
 
     def stage(self, job: Job, step: Step, done: Callable[[], None]) -> None:
@@ -200,7 +201,7 @@ class Attempt:
                 numbers = [f"qp {forward.message.id}" for forward in result]
                 self.send.finish(self.job, self._delivered(*numbers), result)
             else:
-                self.fail(result, self._forwards[0].rule)
+                self.fail(result, self._forwards[0].rule, self.send.name)
 
         self.local.forwards.make(
             self.job, self.send.spool, self._decided, self._sender, self._forwards, made
@@ -224,16 +225,18 @@ class Attempt:
         self._number += 1
         self.send.step(self.job, step, self._go_on)
 
-    def fail(self, failure: object, rule: Rule) -> None:
+    def fail(self, failure: object, rule: Rule, place: str) -> None:
         """End the attempt for a failure of ours."""
         result: Outcome
-        if isinstance(failure, Permanent):
-            result = Failed(str(failure), rule)
-        elif isinstance(failure, MailError):
-            result = Deferred(str(failure), rule)
-        else:
-            text = f"Temporary error on maildir delivery: {failure!r} (#4.3.0)"
-            result = Deferred(text, rule)
+        match failure:
+            case Permanent():
+                result = Failed(str(failure), rule)
+            case MailError():
+                result = Deferred(str(failure), rule)
+            case OSError():
+                result = Deferred(f"{maildir.TEMPORARY} {place}: {failure.strerror}", rule)
+            case _:
+                result = Deferred(f"{WRONG}: {failure!r} (#4.3.0)", rule)
         self.send.finish(self.job, result)
 
     # -- copies ----------------------------------------------------------------------------------
@@ -280,7 +283,7 @@ class Attempt:
         if failure is None:
             self._did(path, rule)
         else:
-            self.fail(failure, rule)
+            self.fail(failure, rule, path)
 
     # -- programs --------------------------------------------------------------------------------
 
@@ -305,7 +308,7 @@ class Attempt:
 
     def _ran(self, action: Run, result: Ended | Exception) -> None:
         if isinstance(result, Exception):
-            self.fail(result, action.rule)
+            self.fail(result, action.rule, action.command)
             return
         place, rule = place_of(action), action.rule
         match judge(result, action.command, rule, virtual=action.block):
@@ -362,7 +365,7 @@ class Copy:
         """The copy and its name in tmp/ are durable: mark it."""
         attempt = self._attempt
         if failure is not None:
-            attempt.local.wake(partial(attempt.fail, failure, self.rule))
+            attempt.local.wake(partial(attempt.fail, failure, self.rule, self.folder))
             return
         attempt.send.stage(attempt.job, self.step(), self.marked)
 
@@ -375,10 +378,10 @@ class Copy:
         attempt = self._attempt
         if isinstance(failure, CopyGone):
             # By its mark, gone means published.  It was not: the next attempt writes it again.
-            gone = partial(attempt.fail, failure, self.rule)
+            gone = partial(attempt.fail, failure, self.rule, self.folder)
             attempt.send.stage(attempt.job, self.step(NO_BOOT), gone)
         elif failure is not None:
-            attempt.local.wake(partial(attempt.fail, failure, self.rule))
+            attempt.local.wake(partial(attempt.fail, failure, self.rule, self.folder))
         elif self._last:
             attempt.copied_last(self)
         else:

@@ -2,11 +2,12 @@
 
     client = Client(reception, "smtp", peer=("192.0.2.7", 40_000), here=("192.0.2.1", 25))
     client.judge()                      # its rule of tcp.smtp, its settings, the limits
-    client.says_hello("mx.example.net"); client.begin_mail()
+    client.says_hello("mx.example.net"); client.begin_mail(); client.end_mail()
     client.record(Event.RECIPIENT, "accept", "...", rule, facts=told)
 
 Every connection, refusal and accepted message leaves a trace record with its facts and its rule;
-a client's first mail has the connection's id, each later one its own.
+a client's first mail has the connection's id, each later one its own.  What is refused after a mail
+has ended already stands under the id that the next one will have.
 
 Sources: spec/smtp.md 3.1, 3.8, 4.1, 13.  Not here: bytes (`serve.smtpd`), the mail itself
 (`serve.transaction`), the rules (`policy`).
@@ -15,8 +16,8 @@ Sources: spec/smtp.md 3.1, 3.8, 4.1, 13.  Not here: bytes (`serve.smtpd`), the m
 from typing import Final
 
 from indimail.mail.address import Address
+from indimail.mail.envelope import ForwardPath
 from indimail.mail.events import Event, Facts, Record
-from indimail.mail.ids import QueueId
 from indimail.mail.reply import Reply
 from indimail.mail.verdict import NO_RULE, Accept, Rule, TryLater
 from indimail.policy.limits import ConnectionFacts, decide_connection, is_loopback
@@ -26,6 +27,7 @@ from indimail.serve.maillog import SmtpLog
 from indimail.serve.reception import Reception
 from indimail.serve.snapshot import SessionSettings, Snapshot
 from indimail.smtp import replies
+from indimail.smtp.command import parse_rcpt
 from indimail.smtp.event import Refusal
 
 SESSION: Final = Rule("smtp")  # what the protocol refuses, not an operator's rule
@@ -42,7 +44,7 @@ class Client:
     __slots__ = (
         "_begun",
         "_here",
-        "_next_id",
+        "_is_new",
         "_rule",
         "connection_id",
         "facts",
@@ -73,7 +75,7 @@ class Client:
         self._here = here
         self.helo = self.tls = self.tls_version = ""
         self.id = self.connection_id = reception.ids.next(int(reception.clock.now() * 1e6))
-        self._next_id: QueueId | None = self.id
+        self._is_new = True  # no mail has had the id yet
         self._begun = False
         self.facts: Facts = {"ip": ip, "port": self.port, "listener": listener, "name": ""}
         self.log = SmtpLog(reception.lines, self.id, ip)
@@ -106,13 +108,13 @@ class Client:
         self._begun = True
         return verdict
 
-    def left(self) -> None:
+    def left(self, why: str) -> None:
         """The connection is over."""
         reception = self.reception
         reception.connections.closed(self.ip)
         if self._begun:
             self.id = self.connection_id
-            self.record(Event.DISCONNECT, "end", "connection closed")
+            self.record(Event.DISCONNECT, "end", why)
             reception.tcpserver.ended(self.id, 0)
 
     def _tell_judged(self, word: str, maxperip: int) -> None:
@@ -144,10 +146,18 @@ class Client:
             if rule.allowed:  # else a new connection is refused; this one keeps what it has
                 self._rule = rule
                 self.settings = snapshot.session(self.listener, rule)
-        if self._next_id is None:
-            self.id = reception.ids.next(int(reception.clock.now() * 1e6))
-        else:
-            self.id, self._next_id = self._next_id, None
+        if not self._is_new:
+            self._renew()
+        self._is_new = False
+
+    def end_mail(self) -> None:
+        """The mail was taken, refused or dropped."""
+        self._renew()
+        self._is_new = True
+
+    def _renew(self) -> None:
+        reception = self.reception
+        self.id = reception.ids.next(int(reception.clock.now() * 1e6))
 
     def at_our_host(self, address: Address) -> Address:
         """Take an address literal of ours for our host (spec/smtp.md 4.1)."""
@@ -181,7 +191,9 @@ class Client:
         verdict = "later" if reply.is_temporary else "refuse"
         self.record(event, verdict, reply.text, SESSION, reply, told)
         if reply == replies.TOO_MANY_RECIPIENTS:
-            self.log.too_many_recipients(str(told.get("sender", "")), refusal.argument)
+            last = parse_rcpt(refusal.argument.encode(), utf8=True)
+            shown = str(last.address) if isinstance(last, ForwardPath) else ""
+            self.log.too_many_recipients(str(told.get("sender", "")), shown)
         else:
             self.tell_trouble(reply)
 

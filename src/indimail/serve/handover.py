@@ -45,9 +45,10 @@ Submit = Callable[[str, Submission, Iterable[bytes], float], Receipt]
 class Transit:
     """Large bodies on their way to another worker, in a folder of this worker's own."""
 
-    def __init__(self, disk: Disk, directory: str) -> None:
+    def __init__(self, disk: Disk, directory: str, reserve: Callable[[], int] = lambda: 0) -> None:
         self._disk = disk
         self._directory = directory
+        self._reserve = reserve
         self._lock = threading.Lock()
         self._spool: Spool | None = None
 
@@ -82,7 +83,7 @@ class Transit:
         """Make the folder at the first use; most servers have none."""
         with self._lock:
             if self._spool is None:
-                self._spool = Spool(self._disk, self._directory)
+                self._spool = Spool(self._disk, self._directory, self._reserve)
             return self._spool
 
 

@@ -25,7 +25,7 @@ from indimail.serve.client import Client
 from indimail.serve.reception import LATER, Answer, Reception
 from indimail.serve.transaction import Transaction
 from indimail.smtp import event as ask
-from indimail.smtp.session import SmtpSession
+from indimail.smtp.session import LOST, SmtpSession
 
 UNREAD: Final = 65_536  # octets a client may send ahead of an open question before it has to wait
 LOG: Final = logging.getLogger("indimail.smtpd")
@@ -38,10 +38,12 @@ class SmtpConnection(asyncio.Protocol):
     __slots__ = (
         "_begun",
         "_born",
+        "_cut",
         "_deaf",
         "_early",
         "_heard",
         "_listener",
+        "_mail_is_over",
         "_paused",
         "_reception",
         "_session",
@@ -62,10 +64,12 @@ class SmtpConnection(asyncio.Protocol):
         self._begun = False  # there is a session
         self._early = b""  # what came while the configuration was being read
         self._transaction: Transaction | None = None
+        self._mail_is_over = False  # and its last reply not yet said
         self._tls: TlsLayer | None = None
         self._waiting = False  # a question is open
         self._paused = False
         self._deaf = False  # it does not take our replies
+        self._cut = ""  # why we did not wait for its end
         self._heard = self._born = reception.clock.steady()
 
     # -- the transport's side --------------------------------------------------------------------
@@ -92,7 +96,9 @@ class SmtpConnection(asyncio.Protocol):
             return
         if isinstance(verdict, TryLater):
             reply = verdict.reply
-            transport.write(f"{reply.code} {reply.text} [id {client.id}]\r\n".encode())
+            transport.write(
+                f"{reply.code} {reply.text} [id {client.id}]\r\n".encode("ascii", "replace")
+            )
             transport.close()
             return
         settings = client.settings
@@ -158,7 +164,15 @@ class SmtpConnection(asyncio.Protocol):
         """Forget the client; a message that was not whole is dropped."""
         self._reception.open.discard(self)
         self._drop_transaction()
-        self.client.left()
+        self.client.left(self._why_over())
+
+    def _why_over(self) -> str:
+        why = self._cut or (self._session.ended if self._begun else "")
+        if why and why != LOST:
+            return why
+        if self._begun:
+            self.client.log.trouble("read error: client dropped connection")
+        return LOST
 
     def _hold_back(self) -> None:
         if not self._paused:
@@ -180,6 +194,7 @@ class SmtpConnection(asyncio.Protocol):
         is_silent = now - self._heard > settings.timeout and not self._waiting
         if is_silent or 0 < settings.session_time < now - self._born:
             if self._deaf or self._transport.is_closing():  # it does not even take what is left
+                self._cut = "timeout, and it took no reply"
                 self._transport.abort()
                 return
             self.client.log.trouble("timeout reached reading data from client")
@@ -196,6 +211,7 @@ class SmtpConnection(asyncio.Protocol):
 
     def cut(self) -> None:
         """There is no more time."""
+        self._cut = "the server stopped"
         self._transport.abort()
 
     # -- the session's side ----------------------------------------------------------------------
@@ -203,17 +219,20 @@ class SmtpConnection(asyncio.Protocol):
     def _pump(self) -> None:
         """Ask and answer until the session needs bytes or an answer needs time; then send."""
         session = self._session
-        while not self._deaf and (event := session.next_event()) is not None:
+        while not self._deaf:
+            if self._mail_is_over:
+                self._begin_next()
+            event = session.next_event()
             if session.refusals:
                 self._tell_refusals()
+            if event is None:
+                break
             self._waiting = True  # before the call: `_answer_later` may come within it
             answer = _ANSWERS[type(event)](self, event)
             if answer is LATER:
                 break
             self._waiting = False
             session.answer(answer)
-        if session.refusals:
-            self._tell_refusals()
         self._send()
 
     def _answer_later(self, reply: Reply | None) -> None:
@@ -246,12 +265,18 @@ class SmtpConnection(asyncio.Protocol):
         if self.client.settings.session_rules.extra_greet:
             self._session.date = header_date(self._reception.clock.now())
 
+    def _begin_next(self) -> None:
+        """A mail has had its last reply; what is refused from now on is not told of it."""
+        self._mail_is_over = False
+        self.client.end_mail()
+        self._session.id = self.client.id
+
     def _tell_refusals(self) -> None:
         """Tell what the session refused without asking."""
         transaction, session = self._transaction, self._session
         facts = transaction.facts if transaction is not None else None
         for refusal in session.refusals:
-            self.client.tell_refusal(refusal, facts)
+            self.client.tell_refusal(refusal, facts if refusal.of_mail else None)
         session.refusals.clear()
 
     # -- TLS -------------------------------------------------------------------------------------
@@ -260,6 +285,7 @@ class SmtpConnection(asyncio.Protocol):
         context = self._reception.tls()
         if context is None:
             LOG.error("TLS is configured for %s, but there is no certificate", self._listener)
+            self._cut = "no certificate for TLS"
             self._transport.close()
             return
         self._tls = context.serve()
@@ -271,6 +297,7 @@ class SmtpConnection(asyncio.Protocol):
             self._transport.write(out)
         if tls.failed:
             LOG.info("TLS with %s failed: %s", self.client.ip, tls.failed)
+            self._cut = f"TLS failed: {tls.failed}"
             self._transport.close()
             return
         if not had_begun and tls.established:
@@ -307,7 +334,9 @@ class SmtpConnection(asyncio.Protocol):
     def _begin_transaction(self, reverse_path: ReversePath) -> Reply | None:
         client = self.client
         client.begin_mail()
-        self._session.id = client.id
+        session = self._session
+        session.id = client.id
+        session.obey(client.settings.session_rules)
         transaction = Transaction(client, reverse_path, self._answer_later)
         reply = transaction.sender()
         self._transaction = transaction if reply is None else None
@@ -332,16 +361,19 @@ class SmtpConnection(asyncio.Protocol):
 
     def _taken(self, reply: Reply) -> None:
         self._transaction = None
+        self._mail_is_over = True
         self._answer_later(reply)
 
     def _refused(self, event: ask.MessageRefused) -> Answer:
         assert self._transaction is not None
         self._transaction.refused(event.reply)
         self._transaction = None
+        self._mail_is_over = True
         return None
 
     def _aborted(self, _: ask.MessageAborted) -> Answer:
         self._drop_transaction()
+        self._mail_is_over = True
         return None
 
     def _tls_offered(self, _: ask.TlsOffered) -> Answer:

@@ -114,9 +114,11 @@ class QueueSettings:
     default_delivery: str = "./Maildir/"
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def directories(self) -> tuple[str, ...]:
         """The queues that take new mail."""
-        return tuple(f"queue{self.start + number}" for number in range(self.count))
+        if self.queuedir:
+            return (self.queuedir,)
+        return tuple(f"{self.base}/queue{self.start + number}" for number in range(self.count))
 
     def send_settings(self, name: str) -> SendSettings:
         """Return how the queue of this name is worked off."""

@@ -55,7 +55,7 @@ class Transaction:
         "_born",
         "_client",
         "_dropped",
-        "_errors",
+        "_invalid",
         "_queue",
         "_reception",
         "_recipients",
@@ -81,7 +81,7 @@ class Transaction:
         self.id = client.id
         self._reverse_path = path
         self._recipients: list[tuple[QueuedRecipient, Route]] = []
-        self._errors = 0
+        self._invalid = 0  # recipients that were refused for good
         self._body: Body | None = None
         self._born = 0.0
         self._dropped = False
@@ -116,7 +116,7 @@ class Transaction:
             path = replace(path, address=client.at_our_host(path.address))
         address = path.address
         refused = judge_recipient(
-            RecipientFacts(sender, address, len(self._recipients), self._errors),
+            RecipientFacts(sender, address, len(self._recipients), self._invalid),
             settings.recipient_limits,
         )
         facts = RelayFacts(
@@ -136,6 +136,8 @@ class Transaction:
         if not isinstance(verdict, Accept):
             if refused is None:
                 client.log.relay_refusal(str(sender), str(address))
+            elif isinstance(refused, TryLater):
+                client.log.too_many_invalid(str(sender), self._invalid)
             return self._refuse(told, verdict)
         if verdict.suffix:
             address = Address.parse(f"{address}{verdict.suffix}")
@@ -209,8 +211,10 @@ class Transaction:
         self._client.record(Event.RECIPIENT, "accept", text, relay.rule, facts=told)
 
     def _refuse(self, told: Facts, verdict: Refuse | TryLater) -> Reply:
-        self._errors += 1
-        verb = "refuse" if isinstance(verdict, Refuse) else "later"
+        verb = "later"
+        if isinstance(verdict, Refuse):
+            verb = "refuse"
+            self._invalid += 1
         self._client.record(
             Event.RECIPIENT, verb, verdict.reason, verdict.rule, verdict.reply, told
         )
@@ -224,7 +228,7 @@ class Transaction:
         settings = client.settings
         queue = reception.choose_queue(settings)
         if isinstance(queue, MailError):
-            reply = _failure_reply(queue)
+            reply = self._failed(queue)
             self._tell_refused(reply)
             return reply
         self._queue = queue
@@ -296,7 +300,7 @@ class Transaction:
         return reception.local.lines(sender, recipient.target, self.id, self._born, decided.uid)
 
     def _written(self, result: object) -> None:
-        self._answer(None if result is None else _failure_reply(result))
+        self._answer(None if result is None else self._failed(result))
 
     def _sealed(self, result: object) -> None:
         if result is None:
@@ -320,7 +324,7 @@ class Transaction:
         """Commit point 1: without a failure the message is on disk, so 250 may be said."""
         is_heard = not self._dropped
         if failure is not None:  # it may be on disk all the same: the reopened queue sweeps files
-            reply = _failure_reply(failure)
+            reply = self._failed(failure)
             self.refused(reply)
         else:
             now = int(self._reception.clock.now())
@@ -347,15 +351,30 @@ class Transaction:
                        "target": way.target, "sender": sender},
             )  # fmt: skip
             client.log.accepted(
-                client.helo, sender, recipient.address,
-                "local-rcpt" if way.channel is Channel.LOCAL else "auth-ip/pop", body.size,
+                client.helo, sender, recipient.address, _auth_word(recipient), body.size,
                 client.tls_version or "No",
             )  # fmt: skip
+
+    def _failed(self, failure: object) -> Reply:
+        """Return the reply to a failure of the queue, and write its log lines."""
+        reply, client = _failure_reply(failure), self._client
+        for recipient, _ in self._recipients:
+            client.log.queue_refusal(
+                reply.text, client.helo, str(self._reverse_path.address), recipient.address,
+                _auth_word(recipient), self._size, client.tls_version or "No", self.id,
+                permanent=not reply.is_temporary,
+            )  # fmt: skip
+        return reply
 
     def _tell_refused(self, reply: Reply) -> None:
         verb = "later" if reply.is_temporary else "refuse"
         facts: Facts = {**self.facts, "size": self._size}
         self._client.record(Event.MESSAGE, verb, reply.text, SESSION, reply, facts)
+
+
+def _auth_word(recipient: QueuedRecipient) -> str:
+    """Return what the log says about how a client may send to a recipient."""
+    return "local-rcpt" if recipient.channel is Channel.LOCAL else "auth-ip/pop"
 
 
 def _failure_reply(failure: object) -> Reply:

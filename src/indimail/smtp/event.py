@@ -119,3 +119,4 @@ class Refusal:
     verb: str
     argument: str
     reply: Reply
+    of_mail: bool = False  # a transaction was under way

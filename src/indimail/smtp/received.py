@@ -5,7 +5,8 @@
 
 Every word from outside is cut to the characters that cannot end a word or a line.
 
-Source: spec/smtp.md 12, 0.7; RFC 5321 4.4; RFC 3848 (ESMTPSA); RFC 6531 4.3 (UTF8SMTP...).
+Source: spec/smtp.md 12, 0.7; RFC 5321 4.4; RFC 3848 (ESMTPSA).  The word after *with* for a
+message with SMTPUTF8 is IndiMail's, UTF8ESMTP...; RFC 6531 4.3 registers UTF8SMTP... for it.
 """
 
 import re
@@ -31,7 +32,7 @@ class Origin:
 
 
 def protocol_word(*, tls: bool, authenticated: bool, utf8: bool) -> str:
-    """Return the word after *with*; RFC 3848 and RFC 6531 name them."""
+    """Return the word after *with* (``spec/smtp.md`` 12)."""
     return f"{'UTF8' if utf8 else ''}ESMTP{'S' if tls else ''}{'A' if authenticated else ''}"
 
 

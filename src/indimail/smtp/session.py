@@ -62,6 +62,7 @@ from indimail.smtp.rules import SessionRules
 from indimail.wire.dots import CountedText, DottedText
 from indimail.wire.lines import Inbox
 
+LOST: Final = "connection lost"  # without a QUIT
 _UNLIMITED_LINE: Final = 1 << 20  # "no limit" on a line still is one: it is kept in memory
 _MOST_NOTES: Final = 1000  # refusals kept for a driver that does not take them
 _MOST_NAME: Final = 255  # octets of a HELO name, RFC 5321 4.5.3.1.2
@@ -112,8 +113,8 @@ class SmtpSession:
 
     The driver may set `id` (of the connection, then of each message; it ends every refusal),
     `client_ip`, `client_name`, `date` (for the greeting) and `gate` (what a client that was turned
-    away hears later).  It reads `helo`, `extended`, `tls`, `utf8`, `state` and `refusals`, the
-    session's own refusals, and empties that list.
+    away hears later).  It reads `helo`, `extended`, `tls`, `utf8`, `state`, `ended`
+    (why, once it is `closed`) and `refusals`, the session's own refusals, and empties that list.
     """
 
     __slots__ = (
@@ -140,6 +141,7 @@ class SmtpSession:
         "client_ip",
         "client_name",
         "date",
+        "ended",
         "extended",
         "gate",
         "helo",
@@ -156,14 +158,14 @@ class SmtpSession:
         self.client_name = ""
         self.date = ""
         self.gate: Reply | None = None
+        self.ended = ""
         self.helo = ""
         self.extended = False
         self.tls = False
         self.utf8 = False
         self.state = READY
         self.refusals: list[Refusal] = []
-        self._rules = rules
-        self._max_line = rules.max_line or _UNLIMITED_LINE
+        self.obey(rules)
         self._inbox = Inbox()
         self._out = b""
         self._open: Event | None = None
@@ -201,7 +203,7 @@ class SmtpSession:
         while self._open is None and self._step(self):
             pass
         if self._open is None and self._eof:
-            self._close("connection lost")
+            self._close(LOST)
         self._asked = self._open is not None
         return self._open
 
@@ -226,6 +228,11 @@ class SmtpSession:
         """Return the replies that have gathered."""
         out, self._out = self._out, b""
         return out
+
+    def obey(self, rules: SessionRules) -> None:
+        """Take other rules; in the answer to a `SenderOffered`, whose mail is their first."""
+        self._rules = rules
+        self._max_line = rules.max_line or _UNLIMITED_LINE
 
     @property
     def closed(self) -> bool:
@@ -414,7 +421,8 @@ class SmtpSession:
         name = argument.decode("ascii", "replace").replace("\ufffd", "?")
         if len(name) > _MOST_NAME or not name.isprintable():
             # RFC 5321 4.1.4: the state is as before.
-            self._refuse(b"EHLO" if extended else b"HELO", argument, replies.BAD_HELLO)
+            self._note(b"EHLO" if extended else b"HELO", argument, replies.BAD_HELLO)
+            self._say_plain(replies.BAD_HELLO)
             return
         self._ask(HelloOffered(name, extended), SmtpSession._after_hello)
 
@@ -423,8 +431,6 @@ class SmtpSession:
         offered = parse_mail(argument, smtputf8=self._rules.smtputf8)
         if isinstance(offered, Reply):
             self._refuse(b"MAIL", argument, offered)
-        elif 0 < self._rules.databytes < offered.size:
-            self._refuse(b"MAIL", argument, replies.TOO_BIG)  # RFC 1870 6.1
         else:
             self.utf8 = offered.smtputf8
             self._ask(SenderOffered(offered), SmtpSession._after_sender)
@@ -523,7 +529,16 @@ class SmtpSession:
         offers = hello_lines(self._rules, tls=self.tls) if event.extended else ()
         self._out += replies.hello(self._rules, client, offers).wire()
 
-    def _after_sender(self, _event: Event, reply: Reply | None) -> None:
+    def _after_sender(self, event: Event, reply: Reply | None) -> None:
+        assert isinstance(event, SenderOffered)
+        if reply is None or reply.is_positive:
+            path = event.reverse_path
+            if 0 < self._rules.databytes < path.size:  # RFC 1870 6.1; by the newest rules
+                self.utf8 = False
+                self._refuse(
+                    b"MAIL", f"FROM:<{path.address}> SIZE={path.size}".encode(), replies.TOO_BIG
+                )
+                return
         if reply is None:
             self.state = MAIL
             self._out += _SENDER_OK
@@ -633,7 +648,9 @@ class SmtpSession:
     def _note(self, verb: bytes, argument: bytes, reply: Reply) -> None:
         if len(self.refusals) < _MOST_NOTES:
             shown = "" if verb == b"AUTH" else argument.decode("utf-8", "replace")
-            self.refusals.append(Refusal(verb.decode("ascii", "replace"), shown, reply))
+            of_mail = self.state is not READY and self.state is not UNWELCOME
+            refusal = Refusal(verb.decode("ascii", "replace"), shown, reply, of_mail)
+            self.refusals.append(refusal)
 
     def _refuse_chunk(self, argument: bytes, reply: Reply) -> None:
         """Refuse a BDAT: its octets are read and dropped, then comes the reply."""
@@ -675,6 +692,7 @@ class SmtpSession:
         """Read nothing more; a message under way goes back to the driver first."""
         self._step = SmtpSession._read_nothing
         self._ending = None
+        self.ended = self.ended or reason
         self._inbox.clear()
         if self._message is not None:
             self._abort(reason)

@@ -29,7 +29,7 @@ from indimail.mail.events import Event, Record
 from indimail.mail.ids import time_of
 from indimail.trace.segment import Segment, decode, segments
 
-BLOCK: Final = 1 << 20
+BLOCK: Final = 1 << 18  # octets: what the processor's cache holds, twice as fast as a MiB
 SLACK: Final = 60.0  # how far a record's time may be from the order in its file, in seconds
 FEW: Final = 4  # so many ids are sought one by one; more by looking at every line
 _TAIL: Final = 1 << 16
@@ -117,7 +117,7 @@ class _Needle:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A segment with its size and the times of its first and last records."""
+    """A segment with its size and the time of its newest record."""
 
     segment: Segment
     size: int
@@ -136,8 +136,9 @@ class _Trace:
                 tail = self._read(segment.path, max(0, size - _TAIL), _TAIL)
             except FileNotFoundError:  # it was too old, and its writer removed it just now
                 continue
-            times = _TIME.findall(b"\n" + tail)
-            yield _Part(segment, size, float(times[-1]) if times else _FOREVER)
+            times = map(float, _TIME.findall(b"\n" + tail))
+            # Not the last one's: an outcome that a restart recorded again has its old time.
+            yield _Part(segment, size, max(times, default=_FOREVER))
 
     def ids_for(self, query: Query) -> list[int]:
         """Return the ids that match, newest first."""
