@@ -1,5 +1,6 @@
 """What only the SQL adapter promises: the file, the schema, the translation of errors."""
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -59,6 +60,14 @@ def test_a_change_is_seen_by_another_connection(path: str) -> None:
     assert others.find("alice", "example.com") is None
     ours.add(ALICE)
     assert others.find("alice", "example.com") == ALICE
+
+
+def test_a_change_is_alone_from_its_first_look_on(path: str) -> None:
+    accounts = SqlAccounts(sqlite_url(path))
+    with accounts._change() as db, contextlib.closing(sqlite3.connect(path, timeout=0)) as other:
+        db.exec_driver_sql("select count(*) from indimail")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("begin immediate")
 
 
 def test_writers_at_once_count_every_home(path: str) -> None:
