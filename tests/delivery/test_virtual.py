@@ -239,7 +239,7 @@ def test_aliases_take_the_place_of_the_mailbox(facts: VirtualFacts) -> None:
     rows = ("&bob@example.org", "|sort", "/srv/all", "/srv/more/", "alice@example.com", "# note")
     assert decide_virtual(replace(facts, aliases=rows)) == (
         Forward("bob@example.org", row(1)),
-        Run("sort", row(2), skip=2, block=True),
+        Run("sort", row(2), skip=2, block=True, home=facts.account.home if facts.account else ""),
         Deliver("/srv/all", row(3)),
         Deliver("/srv/more", row(4)),
     )
@@ -256,7 +256,7 @@ def test_the_users_own_file_takes_the_place_of_the_mailbox() -> None:
     own = DotQmail(OWN, "./Maildir/\n|sort\n./box\n&bob@example.org\n", HOME)
     assert decide_virtual(replace(HERE, account=replace(ALICE, dotqmail=own))) == (
         Deliver(f"{HOME}/Maildir", Rule(OWN, 1)),
-        Run("sort", Rule(OWN, 2), skip=2, block=True),
+        Run("sort", Rule(OWN, 2), skip=2, block=True, home=HOME),
         Mbox(f"{HOME}/box", Rule(OWN, 3)),
         Forward("bob@example.org", Rule(OWN, 4)),
     )

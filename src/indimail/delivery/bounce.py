@@ -32,11 +32,11 @@ from indimail.delivery.headers import printable, quoted
 from indimail.delivery.original import Copy, examine
 from indimail.delivery.qsbmf import Enclosed, notice
 from indimail.delivery.report import address_in_ascii, delivery_status
+from indimail.delivery.verp import reduced
 from indimail.mail.dates import header_date
 from indimail.mail.errors import Misuse
 
 DOUBLE_BOUNCE: Final = "#@[]"  # the reverse-path of a double bounce
-VERP: Final = "-@[]"  # ends a reverse-path that was to be expanded for each recipient
 STRIPPED: Final = "--- End of message stripped.\n"
 _WORD: Final = 63  # characters of an encoded-word, without the 12 around them (RFC 2047 2)
 
@@ -101,7 +101,7 @@ def addressed(reverse_path: str, settings: BounceSettings) -> Addressed | Discar
     """Decide who is told of the failure of mail with this reverse-path."""
     if reverse_path == DOUBLE_BOUNCE:
         return Discard.TRIPLE
-    sender = reverse_path.removesuffix(VERP)
+    sender = reduced(reverse_path)
     if sender:
         return Addressed("", sender)
     to = settings.doublebounceto.strip()

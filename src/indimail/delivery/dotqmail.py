@@ -199,7 +199,8 @@ class _Reader:
             self._from = to
 
     def _run(self, command: str, rule: Rule) -> Run:
-        return Run(command.strip(), rule, envdirs=self._envdirs)
+        home = self._of.home if self._of.is_virtual else ""
+        return Run(command.strip(), rule, envdirs=self._envdirs, home=home)
 
     def _path(self, path: str) -> str:
         if path.startswith("/"):

@@ -48,8 +48,9 @@ class Mbox:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Run a shell command in the recipient's home, with the mail on its standard input.
+    """Run a shell command with the mail on its standard input.
 
+    It runs in `home`, where that is not the home of the local address: a virtual user's own.
     After exit 99 the next `skip` steps are left out.  `envdirs` are folders of variables (a file
     each).  `block`: the lines that vdelivermail puts in front of a command's input.
     """
@@ -59,6 +60,7 @@ class Run:
     skip: int = TO_THE_END
     envdirs: tuple[str, ...] = ()
     block: bool = False
+    home: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class Plan:
     """The steps of one recipient.
 
     `owner` is the sender of what is forwarded where it is not the mail's own.  `virtual`: all of it
-    is one vdelivermail line, which counts as one program.
+    is one vdelivermail line, which counts as one program, and forwards with the mail's own sender.
     """
 
     actions: tuple[Action, ...]

@@ -8,7 +8,7 @@ Source: spec/queue.md 4.2, 4.4 (``box-@host-@[]``).
 
 from typing import Final
 
-MARK: Final = "-@[]"
+MARK: Final = "-@[]"  # ends a reverse-path that is to be expanded for each recipient
 
 
 def expanded(sender: str, recipient: str) -> str:

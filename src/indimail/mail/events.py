@@ -14,6 +14,7 @@ all the facts the decision had (so that it can be replayed against changed rules
 | step       | one of several steps of a delivery ended         | done, failed                      |
 | delivery   | one attempt ended                                | delivered, deferred, failed       |
 | outcome    | a recipient's final outcome                      | delivered, failed, removed        |
+| bounce     | who is told of failures; nobody, where discarded | queued, discarded                 |
 | disconnect | the conversation ended                           | end                               |
 """
 
@@ -38,6 +39,7 @@ class Event(StrEnum):
     STEP = "step"
     DELIVERY = "delivery"
     OUTCOME = "outcome"
+    BOUNCE = "bounce"
     DISCONNECT = "disconnect"
 
 

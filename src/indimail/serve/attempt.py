@@ -32,12 +32,12 @@ from indimail.delivery.program import Ended, Next, judge
 from indimail.delivery.verp import expanded
 from indimail.mail.errors import CopyGone, MailError, Permanent
 from indimail.mail.outcome import Deferred, Delivered, Failed, Outcome
-from indimail.mail.verdict import NO_RULE, Rule
+from indimail.mail.verdict import Rule
 from indimail.mailbox import maildir
 from indimail.queue.port import Accepted, Step
 from indimail.queue.spool import Spool
 from indimail.serve.foresight import Decided
-from indimail.serve.forward import NOBODY
+from indimail.serve.forward import owner_of
 from indimail.serve.hands import Content, Program
 from indimail.serve.job import Job
 
@@ -133,7 +133,11 @@ class Attempt:
     def _settle(self, step: Step, *, publish: bool) -> None:
         """Bring a staged copy to its end; what follows it is decided by today's plan."""
         self._done.append((step.place, step.name))
-        copy = Copy(self, step.place, step.name, NO_RULE, step.step, last=step.last)
+        if step.last:  # then no walk counts what was made
+            made = [0 if mark.place.startswith("/") else 2 for mark in self.job.steps]
+            self._counts = [made.count(0), 0, made.count(2)]
+        rule = self._decided.plan.rule
+        copy = Copy(self, step.place, step.name, rule, step.step, last=step.last)
         if publish:
             # Marked once more, with this boot: a copy that is then gone from tmp/ was seen.
             copy.stored(None)
@@ -157,6 +161,7 @@ class Attempt:
                     return
                 case Deliver() | Mbox() | Run():
                     self._counts[2 if isinstance(action, Run) else 0] += 1
+                    self._say(action.text if isinstance(action, Deliver) else "")
                     done = next((mark for mark in self._done if mark[0] == place_of(action)), None)
                     if done is None:
                         self._make(action)
@@ -165,6 +170,11 @@ class Attempt:
                     if isinstance(action, Run) and done[1] == STOPPED:
                         self._leave_out(action)
         self._end()
+
+    def _then(self, go_on: Callable[..., None], *known: object) -> Callable[[object], None]:
+        """Return what a hand tells its result, on any thread: the attempt goes on in the loop."""
+        move = partial(go_on, *known)
+        return lambda result: self.local.wake(partial(self._guarded, partial(move, result)))
 
     def _leave_out(self, action: Run) -> None:
         """Exit 99: go on behind what the program stands before."""
@@ -181,14 +191,13 @@ class Attempt:
     def _make(self, action: Deliver | Mbox | Run) -> None:
         match action:
             case Deliver(folder, rule):
-                self._say(action.text)
                 self._copy(folder, rule)
             case Mbox(path, rule):
                 line = from_line(self._sender, asctime(gmtime(self.local.clock.now())))
                 content = self.content(self.block())
-                self.hands.append(path, content, line, partial(self._appended, path, rule))
+                self.hands.append(path, content, line, self._then(self._appended, path, rule))
             case Run():
-                self.hands.run(self._program(action), partial(self._ran, action))
+                self.hands.run(self._program(action), self._then(self._ran, action))
 
     def _end(self) -> None:
         """Every step is made: forward, and say so."""
@@ -196,25 +205,40 @@ class Attempt:
             self.send.finish(self.job, self._delivered())
             return
 
-        def made(result: object) -> None:
-            if isinstance(result, tuple):
-                numbers = [f"qp {forward.message.id}" for forward in result]
-                self.send.finish(self.job, self._delivered(*numbers), result)
-            else:
-                self.fail(result, self._forwards[0].rule, self.send.name)
-
         self.local.forwards.make(
-            self.job, self.send.spool, self._decided, self._sender, self._forwards, made
-        )
+            self.job, self.send.spool, self._decided, self._sender, self._forwards,
+            self._then(self._forwarded),
+        )  # fmt: skip
+
+    def _forwarded(self, result: object) -> None:
+        if not isinstance(result, tuple):
+            self._fail_to_forward(result)
+            return
+        for action in self._forwards:
+            self._tell_one_of_several(f"forward to {action.address}", action.rule)
+        numbers = [f"qp {forward.message.id}" for forward in result]
+        self.send.finish(self.job, self._delivered(*numbers), result)
+
+    def _fail_to_forward(self, failure: object) -> None:
+        said = f"Unable to forward message: {failure}. (#4.3.0)"
+        self.send.finish(self.job, Deferred(said, self._forwards[0].rule))
 
     def _delivered(self, *numbers: str) -> Delivered:
         plan = self._decided.plan
         did = DID_ONE if plan.virtual else "did {}+{}+{}".format(*self._counts)
         return Delivered("\n".join([*self._said, did, *numbers]), plan.rule)
 
-    def _did(self, place: str, rule: Rule, text: str = "", name: str = "") -> None:
+    def _tell_one_of_several(self, text: str, rule: Rule) -> None:
+        """Record a step; the only one is told by the end of the delivery."""
+        if self._has_several:
+            self.send.tell(self.job, "done", text, rule)
+
+    @property
+    def _has_several(self) -> bool:
+        return len(self._decided.plan.actions) > 1
+
+    def _did(self, place: str, name: str = "") -> None:
         """Go on after a step that is not a copy; its mark comes first where more follow."""
-        self.send.tell(self.job, "done", text or place, rule)
         if self._is_last:
             self._end()
             return
@@ -255,15 +279,14 @@ class Attempt:
 
     def copied(self, copy: "Copy") -> None:
         """Go on after a copy that is not the last step: mark it done; on the event loop."""
-        self.send.tell(self.job, "done", copy.folder, copy.rule)
+        self._tell_one_of_several(copy.folder, copy.rule)
         self.send.step(self.job, copy.step(done=True), self._go_on)
 
     def copied_last(self, copy: "Copy") -> None:
         """The recipient has all; on any thread."""
-        if copy.rule is NO_RULE and self.job.steps:
-            self.send.finish(self.job, Delivered(DID_ONE, self._decided.plan.rule))
-        else:
-            self.send.finish(self.job, self._delivered())
+        if self._has_several:  # a single one needs no turn of the loop
+            self.local.wake(partial(self._tell_one_of_several, copy.folder, copy.rule))
+        self.send.finish(self.job, self._delivered())
 
     def block(self) -> bytes:
         """Return the lines in front of this recipient's copy; the same at every attempt."""
@@ -281,7 +304,8 @@ class Attempt:
 
     def _appended(self, path: str, rule: Rule, failure: Exception | None) -> None:
         if failure is None:
-            self._did(path, rule)
+            self._tell_one_of_several(path, rule)
+            self._did(path)
         else:
             self.fail(failure, rule, path)
 
@@ -291,7 +315,7 @@ class Attempt:
         decided, message = self._decided, self.job.mail.message
         who, now = decided.who, self.local.clock.now()
         sender = self._sender
-        owner = decided.plan.owner if sender not in NOBODY else ""
+        owner = owner_of(decided.plan, sender)
         lines = Lines(
             return_path(sender), decided.delivered_to.decode("utf-8", "surrogateescape"),
             from_line(sender, asctime(gmtime(now))),
@@ -304,22 +328,25 @@ class Attempt:
                 f"|{action.command}", self.job.recipient.address, message.id, decided.uid,
                 self.local.own.dates(now),
             )  # fmt: skip
-        return Program(action.command, who.home, variables, action.envdirs, self.content(block))
+        home = action.home or who.home
+        return Program(action.command, home, variables, action.envdirs, self.content(block))
 
     def _ran(self, action: Run, result: Ended | Exception) -> None:
         if isinstance(result, Exception):
             self.fail(result, action.rule, action.command)
             return
         place, rule = place_of(action), action.rule
+        how = f"signal {result.signal}" if result.signal else f"exit {result.code}"
+        text = "\n".join(filter(None, (f"{place}: {result.limit or how}", result.output.strip())))
         match judge(result, action.command, rule, virtual=action.block):
             case Next.GO_ON:
-                self._did(place, rule, f"{action.command}: exit 0")
+                self.send.tell(self.job, "done", text, rule)
+                self._did(place)
             case Next.STOP:
+                self.send.tell(self.job, "done", text, rule)
                 self._leave_out(action)
-                self._did(place, rule, f"{action.command}: exit 99", STOPPED)
+                self._did(place, STOPPED)
             case ended:
-                how = f"signal {result.signal}" if result.signal else f"exit {result.code}"
-                text = f"{action.command}: {result.limit or how}"
                 self.send.tell(self.job, "failed", text, rule)
                 self.send.finish(self.job, ended)
 

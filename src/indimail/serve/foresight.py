@@ -205,7 +205,7 @@ class Foresight:
             return Plan((steps,), owner), who, signature
         actions = join([(number, self._expanded(step, entry, who.host)) for number, step in steps])
         virtual = len(steps) == 1 and isinstance(steps[0][1], VDeliver)
-        return Plan(actions, owner, virtual), who, signature
+        return Plan(actions, "" if virtual else owner, virtual), who, signature
 
     def _expanded(self, step: Step, entry: AssignEntry, host: str) -> Jump | tuple[Action, ...]:
         match step:

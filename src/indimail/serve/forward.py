@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from indimail.delivery.headers import forwarded
-from indimail.delivery.plan import Forward, Relay
+from indimail.delivery.plan import Forward, Plan, Relay
 from indimail.mail.address import Address
 from indimail.mail.channel import Channel
 from indimail.mail.clock import Clock
@@ -29,6 +29,11 @@ from indimail.serve.intake import received_line
 from indimail.serve.job import Job
 
 NOBODY: Final = ("", "#@[]")  # senders whose mail has no owner but the postmaster
+
+
+def owner_of(plan: Plan, sender: str) -> str:
+    """Return who is told of what is forwarded, where it is not the sender."""
+    return plan.owner if sender not in NOBODY else ""
 
 
 class Routed(Protocol):
@@ -66,12 +71,14 @@ class Forwards:
     def _drafts(
         self, job: Job, decided: Decided, sender: str, actions: Sequence[Forward | Relay]
     ) -> "list[_Draft]":
-        owner = decided.plan.owner if sender not in NOBODY else ""
+        owner = owner_of(decided.plan, sender)
         now = self.clock.now()
         found = []
         addresses = [action.address for action in actions if isinstance(action, Forward)]
         if addresses:
             message = self._message(job, owner or sender, now)
+            if owner:
+                message = replace(message, ret="", envid="")
             original = self._original(job, decided, owner or sender)
             block = self._received(message, decided.uid)
             block += forwarded(decided.delivered_to, addresses, original)

@@ -129,6 +129,7 @@ class Send:
         self._log = log
         self._untraced: list[tuple[QueueId, int]] = []
         self._owed: dict[QueueId, float] = {}  # whose bounce is to be made, and when
+        self._bouncing: dict[QueueId, bool] = {}  # whose is made; True: nothing of it waits
         self._spooled: set[QueueId] = set()
         self._sources: dict[QueueId, str] = {}
         self._doubtful: list[QueueId] = []  # not accepted; row or body may be on disk
@@ -228,6 +229,7 @@ class Send:
         self._running = 0
         self._untraced.clear()
         self._owed.clear()
+        self._bouncing.clear()
         self._after = BEGINNING
 
     def _reopen(self) -> None:
@@ -257,7 +259,7 @@ class Send:
             self._doubtful.append(message.id)
             done(QueueUnwritable(str(self.failure)))
             return
-        fits = self._window.room >= len(recipients) and self._octets < MEMORY
+        fits = self._fits(recipients)
         if not fits:  # it waits in the database, and is loaded when its turn comes
             recipients = tuple(_dated(r, self._clock.now()) for r in recipients)
         life = self.life
@@ -271,6 +273,9 @@ class Send:
                 self._accepted(message, recipients, fits)
 
         self._committer.submit(Accepted(message, recipients), committed)
+
+    def _fits(self, recipients: tuple[QueuedRecipient, ...]) -> bool:
+        return self._window.room >= len(recipients) and self._octets < MEMORY
 
     def _accepted(
         self, message: QueuedMessage, recipients: tuple[QueuedRecipient, ...], fits: bool
@@ -495,10 +500,7 @@ class Send:
                 self._sources[message.id] = message.source
             job.mail.waiting -= 1
             if job.mail.waiting == 0:
-                if message.id in self._owed:
-                    self._bounce(message.id)
-                else:
-                    self._log.end_msg(message.id)
+                self._last_ended(message.id)
             for forward in change.forwards:
                 self._begin_own(forward, f"forwarded by the delivery of {message.id}")
         self._pump()
@@ -526,10 +528,24 @@ class Send:
         self._trace.add(Record(message.id, now, Event.MESSAGE, "accept", why, facts=facts))
         for recipient in queued.recipients:
             self._trace.add(route_record(message, recipient, now))
-        self._accepted(message, queued.recipients, fits=self._window.room > 0)
+        self._accepted(message, queued.recipients, fits=self._fits(queued.recipients))
+
+    def _last_ended(self, queue_id: QueueId) -> None:
+        """Nothing of a mail waits any longer: say so, after its bounce where one is owed."""
+        if queue_id in self._bouncing:
+            self._bouncing[queue_id] = True
+        elif queue_id in self._owed:
+            self._bounce(queue_id)
+        else:
+            self._log.end_msg(queue_id)
 
     def _bounce(self, queue_id: QueueId) -> None:
-        """Make the bounce for all that failed by now, and queue it by the commit that ends the debt."""
+        """Make the bounce for all that failed by now, and queue it by the commit that ends the debt.
+
+        One at a time: who fails meanwhile is in the next, and nobody is in two.
+        """
+        if queue_id in self._bouncing:
+            return
         del self._owed[queue_id]
         life = self.life
         try:
@@ -540,23 +556,25 @@ class Send:
         numbers = tuple(s.recipient.number for s in failed.recipients if s.owed) if failed else ()
         if failed is None or not numbers:
             return
+        self._bouncing[queue_id] = all(s.state is not State.WAITING for s in failed.recipients)
 
         def made(result: object) -> None:
             if life != self.life:
                 return
             match result:
                 case Accepted() | Discard():
-                    self._settle(failed, numbers, result)
+                    self._settle(queue_id, numbers, result)
                 case _:
+                    del self._bouncing[queue_id]
                     self._log.alert(f"bounce for {queue_id} is not made yet: {result}")
-                    self._owed.setdefault(queue_id, self._clock.now() + BOUNCE_AGAIN)
+                    self._owed[queue_id] = self._clock.now() + BOUNCE_AGAIN
 
         self._bounces.make(failed, self.spool, made)
 
     def _settle(
-        self, failed: MessageStatus, numbers: tuple[int, ...], bounce: Accepted | Discard
+        self, queue_id: QueueId, numbers: tuple[int, ...], bounce: Accepted | Discard
     ) -> None:
-        queue_id, life = failed.message.id, self.life
+        life = self.life
         queued = bounce if isinstance(bounce, Accepted) else None
 
         def committed(failure: Exception | None) -> None:
@@ -565,20 +583,25 @@ class Send:
             elif life == self.life:
                 self._untraced += [(queue_id, number) for number in numbers]
                 self._tell_bounced(queue_id, bounce)
-                if all(status.state is not State.WAITING for status in failed.recipients):
-                    self._log.end_msg(queue_id)
+                if self._bouncing.pop(queue_id):
+                    self._last_ended(queue_id)
 
         self._mark(Bounced(queue_id, numbers, queued), committed)
 
     def _tell_bounced(self, queue_id: QueueId, bounce: Accepted | Discard) -> None:
         match bounce:
-            case Accepted():
-                self._log.bounce_msg(queue_id, bounce.message.id)
-                self._begin_own(bounce, f"bounce of {queue_id}")
+            case Accepted(message, (recipient, *_)):
+                self._log.bounce_msg(queue_id, message.id)
+                verdict, text = "queued", f"to <{recipient.address}>, qp {message.id}"
             case Discard.DOUBLE:
                 self._log.double_bounce_discarded(queue_id)
+                verdict, text = "discarded", "of a bounce, and doublebounceto names nobody"
             case Discard.TRIPLE:
                 self._log.triple_bounce_discarded(queue_id)
+                verdict, text = "discarded", "of a double bounce"
+        self._trace.add(Record(queue_id, self._clock.now(), Event.BOUNCE, verdict, text))
+        if isinstance(bounce, Accepted):
+            self._begin_own(bounce, f"bounce of {queue_id}")
 
     # -- trace and end -------------------------------------------------------------------------
 

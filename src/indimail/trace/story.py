@@ -151,6 +151,8 @@ def _what(record: Record) -> str:
             return f"delivery {record.verdict}{again}"
         case Event.OUTCOME:
             return f"outcome {record.verdict}"
+        case Event.BOUNCE:
+            return f"bounce {record.verdict}"
         case Event.DISCONNECT:
             return "conversation ended"
 
