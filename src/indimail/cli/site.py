@@ -80,6 +80,16 @@ def add_options(
     return group
 
 
+def add_password_options(options: argparse._ArgumentGroup) -> None:
+    """Add what says how a password is made and stored (`cli.credentials`)."""
+    options.add_argument("-r", dest="random", type=int, metavar="LEN", help="a random password")
+    options.add_argument("-e", dest="raw", action="store_true", help="the password is encrypted")
+    options.add_argument(
+        "-h", dest="method", metavar="HASH", help="DES MD5 SHA-256 SHA-512 YESCRYPT"
+    )
+    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
+
+
 class _Later(argparse.Action):
     """Notes an option that waits for a feature, and which."""
 

@@ -11,6 +11,7 @@ from indimail.cli.credentials import make_credentials, parse_base, parse_level, 
 from indimail.cli.site import (
     Failed,
     add_options,
+    add_password_options,
     add_root,
     attempt,
     check,
@@ -66,12 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_argument("-O", dest="bulk", action="store_true", help="do not rebuild users/cdb")
     options.add_argument("-R", dest="check", action="store_true", help="enter it in chkrcptdomains")
-    options.add_argument("-r", dest="random", type=int, metavar="LEN", help="a random password")
-    options.add_argument("-e", dest="raw", action="store_true", help="the password is encrypted")
-    options.add_argument(
-        "-h", dest="method", metavar="HASH", help="DES MD5 SHA-256 SHA-512 YESCRYPT"
-    )
-    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
+    add_password_options(options)
     catch_all = options.add_mutually_exclusive_group()
     catch_all.add_argument(
         "-b", dest="instruction", action="store_const", const=BOUNCE, default=BOUNCE,

@@ -12,6 +12,7 @@ from indimail.cli.credentials import make_credentials
 from indimail.cli.site import (
     Failed,
     add_options,
+    add_password_options,
     add_root,
     attempt,
     check,
@@ -42,12 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Set a user's password."
     parser.add_argument("email", nargs="?")
     parser.add_argument("password", nargs="?", help="left out: asked, or the first line of stdin")
-    options.add_argument("-r", dest="random", type=int, metavar="LEN", help="a random password")
-    options.add_argument("-e", dest="raw", action="store_true", help="the password is encrypted")
-    options.add_argument(
-        "-h", dest="method", metavar="HASH", help="DES MD5 SHA-256 SHA-512 YESCRYPT"
-    )
-    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
+    add_password_options(options)
     add_root(parser)
     parser.set_defaults(usage=parser.format_usage())
 
