@@ -198,8 +198,8 @@ class Foresight:
         self.known: set[str] = set()
         self.failure: Exception | None = None
 
-    def knows(self, target: str, *plan: Action) -> None:
-        self.plans[target] = Plan(plan, virtual=True)
+    def knows(self, target: str, *plan: Action, owner: str = "", virtual: bool = True) -> None:
+        self.plans[target] = Plan(plan, owner, virtual)
         self.known.add(target)
 
     def cached(self, target: str) -> Decided | None:

@@ -132,13 +132,17 @@ class Owing:
         self.owed = False
         self.made: object = Discard.DOUBLE
         self.asked: list[MessageStatus] = []
+        self.slow: list[Callable[[object], None]] | None = None  # who waits, where it takes time
 
     def owes(self, message: QueuedMessage, recipient: QueuedRecipient) -> bool:
         return self.owed
 
     def make(self, failed: MessageStatus, spool: Spool, made: Callable[[object], None]) -> None:
         self.asked.append(failed)
-        made(self.made)
+        if self.slow is None:
+            made(self.made)
+        else:
+            self.slow.append(made)
 
 
 class Sending:

@@ -1,108 +1,19 @@
 import errno
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from indimail.delivery.headers import delivered_to, prepended
-from indimail.delivery.plan import Action, Defer, Deliver, Discard, Fail
-from indimail.delivery.program import Ended
-from indimail.durable.batch import FileSyncs, Unsynced
+from indimail.delivery.headers import delivered_to
+from indimail.delivery.plan import Defer, Deliver, Discard, Fail
 from indimail.mail.channel import Channel
 from indimail.mail.errors import AccountsUnavailable
 from indimail.mail.foreseen import Foreseen
-from indimail.mail.ids import QueueId, QueueIds
-from indimail.mail.verdict import Rule
+from indimail.mail.ids import QueueId
 from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient, Staged, Step
-from indimail.serve.forward import Forwards
-from indimail.serve.hands import OwnHands, Program
-from indimail.serve.local import LocalDelivery, Own
 from indimail.testing.clock import START
-from indimail.testing.disk import Kind, Operation
-from serve.desk import Foresight, Threads, snapshot
-from serve.sending import BrittleQueue, ByHand, Sending
-
-RULE = Rule("domains/example.com/.qmail-default", 1)
-MAILDIR = "/mail/alice/Maildir"
-ALICE = "alice@example.com"
-ONE = QueueId(1)
-TO_ALICE = QueuedRecipient(0, ALICE, Channel.LOCAL, ALICE)
-BLOCK = prepended("eve@example.net", ALICE, 1, "mx.example.com", 89, "today")
-LARGE = b"Subject: large\n\n" + b"0123456789\n" * 10_000
-
-
-class Telling(BrittleQueue):
-    """Tells its changes to the list that has the disk's operations."""
-
-    steps: list[str]
-
-    def apply(self, changes: Any) -> None:
-        super().apply(changes)
-        self.steps += [f"commit {type(change).__name__}" for change in changes]
-
-
-class Delivering(Sending):
-    """A queue whose local deliveries are the real ones, each step by hand."""
-
-    def __init__(self, store: BrittleQueue | None = None) -> None:
-        self.steps: list[str] = []
-        self.ends: dict[str, Ended | Exception] = {}
-        mine = store or Telling()
-        if isinstance(mine, Telling):
-            mine.steps = self.steps
-        super().__init__(mine)
-
-    def start(self) -> Any:
-        self.threads = Threads()
-        self.foresight = Foresight()
-        self.plan(Deliver(MAILDIR, RULE))
-        self.syncs: ByHand[Unsynced] = ByHand(FileSyncs(self.disk, self.clock.steady).run)
-        known: Any = self.foresight
-        config = snapshot()
-        self.hands = OwnHands(self.disk, self.syncs, self.threads, self.run)
-        self.delivery = LocalDelivery(
-            known, lambda uid, gid: self.hands,
-            Forwards(QueueIds(1), self.clock, lambda: config, lambda _: "today", self.threads),
-            self.clock, self.threads, lambda call: call(),
-            Own(lambda: "mx.example.com", "this boot", lambda _: "today"),
-        )  # fmt: skip
-        self.local: Any = self.delivery
-        self.disk.watch = self._watch
-        return super().start()
-
-    def run(self, program: Program, done: Callable[[Ended | Exception], None]) -> None:
-        """Tell what was run; it ends as the test said."""
-        self.steps.append(f"run {program.command}")
-        done(self.ends.get(program.command, Ended()))
-
-    def plan(self, *plan: Action) -> None:
-        self.foresight.knows(ALICE, *plan)
-
-    def _watch(self, operation: Operation) -> None:
-        if operation.path.startswith(f"{MAILDIR}/"):
-            self.steps.append(f"{operation.kind} {operation.path.removeprefix(f'{MAILDIR}/')}")
-
-    def mail(self, body: bytes | None = b"Subject: x\n\nhello\n", offset: int = 0) -> None:
-        size = len(LARGE if body is None else body)
-        message = QueuedMessage(ONE, START, "eve@example.net", size, body, offset)
-        self.send.accept(message, (TO_ALICE,), lambda _: None)
-        self.commit()
-
-    def rest(self) -> None:
-        """Let everything run to its end."""
-        while self.rounds.waiting or self.syncs.waiting or len(self.threads):
-            self.threads.run()
-            self.syncs.step()
-            self.commit()
-
-    @property
-    def outcome(self) -> tuple[str, str]:
-        last = self.trace.told("delivery")[-1]
-        return last.verdict, last.text
-
-    def new(self) -> list[str]:
-        return self.disk.names(f"{MAILDIR}/new")
-
+from indimail.testing.disk import Kind
+from serve.delivering import ALICE, BLOCK, LARGE, MAILDIR, ONE, RULE, TO_ALICE, Delivering
+from serve.sending import BrittleQueue
 
 # -- the order -------------------------------------------------------------------------------------
 

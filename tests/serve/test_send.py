@@ -1,7 +1,9 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
+from indimail.delivery.bounce import Discard
 from indimail.mail.channel import Channel
 from indimail.mail.errors import QueueFull, QueueUnwritable
 from indimail.mail.ids import QueueId
@@ -9,7 +11,7 @@ from indimail.mail.outcome import Deferred, Delivered, Failed
 from indimail.mail.verdict import Rule
 from indimail.queue.port import Accepted, Finished, QueuedMessage, QueuedRecipient, Staged, Step
 from indimail.schedule.retry import GIVING_UP
-from indimail.serve.send import REOPEN, SETTLED, Send
+from indimail.serve.send import BOUNCE_AGAIN, COALESCE, REOPEN, SETTLED, Send
 from indimail.serve.traced import TracedOutcomes
 from indimail.testing.clock import START
 from indimail.testing.disk import Kind
@@ -417,6 +419,205 @@ def test_what_a_failed_commit_kept_all_the_same_is_taken_back() -> None:
     assert world.send.failure is None
     assert world.store.message(QueueId(9)) is None
     assert (world.local.users, world.trace) == ([], [])
+
+
+# -- bounces ---------------------------------------------------------------------------------------
+
+NO = Failed("no such user (#5.1.1)", RULE)
+BOUNCE = Accepted(
+    QueuedMessage(QueueId(77), START, "", 5, b"hello"),
+    (QueuedRecipient(0, "eve@example.net", Channel.REMOTE, "example.net"),),
+)
+
+
+def owing(*users: str) -> Sending:
+    """A mail whose sender is to be told of failures; its deliveries are in work."""
+    world = Sending()
+    world.bounces.owed = True
+    world.bounces.made = BOUNCE
+    world.accept(1, *users)
+    world.commit()
+    return world
+
+
+def asked(world: Sending) -> list[list[int]]:
+    """Return whom each bounce that was asked for tells of."""
+    return [[s.recipient.number for s in f.recipients if s.owed] for f in world.bounces.asked]
+
+
+def ends(world: Sending) -> list[str]:
+    words = ("bounce", "end msg", "double", "triple")
+    return [line for line in world.log.lines if line.startswith(words)]
+
+
+END = "end msg 1 qmail-send: queue1"
+
+
+def test_the_only_failure_is_told_at_once_and_the_mail_ends_behind_its_bounce() -> None:
+    world = owing("alice")
+    world.local.end(NO)
+    world.commit()
+    assert asked(world) == [[0]]
+    assert ends(world) == []
+    world.commit()
+    assert ends(world) == ["bounce msg 1 qp 77 queue1", END]
+    lines = [line.partition(" queue1")[0] for line in world.log.lines]
+    assert lines[lines.index("bounce msg 1 qp 77") + 1 :][:2] == [
+        "new msg 77", "info msg 77: bytes 5 from <> qp 77 uid 0",
+    ]  # fmt: skip
+    [record] = world.trace.told("bounce")
+    assert (record.id, record.verdict, record.text) == (1, "queued", "to <eve@example.net>, qp 77")
+
+
+def test_failures_gather_for_one_bounce_though_another_recipient_waits() -> None:
+    world = owing("alice", "bob", "carol")
+    world.local.end(NO)
+    world.local.end(NO)
+    world.commit()
+    world.pass_time(COALESCE - 0.1)
+    assert asked(world) == []
+    world.pass_time(0.2)
+    assert asked(world) == [[0, 1]]
+    world.commit()
+    assert ends(world) == ["bounce msg 1 qp 77 queue1"]  # carol's is in work
+    world.local.end()
+    world.commit()
+    assert ends(world)[-1] == END
+
+
+def test_the_last_end_of_a_mail_waits_for_nobody() -> None:
+    world = owing("alice", "bob")
+    world.local.end(NO)
+    world.commit()
+    world.local.end()
+    world.commit()
+    assert asked(world) == [[0]]
+
+
+@pytest.mark.parametrize("second", [NO, Delivered("did 0+0+1")], ids=["fails too", "is delivered"])
+def test_who_ends_while_a_bounce_is_made_is_in_no_bounce_twice(second) -> None:
+    world = owing("alice", "bob")
+    world.bounces.slow = []
+    world.local.end(NO)
+    world.commit()
+    world.pass_time(COALESCE)
+    assert asked(world) == [[0]]
+    world.local.end(second)
+    world.commit()
+    assert asked(world) == [[0]]  # hers is not queued yet: she would be in both
+    world.bounces.slow.pop()(BOUNCE)
+    world.commit()
+    if second is NO:
+        assert asked(world) == [[0], [1]]
+        assert END not in world.log.lines
+        message = replace(BOUNCE.message, id=QueueId(78))
+        world.bounces.slow.pop()(replace(BOUNCE, message=message))
+        world.commit()
+    assert ends(world)[-1] == END
+    assert world.log.lines.count(END) == 1
+    assert world.store.owed() == []
+
+
+def test_a_failure_that_nobody_is_told_of_owes_nothing() -> None:
+    world = owing("alice")
+    world.bounces.owed = False
+    world.local.end(NO)
+    world.commit()
+    assert asked(world) == []
+    assert world.log.lines[-1] == END
+
+
+def test_a_delivery_owes_nothing() -> None:
+    world = owing("alice")
+    world.local.end()
+    world.commit()
+    assert world.store.owed() == []
+    assert asked(world) == []
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        (Discard.DOUBLE, "double bounce: discarding bounce/1 queue1"),
+        (Discard.TRIPLE, "triple bounce: discarding bounce/1 queue1"),
+    ],
+)
+def test_a_debt_to_nobody_ends_with_a_line_in_the_log(why, said) -> None:
+    world = owing("alice")
+    world.bounces.made = why
+    world.local.end(NO)
+    world.commit()
+    world.commit()
+    assert ends(world) == [said, END]
+    assert world.store.owed() == []
+
+
+def test_a_bounce_that_cannot_be_made_is_made_later() -> None:
+    world = owing("alice")
+    world.bounces.made = QueueFull("no space left")
+    world.local.end(NO)
+    world.commit()
+    assert "alert: bounce for 1 is not made yet: no space left" in world.log.lines
+    world.bounces.made = BOUNCE
+    world.pass_time(BOUNCE_AGAIN)
+    world.commit()
+    assert ends(world) == ["bounce msg 1 qp 77 queue1", END]
+
+
+def test_rows_stay_until_their_bounce_is_queued_also_once_they_are_traced() -> None:
+    world = owing("alice", "bob")
+    world.local.end(NO)
+    world.local.end()
+    world.commit()
+    world.send.forget(world.send.take_untraced())
+    assert world.store.message(ONE) is not None
+    world.commit()
+    world.commit()
+    world.send.forget(world.send.take_untraced())
+    world.commit()
+    assert world.store.message(ONE) is None
+    assert world.store.message(QueueId(77)) is not None
+
+
+def test_a_debt_that_is_found_at_the_start_is_paid_once() -> None:
+    store = BrittleQueue()
+    waiting(store, 1, "alice")
+    store.apply([Finished(ONE, 0, NO, START, owed=True)])
+    world = Sending(store)
+    world.bounces.made = BOUNCE
+    world.pass_time(1.0)
+    world.pass_time(1.0)
+    assert asked(world) == [[0]]
+    world.commit()
+    assert ends(world) == ["bounce msg 1 qp 77 queue1", END]
+
+
+def test_what_was_made_for_an_older_life_is_not_queued_twice() -> None:
+    world = owing("alice")
+    world.bounces.slow = []
+    world.local.end(NO)
+    world.commit()
+    broken(world)
+    world.pass_time(REOPEN)
+    world.pass_time(1.0)
+    first, second = world.bounces.slow
+    first(BOUNCE)
+    assert world.rounds.waiting == 0
+    second(BOUNCE)
+    world.commit()
+    assert ends(world) == ["bounce msg 1 qp 77 queue1", END]
+
+
+def test_a_bounce_for_somebody_here_is_delivered_and_never_answered() -> None:
+    world = owing("alice")
+    to = QueuedRecipient(0, "eve@example.com", Channel.LOCAL, "eve@example.com")
+    world.bounces.made = replace(BOUNCE, recipients=(to,))
+    world.local.end(NO)
+    world.commit()
+    world.commit()
+    assert world.local.users == ["eve"]
+    accepted = world.trace.told("message")[-1]
+    assert (accepted.id, accepted.text) == (77, "bounce of 1")
 
 
 # -- outcomes and the trace ------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
     spool = Spool(disk, "/var/indimail/queue/queue1")
     spool.begin(id, prefix); spool.add(id, chunks); spool.seal(id)     # sealed: durable
+    spool.store(id, pieces)                                             # all of that at once
     spool.discard(id)                                                   # the row never came
 
 `prefix` are the lines a foreseen delivery prepends (DESIGN 4: "a large mail is written once"):
@@ -17,12 +18,12 @@ Raises `QueueUnwritable`, `QueueFull`.
 
 import errno
 import os
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
 from indimail.durable.disk import Disk, sync_above
-from indimail.mail.errors import QueueFull, QueueUnwritable
+from indimail.mail.errors import MailError, QueueFull, QueueUnwritable
 from indimail.mail.ids import QueueId
 
 LARGE: Final = 65_536  # octets; a larger body goes to a file
@@ -68,6 +69,18 @@ class Spool:
         with _translated():
             self._disk.sync_file(self.path(queue_id))
             self._disk.sync_directory(self._folder)
+
+    def store(self, queue_id: QueueId, parts: Iterable[bytes]) -> None:
+        """Write and seal a body that is at hand; where that fails, nothing of it stays."""
+        try:
+            self.begin(queue_id, ())
+            for part in parts:
+                self.add(queue_id, (part,))
+            self.seal(queue_id)
+        except MailError:
+            with suppress(MailError):
+                self.discard(queue_id)
+            raise
 
     def discard(self, queue_id: QueueId) -> None:
         """Remove the file of a message that is gone; missing is fine."""

@@ -67,10 +67,7 @@ class Bounces:
             bounce = _composed(failed, spool, envelope, settings, id_, now)
             body = None if bounce.size > LARGE else b"".join(_whole(bounce, failed, spool))
             if body is None:
-                spool.begin(id_, ())
-                for piece in _whole(bounce, failed, spool):
-                    spool.add(id_, (piece,))
-                spool.seal(id_)
+                spool.store(id_, _whole(bounce, failed, spool))
             message = QueuedMessage(
                 id_, now, envelope.reverse_path, bounce.size, body, 0, bounce.eight_bit,
                 bounce.smtputf8, uid=self.uid,

@@ -11,7 +11,9 @@ same queue in the transaction that marks their step).
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final, Protocol
 
 from indimail.delivery.headers import forwarded
@@ -19,6 +21,7 @@ from indimail.delivery.plan import Forward, Plan, Relay
 from indimail.mail.address import Address
 from indimail.mail.channel import Channel
 from indimail.mail.clock import Clock
+from indimail.mail.errors import MailError
 from indimail.mail.ids import QueueIds
 from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient
 from indimail.queue.spool import Spool
@@ -65,8 +68,7 @@ class Forwards:
         if body is not None:
             made(tuple(draft.small(body) for draft in drafts))
         else:
-            original = job.mail.message
-            self.aside(lambda: tuple(draft.large(spool, original) for draft in drafts), made)
+            self.aside(lambda: _copied(drafts, spool, job.mail.message), made)
 
     def _drafts(
         self, job: Job, decided: Decided, sender: str, actions: Sequence[Forward | Relay]
@@ -117,6 +119,20 @@ class Forwards:
         return received_line(message.id, uid, self.snapshot().me, date, hide_host=False)
 
 
+def _copied(drafts: "list[_Draft]", spool: Spool, original: QueuedMessage) -> tuple[Accepted, ...]:
+    """Copy a large body for each draft, all or none; on a thread."""
+    done: list[Accepted] = []
+    try:
+        for draft in drafts:
+            done.append(draft.large(spool, original))
+    except MailError:
+        for copy in done:
+            with suppress(MailError):  # it stays until the next start sweeps it away
+                spool.discard(copy.message.id)
+        raise
+    return tuple(done)
+
+
 @dataclass(frozen=True, slots=True)
 class _Draft:
     message: QueuedMessage
@@ -128,11 +144,8 @@ class _Draft:
         return Accepted(replace(self.message, body=whole, size=len(whole)), self.recipients)
 
     def large(self, spool: Spool, original: QueuedMessage) -> Accepted:
-        """Copy on a thread; the file and its name are synced before its row is committed."""
-        id_ = self.message.id
-        spool.begin(id_, (self.block,))
-        for piece in spool.read(original.id, original.offset):
-            spool.add(id_, (piece,))
-        spool.seal(id_)
+        """The file and its name are synced before its row is committed."""
+        parts = chain((self.block,), spool.read(original.id, original.offset))
+        spool.store(self.message.id, parts)
         size = len(self.block) + original.size
         return Accepted(replace(self.message, body=None, size=size), self.recipients)
