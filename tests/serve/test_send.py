@@ -496,13 +496,16 @@ def test_the_last_end_of_a_mail_waits_for_nobody() -> None:
 
 @pytest.mark.parametrize("second", [NO, Delivered("did 0+0+1")], ids=["fails too", "is delivered"])
 def test_who_ends_while_a_bounce_is_made_is_in_no_bounce_twice(second) -> None:
-    world = owing("alice", "bob")
+    world = owing("alice", "bob", "carol")
     world.bounces.slow = []
     world.local.end(NO)
     world.commit()
     world.pass_time(COALESCE)
     assert asked(world) == [[0]]
     world.local.end(second)
+    world.commit()
+    world.pass_time(COALESCE)
+    world.local.end()
     world.commit()
     assert asked(world) == [[0]]  # hers is not queued yet: she would be in both
     world.bounces.slow.pop()(BOUNCE)

@@ -121,16 +121,13 @@ class Forwards:
 
 def _copied(drafts: "list[_Draft]", spool: Spool, original: QueuedMessage) -> tuple[Accepted, ...]:
     """Copy a large body for each draft, all or none; on a thread."""
-    done: list[Accepted] = []
     try:
-        for draft in drafts:
-            done.append(draft.large(spool, original))
+        return tuple(draft.large(spool, original) for draft in drafts)
     except MailError:
-        for copy in done:
+        for draft in drafts:
             with suppress(MailError):  # it stays until the next start sweeps it away
-                spool.discard(copy.message.id)
+                spool.discard(draft.message.id)
         raise
-    return tuple(done)
 
 
 @dataclass(frozen=True, slots=True)
