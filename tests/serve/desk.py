@@ -244,7 +244,9 @@ class Records(list[Record]):
 class Prepending:
     """The one thing that reception asks the local delivery."""
 
-    def lines(self, sender: str, target: str, queue_id: int, born: float, uid: int) -> bytes:
+    def lines(
+        self, sender: str, target: str, queue_id: int, born: float, decided: Decided
+    ) -> bytes:
         return f"Delivered-To: {target}\n".encode()
 
 

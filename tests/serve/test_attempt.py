@@ -15,7 +15,7 @@ from indimail.mail.verdict import Rule
 from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient, Staged, Step, Stepped
 from indimail.testing.clock import START
 from indimail.testing.disk import Kind
-from serve.delivering import ALICE, MAILDIR, ONE, TO_ALICE, Delivering
+from serve.delivering import ALICE, BLOCK, MAILDIR, ONE, TO_ALICE, Delivering
 from serve.sending import BrittleQueue
 
 
@@ -336,9 +336,24 @@ def test_a_line_of_a_virtual_user_runs_in_his_home_behind_vdelivermail_s_lines()
     assert "DTLINE" not in program.environment
 
 
+@pytest.mark.parametrize("virtual", [True, False])
+def test_a_copy_has_the_lines_of_who_stores_it(tmp_path: Path, virtual) -> None:
+    world = Delivering()
+    box = tmp_path / "box"
+    world.plan(STORE, Mbox(str(box), line(2)), virtual=virtual)
+    world.mail(b"Subject: x\n\nhello\n")
+    world.rest()
+    short = f"Return-Path: <eve@example.net>\nDelivered-To: {ALICE}\n".encode()
+    [name] = world.new()
+    copy = world.disk.read(f"{MAILDIR}/new/{name}")
+    assert copy == (BLOCK if virtual else short) + b"Subject: x\n\nhello\n"
+    from_ = b"From eve@example.net Sun Sep  9 01:46:40 2001\n"
+    assert box.read_bytes() == from_ + short + b"Subject: x\n\nhello\n\n"
+
+
 def test_a_sender_that_is_to_be_expanded_names_the_recipient_of_each_copy() -> None:
     world = Delivering()
-    world.plan(SORT, STORE, virtual=False)
+    world.plan(SORT, STORE)
     world.mail(sender="list-@example.net-@[]")
     world.rest()
     [program] = world.programs

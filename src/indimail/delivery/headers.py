@@ -7,6 +7,7 @@
     X-Filter: None
     Received: indimail-virtual 7 by host mx.example.com (invoked by uid 555); <date>
 
+That is vdelivermail's; qmail-local's own copies have the first two lines alone (`ahead`).
 `forwarded` is the same for what is sent on, `ahead_of_command` for a command of vdelivermail's.
 
 Delivered-To names qmail's local address, with the virtual domain's prefix: that is the address
@@ -29,7 +30,7 @@ _CONTROLS: Final = dict.fromkeys([*range(32), 127], "_")
 def prepended(
     sender: str, local_address: str, queue_id: int, host: str, uid: int, date: str
 ) -> bytes:
-    """Return the block for a copy in a Maildir.
+    """Return the block for a copy that vdelivermail stores.
 
     `queue_id` stands where IndiMail has a process number; `date` is an RFC 5322 date-time.
     """
@@ -39,6 +40,11 @@ def prepended(
         "X-Filter: None\n"
         f"Received: indimail-virtual {queue_id} by host {host} (invoked by uid {uid}); {date}\n"
     ).encode("utf-8", "surrogateescape")
+
+
+def ahead(sender: str, local_address: str) -> bytes:
+    """Return the block for a copy that qmail-local stores, in a Maildir or an mbox."""
+    return return_path(sender).encode("utf-8", "surrogateescape") + delivered_to(local_address)
 
 
 def ahead_of_command(line: str, recipient: str, queue_id: int, uid: int, date: str) -> bytes:

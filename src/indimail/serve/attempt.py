@@ -14,7 +14,7 @@ from time import asctime, gmtime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from indimail.delivery.environment import Lines, environment, of_virtual
-from indimail.delivery.headers import ahead_of_command, from_line, return_path
+from indimail.delivery.headers import ahead, ahead_of_command, from_line, return_path
 from indimail.delivery.loop import LOOPING, is_looping
 from indimail.delivery.plan import (
     DID_ONE,
@@ -173,8 +173,11 @@ class Attempt:
 
     def _then(self, go_on: Callable[..., None], *known: object) -> Callable[[object], None]:
         """Return what a hand tells its result, on any thread: the attempt goes on in the loop."""
-        move = partial(go_on, *known)
-        return lambda result: self.local.wake(partial(self._guarded, partial(move, result)))
+
+        def told(result: object) -> None:
+            self.local.wake(partial(self._guarded, partial(go_on, *known, result)))
+
+        return told
 
     def _leave_out(self, action: Run) -> None:
         """Exit 99: go on behind what the program stands before."""
@@ -194,7 +197,7 @@ class Attempt:
                 self._copy(folder, rule)
             case Mbox(path, rule):
                 line = from_line(self._sender, asctime(gmtime(self.local.clock.now())))
-                content = self.content(self.block())
+                content = self.content(ahead(self._sender, self.job.recipient.target))
                 self.hands.append(path, content, line, self._then(self._appended, path, rule))
             case Run():
                 self.hands.run(self._program(action), self._then(self._ran, action))
@@ -292,7 +295,7 @@ class Attempt:
         """Return the lines in front of this recipient's copy; the same at every attempt."""
         message = self.job.mail.message
         return self.local.lines(
-            self._sender, self.job.recipient.target, message.id, message.born, self._decided.uid
+            self._sender, self.job.recipient.target, message.id, message.born, self._decided
         )
 
     def content(self, block: bytes) -> Content:

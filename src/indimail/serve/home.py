@@ -8,6 +8,7 @@ Only a regular file counts.  May block on the disk.  Raises `HomeUnreadable` wit
 Source: spec/delivery.md 4 (home, search, -owner).  Not here: what the lines mean (`delivery.dotqmail`).
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -17,7 +18,9 @@ from typing import Final
 from indimail.delivery.dotqmail import Name
 from indimail.mail.errors import Temporary
 
-LONGEST: Final = 100_000  # octets of a .qmail file
+LONGEST: Final = 100_000  # characters of a .qmail file
+# A name that is not there, nor can be; what else goes wrong is not a reason for another name.
+_ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
 
 class HomeUnreadable(Temporary):
@@ -59,12 +62,13 @@ def look(home: str, names: tuple[Name, ...], owner_file: str) -> Home:
         return Home(mode)
     path = os.path.join(home, name.file)
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             file_mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            text = file.read(LONGEST)
+            text = file.read(LONGEST + 1)
     except OSError as error:
-        reason = f"Unable to open {path}: {error.strerror}. (#4.3.0)"
-        raise HomeUnreadable(reason) from error
+        raise _unopened(path, error) from error
+    if len(text) > LONGEST:
+        raise HomeUnreadable(f"{path}: more than {LONGEST} characters. (#4.3.0)")
     owned = bool(owner_file) and _is_file(home, owner_file)
     verp = owned and _is_file(home, f"{owner_file}-default")
     return Home(mode, name, text, file_mode, owned, verp)
@@ -77,7 +81,14 @@ def owner_of(dash: str, ext: str) -> str:
 
 
 def _is_file(home: str, name: str) -> bool:
+    path = os.path.join(home, name)
     try:
-        return stat.S_ISREG(os.stat(os.path.join(home, name)).st_mode)
-    except (OSError, ValueError):
-        return False
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return False
+        raise _unopened(path, error) from error
+
+
+def _unopened(path: str, error: OSError) -> HomeUnreadable:
+    return HomeUnreadable(f"Unable to open {path}: {error.strerror}. (#4.3.0)")

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from indimail.delivery.headers import prepended
+from indimail.delivery.headers import ahead, prepended
 from indimail.delivery.plan import outcome
 from indimail.durable.committer import Wake
 from indimail.mail.clock import Clock
@@ -102,6 +102,11 @@ class LocalDelivery:
         )  # fmt: skip
         return Prepared(decided, header, settled)
 
-    def lines(self, sender: str, target: str, queue_id: int, born: float, uid: int) -> bytes:
-        """Return the lines in front of a copy, foreseen or made."""
-        return prepended(sender, target, queue_id, self.own.me(), uid, self.own.dates(born))
+    def lines(
+        self, sender: str, target: str, queue_id: int, born: float, decided: Decided
+    ) -> bytes:
+        """Return the lines in front of a copy in a Maildir, foreseen or made."""
+        if not decided.plan.virtual:
+            return ahead(sender, target)
+        me, date = self.own.me(), self.own.dates(born)
+        return prepended(sender, target, queue_id, me, decided.uid, date)

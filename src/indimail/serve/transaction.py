@@ -297,7 +297,7 @@ class Transaction:
         if not decided.plan.maildir:
             return b""
         sender = expanded(str(self._reverse_path.address), recipient.address)
-        return reception.local.lines(sender, recipient.target, self.id, self._born, decided.uid)
+        return reception.local.lines(sender, recipient.target, self.id, self._born, decided)
 
     def _written(self, result: object) -> None:
         self._answer(None if result is None else self._failed(result))

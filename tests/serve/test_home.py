@@ -1,0 +1,118 @@
+"""What is found in a home, and what is no file of it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from indimail.delivery.dotqmail import Name, find_dotqmail_names
+from indimail.serve.home import LONGEST, Home, HomeMissing, HomeUnreadable, look, owner_of
+
+NAMES = find_dotqmail_names("-", "list-x")
+OWNER = owner_of("-", "list-x")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    tmp_path.chmod(0o750)
+    return tmp_path
+
+
+def test_the_first_name_that_is_a_file_is_meant(home: Path) -> None:
+    (home / ".qmail-list-x").mkdir()
+    (home / ".qmail-list-default").write_text("|sort\n")
+    (home / ".qmail-list-default").chmod(0o640)
+    (home / ".qmail-default").write_text("./Maildir/\n")
+    found = look(str(home), NAMES, OWNER)
+    assert found == Home(0o750, Name(".qmail-list-default", "x"), "|sort\n", 0o640)
+
+
+def test_none_of_the_names_is_there(home: Path) -> None:
+    assert look(str(home), NAMES, OWNER) == Home(0o750)
+
+
+def test_a_link_to_a_file_is_that_file(home: Path) -> None:
+    (home / "list").write_text("&bob\n")
+    (home / ".qmail-list-x").symlink_to("list")
+    assert look(str(home), NAMES, OWNER).text == "&bob\n"
+
+
+def test_a_pipe_is_no_file_and_stops_nobody(home: Path) -> None:
+    os.mkfifo(home / ".qmail-list-x")
+    assert look(str(home), NAMES, OWNER).name is None
+
+
+@pytest.mark.parametrize(
+    ("files", "owned", "verp"),
+    [
+        ((), False, False),
+        (("-owner",), True, False),
+        (("-owner", "-owner-default"), True, True),
+        (("-owner-default",), False, False),
+    ],
+)
+def test_owner_files_say_who_sends_what_is_forwarded(home: Path, files, owned, verp) -> None:
+    for end in ("", *files):
+        (home / f".qmail-list-x{end}").write_text("&bob\n")
+    found = look(str(home), NAMES, OWNER)
+    assert (found.owned, found.verp) == (owned, verp)
+
+
+@pytest.mark.parametrize(
+    ("dash", "ext", "name"),
+    [
+        ("-", "A.b-C", ".qmail-a:b-c-owner"),
+        ("", "", ".qmail-owner"),
+        ("-", "\0", ""),
+        ("-", "x" * 250, ""),
+    ],
+)
+def test_the_name_of_an_owner_file(dash: str, ext: str, name: str) -> None:
+    assert owner_of(dash, ext) == name
+
+
+def test_octets_that_are_no_text_are_kept(home: Path) -> None:
+    (home / ".qmail-list-x").write_bytes(b"./b\xffx/\n")
+    assert os.fsencode(look(str(home), NAMES, OWNER).text) == b"./b\xffx/\n"
+
+
+def test_a_file_of_more_than_a_bound_keeps_the_mail_and_loses_no_line(home: Path) -> None:
+    (home / ".qmail-list-x").write_text("&bob@example.org\n" * (LONGEST // 16))
+    with pytest.raises(HomeUnreadable, match=r"\.qmail-list-x: more than"):
+        look(str(home), NAMES, OWNER)
+
+
+def test_there_is_no_home(home: Path) -> None:
+    with pytest.raises(HomeMissing, match=r"Unable to switch to .*/none: No such file"):
+        look(str(home / "none"), NAMES, OWNER)
+
+
+def test_a_home_that_is_no_folder_keeps_the_mail(home: Path) -> None:
+    (home / "file").write_text("")
+    with pytest.raises(HomeUnreadable, match=r"Unable to switch to .*: Not a directory"):
+        look(str(home / "file" / "x"), NAMES, OWNER)
+
+
+def test_a_file_that_may_not_be_read_is_an_error_and_not_absent(home: Path) -> None:
+    """EACCES on a name must not lead to the next one: its lines are not meant for this mail."""
+    (home / ".qmail-list-x").symlink_to("/proc/self/mem")
+    (home / ".qmail-default").write_text("./Maildir/\n")
+    with pytest.raises(HomeUnreadable, match=r"Unable to open .*\.qmail-list-x"):
+        look(str(home), NAMES, OWNER)
+
+
+@pytest.mark.parametrize("error", [PermissionError, OSError])
+def test_a_name_that_cannot_be_looked_at_keeps_the_mail(home: Path, monkeypatch, error) -> None:
+    (home / ".qmail-default").write_text("./Maildir/\n")
+    stat = os.stat
+
+    def fails(path, *args, **kwargs):
+        if str(path).endswith(".qmail-list-x"):
+            raise error(5, "Input/output error")
+        return stat(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", fails)
+    with pytest.raises(
+        HomeUnreadable, match=r"Unable to open .*\.qmail-list-x: Input/output error"
+    ):
+        look(str(home), NAMES, OWNER)
