@@ -168,7 +168,7 @@ def test_a_large_body_goes_to_the_spool(owner: Owner) -> None:
 def test_a_program_that_is_ahead_of_the_disk_waits(owner: Owner) -> None:
     aside = owner.injection.aside = Aside()
     peer = owner.peer()
-    peer.send(envelope(), write_frame(b"x" * 70_000))
+    peer.send(envelope(), write_frame(b"x" * 140_000))
     peer.send(write_frame(b"y" * 300_000))
     assert peer.paused
     aside.run()
