@@ -2,6 +2,7 @@
 
 import os
 import pty
+import signal
 import stat
 import subprocess
 import sys
@@ -181,6 +182,7 @@ def at_a_terminal(root: str, *command: str, typed: str) -> tuple[int, str]:
     """Run a command at a terminal of its own; each line is typed when it is asked for."""
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored, where the tests run behind a shell
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         arguments = [sys.executable, "-m", "indimail.cli.main", *command, "--root", root]
         os.execve(sys.executable, arguments, environment)

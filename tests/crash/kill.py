@@ -38,7 +38,7 @@ from .judge import Verdict
 SESSIONS: Final = 50
 ENOUGH: Final = 20
 USERS: Final = 8
-LARGE: Final = 80_000
+LARGE: Final = 140_000
 LONGEST: Final = 420.0  # seconds for everything
 WARM: Final = 0.15  # seconds of load before a kill at the earliest
 TAG: Final = re.compile(rb"^X-Tag: (\d+)\r?$", re.M)

@@ -62,7 +62,7 @@ def is_foreseen(user: str) -> bool:
     return not user.startswith("cold")
 
 
-LARGE: Final = 70_000
+LARGE: Final = 140_000
 
 # What follows in a line comes at the same moment; between lines the world goes on.
 SCRIPT: Final[tuple[tuple[Sent, ...], ...]] = (

@@ -181,7 +181,7 @@ def test_a_second_name_of_a_file_is_not_taken(worker: Worker) -> None:
 
 def test_the_limits_are_those_of_the_socket(worker: Worker) -> None:
     worker.config.current.queue.inject = InjectSettings(databytes=100_000)
-    large, small = worker.leave(b"x" * 70_000, b"x" * 70_000), worker.leave()
+    large, small = worker.leave(b"x" * 140_000, b"x" * 140_000), worker.leave()
     worker.tick()
     assert worker.left == {"refused": [large]}
     assert worker.queue.store.adopted() == {small}

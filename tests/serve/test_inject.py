@@ -168,7 +168,7 @@ def test_a_large_body_goes_to_the_spool(owner: Owner) -> None:
 def test_a_program_that_is_ahead_of_the_disk_waits(owner: Owner) -> None:
     aside = owner.injection.aside = Aside()
     peer = owner.peer()
-    peer.send(envelope(), write_frame(b"x" * 70_000))
+    peer.send(envelope(), write_frame(b"x" * 140_000))
     peer.send(write_frame(b"y" * 300_000))
     assert peer.paused
     aside.run()
@@ -258,7 +258,7 @@ def test_a_large_body_that_cannot_be_sealed_is_not_taken(
         raise QueueUnwritable("EIO")
 
     monkeypatch.setattr(owner.queue.spool, "seal", seal)
-    large = write_frame(b"x" * 100_000)
+    large = write_frame(b"x" * 200_000)
     assert refusal(owner, envelope(), large, END) == (53, QueueUnwritable.reply_text)
     assert list(owner.queue.mess.iterdir()) == []
 
@@ -298,7 +298,7 @@ def test_a_worker_is_told_71_before_anything_is_taken(owner: Owner) -> None:
     assert receipt == Receipt(71, 0, QueueFull.reply_text)
 
 
-@pytest.mark.parametrize("size", [10, 100_000])
+@pytest.mark.parametrize("size", [10, 200_000])
 def test_a_program_that_goes_away_leaves_nothing(owner: Owner, size: int) -> None:
     gone: list[Callable[[Peer], object]] = [
         lambda peer: peer.connection.eof_received(),

@@ -12,7 +12,6 @@ from indimail.net.tls import TlsContext
 from indimail.policy.limits import ConnectionLimits
 from indimail.policy.recipient import RecipientLimits
 from indimail.queue.spool import LARGE
-from indimail.serve.body import PIECE
 from indimail.serve.smtpd import UNREAD
 from indimail.smtp.rules import SessionRules
 from indimail.testing.disk import Kind
@@ -20,7 +19,7 @@ from serve.desk import DELIVERABLE, Client, Desk, snapshot
 
 MAIL = ("MAIL FROM:<eve@example.net>", "RCPT TO:<alice@example.com>")
 ALICE = "example.com-alice@example.com"
-BIG = b"Subject: big\r\n\r\n" + b"0123456789abcde\r\n" * (PIECE // 16)
+BIG = b"Subject: big\r\n\r\n" + b"0123456789abcde\r\n" * (LARGE // 16)
 BIG_STORED = BIG.replace(b"\r\n", b"\n")
 
 
@@ -156,7 +155,7 @@ def test_lines_of_one_recipient_do_not_stand_in_front_of_a_body_for_two() -> Non
     assert desk.disk.read(desk.queue.spool.path(message.id)).startswith(b"Received: ")
 
 
-@pytest.mark.parametrize("size", [LARGE - 1_000, LARGE + 1_000, PIECE + 1_000])
+@pytest.mark.parametrize("size", [LARGE - 1_000, LARGE + 1_000, 3 * LARGE])
 def test_a_body_is_in_the_row_or_in_a_file_by_its_size(size) -> None:
     desk = Desk()
     client = begun(desk)

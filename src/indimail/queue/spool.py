@@ -26,7 +26,7 @@ from indimail.durable.disk import Disk, sync_above
 from indimail.mail.errors import MailError, QueueFull, QueueUnwritable
 from indimail.mail.ids import QueueId
 
-LARGE: Final = 65_536  # octets; a larger body goes to a file
+LARGE: Final = 131_072  # octets; a larger body goes to a file (docs/adr/0016)
 READ_SIZE: Final = 262_144
 
 

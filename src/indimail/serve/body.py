@@ -14,14 +14,11 @@ Not here: what becomes of it (`serve.transaction`), the file itself (`queue.spoo
 """
 
 from collections.abc import Callable
-from typing import Final
 
 from indimail.mail.ids import QueueId
 from indimail.queue.spool import LARGE
 from indimail.serve.hands import RunAside
 from indimail.serve.intake import Holding, message_id_of
-
-PIECE: Final = 131_072  # octets of a large body that gather before a thread writes them
 
 Then = Callable[[object], None]
 
@@ -62,7 +59,7 @@ class Body:
         self._parts.append(data)
         self.size += len(data)
         self._gathered += len(data)
-        return self._gathered < PIECE
+        return self._gathered < LARGE
 
     @property
     def is_large(self) -> bool:
