@@ -75,6 +75,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "explain", "tell what happened to a mail, and why",
         "indimail explain --to alice@example.com --since 1h",
     ),
+    "deliver": CommandRow(
+        "deliver", "tell what a delivery would do with a mail",
+        "indimail deliver --dry-run alice@example.com <mail",
+    ),
     "vadddomain": CommandRow(
         "vadddomain", "make a virtual domain",
         "vadddomain -E postmaster@example.com example.com", is_script=True,

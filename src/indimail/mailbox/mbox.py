@@ -14,7 +14,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from indimail.durable.disk import sync_descriptor
@@ -49,20 +49,24 @@ def append_mbox(path: str, pieces: Iterable[bytes], from_line: str) -> None:
 def _append(fd: int, path: str, head: bytes, pieces: Iterable[bytes]) -> None:
     """Write and sync all of it, or leave the file as it was."""
     before = os.fstat(fd).st_size
-    try:
-        _write(fd, head, pieces)
-        sync_descriptor(fd)
-        if not before:  # it may be new: its name has to stay too
-            _sync_folder(path)
-    except BaseException as error:
-        with suppress(OSError):
-            os.ftruncate(fd, before)
-        if not isinstance(error, OSError):
-            raise
-        if error.errno == errno.EDQUOT:
-            raise MailboxFull(FULL) from error
-        reason = f"Unable to write {path}: {error.strerror}. (#4.3.0)"
-        raise MailboxUnwritable(reason) from error
+    with ExitStack() as undo:
+        undo.callback(_cut, fd, before)
+        try:
+            _write(fd, head, pieces)
+            sync_descriptor(fd)
+            if not before:  # it may be new: its name has to stay too
+                _sync_folder(path)
+        except OSError as error:
+            if error.errno == errno.EDQUOT:
+                raise MailboxFull(FULL) from error
+            reason = f"Unable to write {path}: {error.strerror}. (#4.3.0)"
+            raise MailboxUnwritable(reason) from error
+        undo.pop_all()
+
+
+def _cut(fd: int, size: int) -> None:
+    with suppress(OSError):
+        os.ftruncate(fd, size)
 
 
 def _sync_folder(path: str) -> None:

@@ -1,0 +1,163 @@
+"""`indimail deliver --dry-run`: told as it would be, and nothing is changed."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.accounts_commands import Ran, Terminal
+
+ALICE, BOB = "alice@example.com", "bob@example.com"
+MAIL = "Subject: x\r\n\r\nhello\r\n"
+QMAIL = "domains/example.com/.qmail-default"
+
+
+@pytest.fixture
+def site(terminal: Terminal) -> Terminal:
+    assert terminal("vadddomain", "example.com", "secret").code == 0
+    assert terminal("vadduser", ALICE, "secret").code == 0
+    return terminal
+
+
+def dry(site: Terminal, address: str, *arguments: str, mail: str = MAIL) -> Ran:
+    return site("deliver", "--dry-run", address, *arguments, stdin=mail)
+
+
+def told(site: Terminal, address: str, *arguments: str, mail: str = MAIL) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(dry(site, address, "--json", *arguments, mail=mail).out)
+    return found
+
+
+def steps(site: Terminal, address: str, *arguments: str) -> list[tuple[str, str, str]]:
+    return [
+        (step["step"], step["text"].replace(f"{site.root}/", ""), step["rule"])
+        for step in told(site, address, *arguments)["steps"]
+    ]
+
+
+def write(site: Terminal, name: str, text: str) -> None:
+    Path(site.root, name).write_text(text)
+    owner = os.stat(site.root)
+    if os.geteuid() == 0:
+        os.chown(Path(site.root, name), owner.st_uid, owner.st_gid)
+
+
+def everything(root: str) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in Path(root).rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_user_s_mail_is_a_copy(site: Terminal) -> None:
+    ran = dry(site, ALICE, "--sender", "eve@example.net")
+    assert ran.out.replace(site.root, "ROOT").splitlines() == [
+        "to <alice@example.com> from <eve@example.net>, 18 octets",
+        "  RCPT     accepted: the delivery would take it",
+        f"           rule {QMAIL}:1",
+        "  route    local, example.com-alice@example.com",
+        "           rule control/virtualdomains:1",
+        "  copy     into ROOT/mail/A2E/example.com/alice/Maildir",
+        f"           rule {QMAIL}:1",
+        "  end      delivered: did 0+0+1",
+    ]
+    assert ran.code == 0
+
+
+@pytest.mark.parametrize(
+    ("instruction", "code", "answer", "step"),
+    [
+        ("delete", 0, "accepted",
+         ("discard", f"no account {BOB}, discarded (delete)", f"{QMAIL}:1")),
+        ("bounce-no-mailbox", 100,
+         f"550 5.1.1 sorry, eve@example.net mailbox {BOB} is absent on this domain (#5.1.1)",
+         ("bounce", f"no account {BOB} here by that name. indimail (#5.1.5)", f"{QMAIL}:1")),
+        ("ROOT/mail/A2E/example.com/alice", 0, "accepted",
+         ("copy", "into mail/A2E/example.com/alice/Maildir", f"{QMAIL}:1")),
+        ("other@example.org", 0, "accepted",
+         ("forward", "to <other@example.org> from <eve@example.net> (remote, example.org)",
+          f"{QMAIL}:1")),
+        ("example.com:192.0.2.9:25", 0, "accepted",
+         ("forward", f"to <{BOB}> at example.com:192.0.2.9:25", f"{QMAIL}:1")),
+        ("nonsense", 111, "accepted",
+         ("defer", None, f"{QMAIL}:1")),
+    ],
+)  # fmt: skip
+def test_each_instruction_is_told_with_what_rcpt_would_say(
+    site: Terminal, instruction, code, answer, step
+) -> None:
+    for part in ("cur", "new", "tmp"):
+        os.makedirs(f"{site.root}/mail/A2E/example.com/alice/Maildir/{part}", exist_ok=True)
+    line = f"/usr/sbin/vdelivermail '' {instruction.replace('ROOT', site.root)}\n"
+    write(site, QMAIL, line)
+    found = told(site, BOB, "--sender", "eve@example.net")
+    assert found["rcpt"]["answer"] == answer
+    [only] = steps(site, BOB, "--sender", "eve@example.net")
+    assert only == step or (step[1] is None and only[::2] == step[::2] and "nonsense" in only[1])
+    assert dry(site, BOB, "--sender", "eve@example.net").code == code
+
+
+def test_the_lines_of_a_file_are_told_in_order_and_nothing_is_run(site: Terminal) -> None:
+    lines = ("|touch ran", "./box", "&bob@example.org", "?end sort", "./Maildir/", ":end", "")
+    write(site, "alias/.qmail-list", "\n".join(lines))
+    write(site, "alias/.qmail-list-owner", "&alice@example.com\n")
+    before = everything(site.root)
+    assert steps(site, "list@mx.example.org", "--sender", "eve@example.net") == [
+        ("program", "touch ran (in alias, 99 leaves out the next 4)", "alias/.qmail-list:1"),
+        ("mbox", "append to alias/box", "alias/.qmail-list:2"),
+        ("forward",
+         "to <bob@example.org> from <list-owner@mx.example.org> (remote, example.org)",
+         "alias/.qmail-list:3"),
+        ("program", "sort (in alias, 99 leaves out the next 1)", "alias/.qmail-list:4"),
+        ("copy", "into alias/Maildir", "alias/.qmail-list:5"),
+    ]  # fmt: skip
+    assert everything(site.root) == before
+    assert told(site, "list@mx.example.org")["text"] == "did 2+1+2"
+
+
+@pytest.mark.parametrize(
+    ("quota", "size", "code", "end"),
+    [("1000", 100, 0, "delivered"), ("1500", 1200, 0, "delivered"), ("1000", 1200, 100, "failed")],
+)
+def test_the_figures_of_a_quota_are_told(site: Terminal, quota, size, code, end) -> None:
+    assert site("vsetuserquota", ALICE, quota).code == 0
+    mail = "x" * (size - 1) + "\n"
+    before = everything(f"{site.root}/mail")
+    found = told(site, ALICE, mail=mail)
+    assert found["steps"][0]["quota"].startswith(f"{size}/")
+    assert found["end"] == end
+    assert dry(site, ALICE, mail=mail).code == code
+    assert everything(f"{site.root}/mail") == before
+
+
+def test_a_loop_is_told(site: Terminal) -> None:
+    found = told(site, ALICE, mail="Delivered-To: example.com-alice@example.com\n\n")
+    assert (found["end"], found["steps"]) == ("failed", [])
+    assert "looping" in found["text"]
+
+
+def test_who_is_elsewhere_is_queued_for_there(site: Terminal) -> None:
+    found = told(site, "bob@example.org")
+    assert (found["end"], found["text"], found["steps"]) == ("queued", "for example.org", [])
+    assert found["rcpt"]["answer"].startswith("553 5.7.1 ")
+    assert dry(site, "bob@example.org").code == 0
+
+
+def test_a_file_that_is_wrong_is_told_with_its_line(site: Terminal) -> None:
+    write(site, QMAIL, "# first\n& \n")
+    ran = dry(site, ALICE)
+    assert ran.code == 111
+    assert f"rule {QMAIL}:2" in ran.out
+
+
+def test_wrong_use(site: Terminal) -> None:
+    assert site("deliver", ALICE).code == 64
+    assert dry(site, "").code == 64
+    write(site, "control/rcpthosts", "exam ple.com\n")
+    ran = dry(site, ALICE)
+    assert (ran.code, "control/rcpthosts:1" in ran.err) == (78, True)
+    site.root += "/nowhere"
+    assert dry(site, ALICE).code == 66
