@@ -23,7 +23,7 @@ Source: spec/queue.md 1.8, 2, 5.4; DESIGN 4.  Not here: how a local delivery is 
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Final, Protocol
 
@@ -64,6 +64,7 @@ from indimail.serve.snapshot import SendSettings
 REOPEN: Final = 5.0
 COALESCE: Final = 2.0  # seconds in which failures of one mail gather for one bounce
 BOUNCE_AGAIN: Final = 60.0
+BOUNCES_AT_ONCE: Final = 100  # in the making; each holds a body
 LOADED_AT_ONCE: Final = 200
 MEMORY: Final = 32 << 20  # octets of bodies that one queue keeps at hand
 BEGINNING: Final = (-1.0, 0, 0)
@@ -130,6 +131,7 @@ class Send:
         self._untraced: list[tuple[QueueId, int]] = []
         self._owed: dict[QueueId, float] = {}  # whose bounce is to be made, and when
         self._bouncing: dict[QueueId, bool] = {}  # whose is made; True: nothing of it waits
+        self._perhaps: list[QueueId] = []  # mail of ours with a file: has it a row?
         self._spooled: set[QueueId] = set()
         self._sources: dict[QueueId, str] = {}
         self._doubtful: list[QueueId] = []  # not accepted; row or body may be on disk
@@ -159,6 +161,8 @@ class Send:
 
     def _recover(self) -> None:
         self._take_back()
+        self._drop(id_ for id_ in self._perhaps if self._store.message(id_) is None)
+        self._perhaps.clear()
         self._steps: dict[tuple[int, int], dict[int, Step]] = {}
         for queue_id, step in self._store.staged():
             self._steps.setdefault((queue_id, step.number), {})[step.step] = step
@@ -182,8 +186,9 @@ class Send:
     def _load_staged(self) -> None:
         """Let staged copies be settled first, while their readers have touched few of them."""
         loaded: dict[QueueId, _Loaded] = {}
-        for queue_id, number in self._steps:
-            self._load_one(QueueId(queue_id), number, loaded)
+        for (queue_id, number), steps in self._steps.items():
+            if not all(step.done for step in steps.values()):
+                self._load_one(QueueId(queue_id), number, loaded)
         self._pump()
 
     def _retrace(self) -> None:
@@ -315,9 +320,7 @@ class Send:
         else:
             self._load()
             self._pump()  # a hold or a concurrency may have changed
-            now = self._clock.now()
-            for queue_id in [id_ for id_, due in self._owed.items() if due <= now]:
-                self._bounce(queue_id)
+            self._bounce_due()
 
     def _load(self) -> None:
         """Fill the window with recipients that have become due, a bounded number at a time."""
@@ -428,6 +431,7 @@ class Send:
     def finish(self, job: Job, outcome: Outcome, forwards: tuple[Accepted, ...] = ()) -> None:
         """End an attempt: record the final outcome, or when to try again.  Any thread may call."""
         if job.life != self.life:
+            self._drop(_spooled(*forwards))
             return
         message, recipient = job.mail.message, job.recipient
         now = self._clock.now()
@@ -446,6 +450,7 @@ class Send:
 
         def committed(failure: Exception | None) -> None:
             if failure is not None:
+                self._perhaps += _spooled(*forwards)
                 self._close(_as_ours(failure))
             elif job.life == self.life:
                 self._ended(job, outcome, change, now)
@@ -539,14 +544,20 @@ class Send:
         else:
             self._log.end_msg(queue_id)
 
+    def _bounce_due(self) -> None:
+        now = self._clock.now()
+        for queue_id in [id_ for id_, due in self._owed.items() if due <= now]:
+            self._bounce(queue_id)
+
     def _bounce(self, queue_id: QueueId) -> None:
         """Make the bounce for all that failed by now, and queue it by the commit that ends the debt.
 
         One at a time: who fails meanwhile is in the next, and nobody is in two.
         """
-        if queue_id in self._bouncing:
-            return
-        del self._owed[queue_id]
+        if queue_id in self._bouncing or len(self._bouncing) >= BOUNCES_AT_ONCE:
+            return  # its turn comes with `_bounce_due`
+        if self._owed.pop(queue_id, None) is None:
+            return  # the queue was closed
         life = self.life
         try:
             failed = self._look.message(queue_id)
@@ -560,6 +571,8 @@ class Send:
 
         def made(result: object) -> None:
             if life != self.life:
+                if isinstance(result, Accepted):
+                    self._drop(_spooled(result))
                 return
             match result:
                 case Accepted() | Discard():
@@ -579,12 +592,15 @@ class Send:
 
         def committed(failure: Exception | None) -> None:
             if failure is not None:
+                self._perhaps += _spooled(queued) if queued is not None else []
                 self._close(_as_ours(failure))
             elif life == self.life:
                 self._untraced += [(queue_id, number) for number in numbers]
                 self._tell_bounced(queue_id, bounce)
                 if self._bouncing.pop(queue_id):
                     self._last_ended(queue_id)
+                if not self._bouncing:
+                    self._bounce_due()
 
         self._mark(Bounced(queue_id, numbers, queued), committed)
 
@@ -602,6 +618,12 @@ class Send:
         self._trace.add(Record(queue_id, self._clock.now(), Event.BOUNCE, verdict, text))
         if isinstance(bounce, Accepted):
             self._begin_own(bounce, f"bounce of {queue_id}")
+
+    def _drop(self, queue_ids: Iterable[QueueId]) -> None:
+        """Remove the files of mail of ours that has no row and will have none."""
+        for queue_id in queue_ids:
+            with suppress(MailError):  # it stays until the next start sweeps it away
+                self.spool.discard(queue_id)
 
     # -- trace and end -------------------------------------------------------------------------
 
@@ -655,6 +677,10 @@ class Send:
         self._committer.close()
         self._look.close()
         self._store.close()
+
+
+def _spooled(*mails: Accepted) -> list[QueueId]:
+    return [mail.message.id for mail in mails if mail.message.body is None]
 
 
 # A mail, and its recipients that wait in the database, by their numbers.
