@@ -1,7 +1,7 @@
 """`make crash SEED=n`: every crash of a seed on the simulated disk, then kill -9 of the real server.
 
     python -m tests.crash --seed 1                          # everything
-    python -m tests.crash --seed 1 --only 217:power:torn    # one point, as a complaint names it
+    python -m tests.crash --seed 1 --only plain/217:power:torn  # one point, as a complaint names it
     python -m tests.crash --seed 1 --some 100 --kills 0     # some points, and no real server
 
 Last line: ``crashes N accepted N delivered N failed N deferred N lost N doubled N``, in recipients;
@@ -15,12 +15,14 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from indimail.testing.disk import Operation
 
 from .judge import Verdict
+from .script import SCRIPTS
 from .walk import Point, course, visit
 
 SHOWN = 40  # complaints printed in full
@@ -36,6 +38,8 @@ class Totals:
     failed: int = 0
     deferred: int = 0
     again: int = 0
+    rerun: int = 0
+    own: int = 0
     lost: int = 0
     doubled: int = 0
     faults: int = 0
@@ -48,7 +52,7 @@ class Totals:
 
     def add(self, verdict: Verdict, crashes: int) -> None:
         self.crashes += crashes
-        for name in ("accepted", "delivered", "failed", "deferred", "again"):
+        for name in ("accepted", "delivered", "failed", "deferred", "again", "rerun", "own"):
             setattr(self, name, getattr(self, name) + getattr(verdict, name))
         self.lost += len(verdict.lost)
         self.doubled += len(verdict.doubled)
@@ -61,17 +65,27 @@ class Totals:
 
 def walk(seed: int, some: int, only: str | None = None) -> Totals:
     """Visit the points and print what is wrong."""
-    first = course(seed)
-    for text in first.verdict.wrong:
-        print(f"without a crash: {text}")
-    totals = Totals(faults=len(first.verdict.wrong))
-    points = first.sample(some, seed) if some else list(first.points())
-    points = points if only is None else [Point.parse(only)]
-    print(
-        f"seed {seed}: operations {len(first.history)} commits {first.commits} "
-        f"rounds of syncs {first.syncs} points {len(points)}",
-        flush=True,
-    )
+    totals = Totals()
+    if only is not None:
+        visit_all(totals, seed, [Point.parse(only)])
+        return totals
+    for script in SCRIPTS:
+        first = course(seed, script)
+        for text in first.verdict.wrong:
+            print(f"{script} without a crash: {text}")
+        totals.faults += len(first.verdict.wrong)
+        points = first.sample(-(-some // len(SCRIPTS)), seed) if some else list(first.points())
+        print(
+            f"seed {seed}, {script}: operations {len(first.history)} commits {first.commits} "
+            f"rounds of syncs {first.syncs} points {len(points)}",
+            flush=True,
+        )
+        visit_all(totals, seed, points)
+    return totals
+
+
+def visit_all(totals: Totals, seed: int, points: Sequence[Point]) -> None:
+    """Visit points."""
     for point in points:
         try:
             verdict, crashes, where = visit(seed, point)
@@ -81,7 +95,6 @@ def walk(seed: int, some: int, only: str | None = None) -> Totals:
         totals.add(verdict, crashes)
         tell(totals, seed, point, where, verdict)
     gc.collect()
-    return totals
 
 
 def tell(totals: Totals, seed: int, point: Point, where: Operation | None, of: Verdict) -> None:
@@ -108,6 +121,8 @@ def main() -> int:
     started = time.monotonic()
     totals = walk(arguments.seed, arguments.some, arguments.only)
     print(f"taken by a reader before a power cut, and delivered again (allowed): {totals.again}")
+    print(f"programs and mboxes that saw a mail once more (allowed): {totals.rerun}")
+    print(f"outcomes of what was forwarded and bounced, each once: {totals.own}")
     print(f"other faults: {totals.faults}; {time.monotonic() - started:.0f} s; {totals}")
     if arguments.kills and arguments.only is None:
         kill(arguments.seed, arguments.kills, totals)

@@ -3,9 +3,11 @@
     verdict = judge(world, ledger)      -> Verdict(accepted=31, delivered=24, ..., lost=[], doubled=[])
 
 Counted are recipients of mails whose sender read a 250.  Each has one outcome in the trace, or a
-row that waits with a due time.  *Delivered* is proved by a copy that survives a power cut, or that
-a reader took.  *Lost* is a recipient without an outcome or without its copy; *doubled* one with two
-of either.  Everything else that may not be is a *fault*.
+row that waits with a due time; so has each of what was forwarded and bounced (`own`).  What was made
+of a mail is proved by copies that survive a power cut, or that a reader took, and by rows that wait
+for another host (`expected`).  *Lost* is a recipient without an outcome, or a copy, a forward, a failed
+recipient in a bounce or a program's run that is not there; *doubled* what is there twice.  Everything
+else that may not be is a *fault*.  A program and an mbox may see a mail again: counted as `rerun`.
 
 A copy that a reader deleted before its outcome was committed, and that a power cut hid from the
 queue, may be delivered again (DESIGN 4: "else deliver again"); such are counted as `again`.
@@ -14,6 +16,7 @@ queue, may be delivered again (DESIGN 4: "else deliver again"); such are counted
 from collections import Counter
 from dataclasses import dataclass, field
 
+from indimail.mail.channel import Channel
 from indimail.mail.events import Event
 from indimail.mail.ids import QueueId
 from indimail.queue.port import RecipientStatus, State
@@ -21,8 +24,8 @@ from indimail.queue.sqlite import SqliteReader
 from indimail.testing.disk import Crash, SimulatedDisk
 from indimail.trace.find import Query, find
 
-from .ledger import Ledger, base, check_copy, copies
-from .script import home, plan_of
+from .expected import expect
+from .ledger import TAG, Ledger, base, check_copy, copies, told_in
 from .world import QUEUE, TRACE, World
 
 
@@ -35,6 +38,8 @@ class Verdict:
     failed: int = 0
     deferred: int = 0
     again: int = 0
+    rerun: int = 0
+    own: int = 0
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -56,41 +61,36 @@ def judge(world: World, ledger: Ledger, *, clean: bool = True) -> Verdict:
     """
     verdict = Verdict(faults=list(ledger.faults))
     _judge_copies(world.disk, ledger, verdict)
-    kept = {(tag, folder) for tag, folder, _ in _found(world.disk.survivor(Crash.POWER), ledger)}
-    kept |= {(taken.tag, taken.folder) for taken in ledger.taken}
+    survivor = world.disk.survivor(Crash.POWER)
     look = world.look()
+    _judge_things(_found(survivor, ledger) + _waiting(look, survivor), ledger, verdict)
+    outcomes = _outcomes(survivor)
     for queue_id, mail in ledger.accepted.items():
-        rows = _rows(look, queue_id)
-        outcomes = _outcomes(world.disk.survivor(Crash.POWER), queue_id)
-        for number, user in enumerate(mail.users):
+        rows, told = _rows(look, queue_id), outcomes.get(queue_id, {})
+        for number, (user, shown) in enumerate(zip(mail.users, expect(mail).verdicts, strict=True)):
             verdict.accepted += 1
             what = f"{mail.tag} ({queue_id}) to {user}"
-            row, told = rows.get(number), outcomes.get(number, [])
-            if (mail.tag, home(user)) in kept:
-                expected = "delivered"
-            else:
-                expected = "failed" if user == "absent" else "deferred"
-            _judge_recipient(verdict, what, user, row, told, expected, world.clock.now())
+            ends = told.get(number, [])
+            _judge_recipient(verdict, what, rows.get(number), ends, shown, world.clock.now())
+    for queue_id, number in sorted(ledger.finished):
+        if queue_id not in ledger.accepted:  # a forward, a bounce, or its client saw no 250
+            verdict.own += 1
+            ends = outcomes.get(queue_id, {}).get(number, [])
+            if len(ends) != 1:
+                verdict.faults.append(f"{queue_id}, recipient {number}: outcomes {ends}")
     if clean:
-        _judge_leftovers(world.disk, look, verdict)
+        _judge_leftovers(world.disk, look, verdict, world.clock.now())
     look.close()
     return verdict
 
 
 def _judge_recipient(
-    verdict: Verdict,
-    what: str,
-    user: str,
-    row: RecipientStatus | None,
-    told: list[str],
-    shown: str,
+    verdict: Verdict, what: str, row: RecipientStatus | None, told: list[str], shown: str,
     now: float,
-) -> None:
-    """Compare the outcome that is recorded with what is seen of it."""
+) -> None:  # fmt: skip
+    """Compare the outcome that is recorded with what is to come of it."""
     if row is not None and row.state is State.WAITING:
         told = [*told, "deferred"]
-        if row.recipient.due <= now or not row.recipient.attempts:
-            verdict.faults.append(f"{what}: waits, and nothing happens")
     elif row is not None:
         verdict.faults.append(f"{what}: its row stays, {row.state}")
     if not told:
@@ -99,22 +99,81 @@ def _judge_recipient(
     if len(told) > 1:
         verdict.doubled.append(f"{what}: outcomes {', '.join(told)}")
         return
-    if told[0] == "delivered" and shown != "delivered":
-        verdict.lost.append(f"{what}: recorded as delivered, but there is no copy")
-        return
-    if told[0] != shown or (told[0] == "deferred") != (user == "never"):
-        verdict.faults.append(f"{what}: {told[0]}, expected {plan_of(user, now)}, seen {shown}")
+    if told[0] != shown:
+        verdict.faults.append(f"{what}: {told[0]}, expected {shown}")
     setattr(verdict, told[0], getattr(verdict, told[0]) + 1)
 
 
-def _found(disk: SimulatedDisk, ledger: Ledger) -> list[tuple[str, str, str]]:
-    """Return (tag, folder, name) of each whole copy."""
+@dataclass(frozen=True)
+class Thing:
+    """A copy or a row that waits, and a failed recipient that it tells of (`expected`)."""
+
+    tag: str
+    where: str
+    tells: str
+    name: str
+
+
+def _things(tag: str, where: str, tells: tuple[str, ...], name: str) -> list[Thing]:
+    return [Thing(tag, where, one, name) for one in tells or ("",)]
+
+
+def _found(disk: SimulatedDisk, ledger: Ledger) -> list[Thing]:
+    """Return each whole copy."""
     found = []
     for folder, path, content in copies(disk):
         tag, wrong = check_copy(path, content, ledger.sent)
         if not wrong:
-            found.append((tag, folder, base(path)))
+            found += _things(tag, folder, told_in(content), base(path))
     return found
+
+
+def _taken(ledger: Ledger) -> list[Thing]:
+    return [thing for t in ledger.taken for thing in _things(t.tag, t.folder, t.tells, t.name)]
+
+
+def _waiting(look: SqliteReader, disk: SimulatedDisk) -> list[Thing]:
+    """Return each row that waits."""
+    found = []
+    for status in list(look.status()):
+        for row in status.recipients:
+            if row.state is State.WAITING:
+                id_ = status.message.id
+                whole = look.message(id_)
+                content = whole.message.body if whole is not None else None
+                content = disk.read(f"{QUEUE}/mess/{id_}") if content is None else content
+                tag = TAG.search(content)
+                name = f"{id_}/{row.recipient.number}"
+                tells = told_in(content)
+                found += _things(tag[1].decode() if tag else "", row.recipient.address, tells, name)
+    return found
+
+
+def _judge_things(durable: list[Thing], ledger: Ledger, verdict: Verdict) -> None:
+    """Compare what there is with what is to come of each mail."""
+    accepted = {mail.tag for mail in ledger.accepted.values()}
+    seen = set(durable) | set(_taken(ledger))
+    every = Counter((thing.tag, thing.where, thing.tells) for thing in seen)
+    held = Counter((t.tag, t.where, t.tells) for t in seen if t.name not in ledger.excused)
+    wanted = {tag: expect(mail) for tag, mail in ledger.sent.items()}
+    for key in every.keys() | {(tag, *key) for tag in accepted for key in wanted[tag].things}:
+        tag, *thing = key
+        count = wanted[tag].things[thing[0], thing[1]] if tag in wanted else 0
+        what = " ".join(filter(None, (f"{tag}: {every[key]} of {count} in {thing[0]}", thing[1])))
+        if held[key] > count:
+            verdict.doubled.append(what)
+        elif every[key] > count:
+            verdict.again += 1
+        elif every[key] < count and tag in accepted:
+            verdict.lost.append(what)
+    for tag, mail in wanted.items():
+        for place, count in mail.runs.items():
+            if tag in accepted and ledger.runs[tag, place] < count:
+                verdict.lost.append(f"{tag}: {ledger.runs[tag, place]} of {count} runs of {place}")
+            verdict.rerun += max(0, ledger.runs[tag, place] - count)
+    for tag, place in ledger.runs:
+        if place not in wanted[tag].runs:
+            verdict.faults.append(f"{tag}: {place} was run")
 
 
 def _judge_copies(disk: SimulatedDisk, ledger: Ledger, verdict: Verdict) -> None:
@@ -122,14 +181,6 @@ def _judge_copies(disk: SimulatedDisk, ledger: Ledger, verdict: Verdict) -> None
         _, wrong = check_copy(path, content, ledger.sent)
         if wrong:
             verdict.faults.append(wrong)
-    seen = [*_found(disk, ledger), *((t.tag, t.folder, t.name) for t in ledger.taken)]
-    every = Counter((tag, folder) for tag, folder, _ in seen)
-    held = Counter((tag, folder) for tag, folder, name in seen if name not in ledger.excused)
-    for (tag, folder), count in every.items():
-        if held[tag, folder] > 1:
-            verdict.doubled.append(f"{tag}: {count} copies in {folder}")
-        elif count > 1:
-            verdict.again += 1
 
 
 def _rows(look: SqliteReader, queue_id: int) -> dict[int, RecipientStatus]:
@@ -137,21 +188,28 @@ def _rows(look: SqliteReader, queue_id: int) -> dict[int, RecipientStatus]:
     return {} if status is None else {row.recipient.number: row for row in status.recipients}
 
 
-def _outcomes(disk: SimulatedDisk, queue_id: int) -> dict[int, list[str]]:
-    """Return the outcomes that the trace tells, by the recipient's number."""
-    told: dict[int, list[str]] = {}
-    for story in find(TRACE, Query(id=queue_id), disk):
+def _outcomes(disk: SimulatedDisk) -> dict[int, dict[int, list[str]]]:
+    """Return the outcomes that the trace tells, by id and the recipient's number."""
+    told: dict[int, dict[int, list[str]]] = {}
+    for story in find(TRACE, Query(limit=0), disk):
         for record in story.records:
             if record.event is Event.OUTCOME:
-                told.setdefault(int(record.facts["number"]), []).append(record.verdict)
+                ends = told.setdefault(record.id, {})
+                ends.setdefault(int(record.facts["number"]), []).append(record.verdict)
     return told
 
 
-def _judge_leftovers(disk: SimulatedDisk, look: SqliteReader, verdict: Verdict) -> None:
-    """A spool file without a row, or a row of a mail that has no recipient left, is a leak."""
+def _judge_leftovers(disk: SimulatedDisk, look: SqliteReader, verdict: Verdict, now: float) -> None:
+    """A spool file without a row, a row without an aim, a row that nothing comes to: leaks."""
     for path in disk.contents(f"{QUEUE}/mess"):
         if look.message(QueueId(int(path.rpartition("/")[2]))) is None:
             verdict.faults.append(f"{path}: left behind")
     for status in look.status():
-        if not any(row.state is State.WAITING for row in status.recipients):
+        waiting = [row.recipient for row in status.recipients if row.state is State.WAITING]
+        if not waiting:
             verdict.faults.append(f"{status.message.id}: done, and its row stays")
+        for to in waiting:
+            if to.channel is Channel.LOCAL and (to.due <= now or not to.attempts):
+                verdict.faults.append(f"{status.message.id} to {to.address}: nothing happens")
+    for queue_id in look.owed():
+        verdict.faults.append(f"{queue_id}: a bounce is owed and not made")

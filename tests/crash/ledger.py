@@ -5,6 +5,7 @@ name found is no proof of a delivery, and a name missing none against it.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,10 +14,13 @@ from typing import Final
 
 from indimail.testing.disk import SimulatedDisk
 
-from .script import DOMAIN, MAIL, Sent
+from .script import DOMAIN, MAIL, PROGRAMS, Sent
 
 NAME: Final = re.compile(r"\d+\.Q(\d+)R(\d+)\.(\d+)\..*,S=(\d+)(:2,[A-Z]*)?\Z")
 TAG: Final = re.compile(rb"^X-Tag: (.+)$", re.M)
+REPORTED: Final = re.compile(rb"^Final-Recipient: rfc822; (.+)$", re.M)
+BOUNCED: Final = b"\nX-Bounced-Address: "  # in a header that is ours
+DELIVERED: Final = re.compile(rb"^Delivered-To: .+$", re.M)
 
 
 @dataclass
@@ -28,6 +32,7 @@ class Taken:
     folder: str
     key: tuple[int, int]
     recorded: bool  # its recipient's outcome was committed before
+    tells: tuple[str, ...]  # failed recipients, of a bounce
 
 
 @dataclass
@@ -42,7 +47,21 @@ class Ledger:
     # Copies that were deleted before their outcome was committed, and then the power was cut: where
     # the queue finds neither name it delivers again (DESIGN 4), and the deletion may be undone too.
     excused: set[str] = field(default_factory=set)
+    stepped: set[str] = field(default_factory=set)  # copies whose steps are committed as done
+    runs: Counter[tuple[str, str]] = field(default_factory=Counter)  # of programs and mboxes
     faults: list[str] = field(default_factory=list)
+
+    def run(self, what: str, content: bytes) -> int:
+        """A program was run, or an mbox written to: return the exit code."""
+        tag = TAG.search(content)
+        mail = self.sent.get(tag[1].decode()) if tag else None
+        if mail is None or not content.endswith(mail.stored):
+            self.faults.append(f"{what} got {len(content)} octets that are not a mail")
+            return 0
+        codes = PROGRAMS.get(what.partition(" ")[0], (0,))
+        before = self.runs[mail.tag, what]
+        self.runs[mail.tag, what] += 1
+        return codes[min(before, len(codes) - 1)]
 
     def accept(self, queue_id: int, mail: Sent) -> None:
         """A client read its 250."""
@@ -57,9 +76,24 @@ class Ledger:
         there = {base(path) for _, path, _ in copies(disk)}
         self.unsure |= there
         for taken in self.taken:
-            if not taken.recorded and taken.key not in self.finished:
+            if not taken.recorded and not self._is_recorded(taken.name, taken.key):
                 self.excused.add(taken.name)
         self.taken = [taken for taken in self.taken if taken.name not in there]
+
+    def _is_recorded(self, name: str, key: tuple[int, int]) -> bool:
+        return name in self.stepped or key in self.finished
+
+    def take(self, name: str, folder: str, content: bytes) -> None:
+        """A reader deleted a copy."""
+        found, tag = NAME.fullmatch(name), TAG.search(content)
+        assert found is not None
+        assert tag is not None
+        key = int(found[1]), int(found[2])
+        recorded = self._is_recorded(name, key)
+        if not recorded and name in self.unsure:
+            self.excused.add(name)
+        tells = told_in(content)
+        self.taken.append(Taken(name, tag[1].decode(), folder, key, recorded, tells))
 
 
 def copies(disk: SimulatedDisk) -> Iterable[tuple[str, str, bytes]]:
@@ -83,13 +117,29 @@ def check_copy(path: str, content: bytes, sent: dict[str, Sent]) -> tuple[str, s
     name = NAME.fullmatch(path.rpartition("/")[2])
     if mail is None or tag is None or name is None:
         return "", f"{path}: {len(content)} octets that nobody sent"
-    whole = (
-        content.startswith(b"Return-Path: <sender@example.net>\nDelivered-To: ")
-        and content.endswith(mail.stored)
-        and len(content) == int(name[4])
-        and content.count(b"Delivered-To: ") == 1
-    )
+    if BOUNCED in content[: content.find(b"\n\n")]:
+        whole = (
+            content.startswith((b"Return-Path: <>\nDeliv", b"Return-Path: <#@[]>\nDeliv"))
+            and mail.stored in content
+            and content.endswith(b"--\n")
+            and told_in(content) != ()
+        )
+    else:
+        through = DELIVERED.findall(content)
+        whole = (
+            content.startswith(f"Return-Path: <{mail.sender}>\nDelivered-To: ".encode())
+            and content.endswith(mail.stored)
+            and len(through) == len(set(through))
+        )
+    whole = whole and len(content) == int(name[4])
     return mail.tag, "" if whole else f"{path}: not whole ({len(content)} octets)"
+
+
+def told_in(content: bytes) -> tuple[str, ...]:
+    """Return the failed recipients that a bounce tells of; none for any other mail."""
+    if BOUNCED not in content[: content.find(b"\n\n")]:
+        return ()
+    return tuple(address.decode() for address in REPORTED.findall(content))
 
 
 class Reader:
@@ -112,7 +162,8 @@ class Reader:
 
     def _see_to(self, folder: str, name: str) -> None:
         path = f"{folder}/new/{name}"
-        tag, wrong = check_copy(path, self._disk.read(path), self._ledger.sent)
+        content = self._disk.read(path)
+        _, wrong = check_copy(path, content, self._ledger.sent)
         if wrong:
             self._ledger.faults.append(f"a reader found {wrong}")
             return
@@ -123,10 +174,4 @@ class Reader:
             path = filed
         if 0.35 < chance < 0.85:
             self._disk.unlink(path)
-            found = NAME.fullmatch(name)
-            assert found is not None
-            key = int(found[1]), int(found[2])
-            recorded = key in self._ledger.finished
-            if not recorded and name in self._ledger.unsure:
-                self._ledger.excused.add(name)
-            self._ledger.taken.append(Taken(name, tag, folder, key, recorded))
+            self._ledger.take(name, folder, content)

@@ -1,33 +1,52 @@
-"""The mails of the crash kit, and what is to become of each recipient.
+"""The mails of the crash kit, and what is to be done for each recipient.
 
-    SCRIPT[0]              -> the mails that clients send at once, on a connection each
-    plan_of("later", now)  -> Defer(...)
+    SCRIPTS["plain"][0]    -> the mails that clients send at once, on a connection each
+    plan_of("later", now)  -> Plan((Defer(...),))
 
-Every mail has a tag of its own in its body, by which its copies are known again.
+Every mail has a tag of its own in its body, by which its copies are known again, also those that
+were forwarded and those inside a bounce.  What is to come of it all: `expected`.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
-from indimail.delivery.plan import Action, Defer, Deliver, Fail
+from indimail.delivery.plan import (
+    Action,
+    Defer,
+    Deliver,
+    Discard,
+    Fail,
+    Forward,
+    Mbox,
+    Plan,
+    Relay,
+    Run,
+)
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.verdict import Rule
 from indimail.testing.clock import START
 
 DOMAIN: Final = "example.com"
+ME: Final = "mx.example.com"
+STRANGER: Final = "sender@example.net"
 MAIL: Final = "/mail"
 LATER: Final = 60.0  # seconds after the beginning the user `later` may be delivered to
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A mail as its client sends it; `users` are the local parts of its recipients."""
+    """A mail as its client sends it; `users` are the local parts of its recipients.
+
+    `never`: it is queued by a program of this machine, with NOTIFY=NEVER for each.
+    """
 
     tag: str
     users: tuple[str, ...]
     octets: int = 200
     pieces: int = 1  # a body arrives in so many reads
     pause: float = 0.0  # seconds between them
+    sender: str = STRANGER
+    never: bool = False
 
     @property
     def body(self) -> bytes:
@@ -47,14 +66,72 @@ def home(user: str) -> str:
     return f"{MAIL}/{DOMAIN}/{user}/Maildir"
 
 
-def plan_of(user: str, now: float) -> Action:
-    """Return the step of a delivery to a user."""
-    rule = Rule("domains/example.com/.qmail-default", 1)
-    if user == "absent":
-        return Fail("no such user here. (#5.1.1)", "5.1.1", Foreseen.ABSENT, rule)
-    if user == "never" or (user == "later" and now < START + LATER):
-        return Defer("come back later. (#4.2.1)", rule)
-    return Deliver(home(user), rule)
+RULE: Final = Rule("domains/example.com/.qmail-default", 1)
+ABSENT: Final = Fail("no such user here. (#5.1.1)", "5.1.1", Foreseen.ABSENT, RULE)
+# The exit codes of a command's runs for one recipient of one mail; the last one stays.
+PROGRAMS: Final = {
+    "./sort": (0,),
+    "./once-more": (111, 0),
+    "./stop": (99,),
+    "./refuse": (100,),
+}
+
+
+def _runs(command: str, skip: int = 0) -> Run:
+    return Run(command, RULE, skip)
+
+
+def _mailbox(user: str) -> Deliver:
+    return Deliver(home(user), RULE)
+
+
+def _forward(*addresses: str) -> tuple[Forward, ...]:
+    return tuple(Forward(address, RULE) for address in addresses)
+
+
+PLANS: Final[dict[str, tuple[Action, ...]]] = {
+    "absent": (ABSENT,),
+    "nobody": (ABSENT,),
+    "never": (Defer("come back later. (#4.2.1)", RULE),),
+    # One file with a line of each kind.
+    "sorted": (*_forward("grace@example.com"), _mailbox("sorted"), _runs("./sort")),
+    "several": (_mailbox("several"), _mailbox("several-b"), _mailbox("several-c")),
+    # The program defers once: what was made before has its mark, and is not made again.
+    "busy": (
+        _mailbox("busy"), _runs("./sort"), _runs("./once-more"), _mailbox("busy-b"),
+        *_forward("grace@example.com"),
+    ),
+    # 99 leaves out one line, also for the attempt after the one that it was said in.
+    "stopped": (
+        _runs("./stop", skip=1), _mailbox("left-out"), _runs("./once-more"), _mailbox("stopped"),
+        _runs("./stop", skip=2), *_forward("absent@example.com"),
+    ),
+    "boxed": (Mbox("/home/boxed/mbox", RULE), _mailbox("boxed")),
+    "boxed-last": (_mailbox("boxed-last"), Mbox("/home/boxed-last/mbox", RULE)),
+    "alias": _forward("heidi@example.com", "ivan@example.com", "friend@example.org"),
+    "chain": _forward("alias@example.com"),
+    "looped": _forward("looped-too@example.com"),
+    "looped-too": _forward("looped@example.com"),
+    "relayed": (Relay("relayed@example.com", "example.com:mail.example.org:25", RULE),),
+    "dropped": (Discard("nobody wants it", RULE),),
+    # Fails after a step was made.
+    "refused": (_mailbox("refused"), _runs("./refuse"), _mailbox("left-out")),
+    # A mailbox, and somebody who is not there any more: so ends what has the sender #@[].
+    "postmaster": (_mailbox("postmaster"), *_forward("absent@example.com")),
+}  # fmt: skip
+
+
+def plan_of(user: str, now: float) -> Plan:
+    """Return what is to be done for a user."""
+    if user == "later" and now < START + LATER:
+        return Plan(PLANS["never"], virtual=True)
+    return Plan(PLANS.get(user, (_mailbox(user),)), virtual=user not in PLANS)
+
+
+def user_of(address: str) -> str:
+    """Return whose mail it is that comes to an address; empty for one that is not ours."""
+    local, _, domain = address.partition("@")
+    return local if domain in {DOMAIN, ME} else ""
 
 
 def is_foreseen(user: str) -> bool:
@@ -64,8 +141,10 @@ def is_foreseen(user: str) -> bool:
 
 LARGE: Final = 140_000
 
+WRITER: Final = "writer@example.com"
+
 # What follows in a line comes at the same moment; between lines the world goes on.
-SCRIPT: Final[tuple[tuple[Sent, ...], ...]] = (
+PLAIN: Final[tuple[tuple[Sent, ...], ...]] = (
     (Sent("one", ("alice",)),),
     (Sent("three", ("alice", "bob", "absent")), Sent("failing", ("absent",))),
     (Sent("linked", ("alice",), LARGE, 3),),
@@ -78,6 +157,33 @@ SCRIPT: Final[tuple[tuple[Sent, ...], ...]] = (
     ),
     (Sent("last", ("bob", "later")),),
 )
+STEPS: Final[tuple[tuple[Sent, ...], ...]] = (
+    (Sent("sorted", ("sorted",)), Sent("several", ("several", "boxed"))),
+    (Sent("busy", ("busy", "alice")), Sent("stopped", ("stopped",))),
+    (Sent("large-busy", ("busy",), LARGE, 2),),
+    (Sent("boxed", ("boxed-last", "several")), Sent("sorted2", ("sorted",))),
+    (Sent("large-several", ("several",), LARGE),),
+)
+FORWARDS: Final[tuple[tuple[Sent, ...], ...]] = (
+    (Sent("alias", ("alias",)), Sent("relayed", ("relayed", "bob"))),
+    (Sent("chain", ("chain", "grace")),),
+    (Sent("large-alias", ("alias",), LARGE, 2), Sent("dropped", ("dropped",))),
+    (Sent("loop", ("looped",), sender=WRITER),),
+    (Sent("large-relayed", ("relayed",), LARGE), Sent("large-chain", ("chain",), LARGE)),
+)
+BOUNCES: Final[tuple[tuple[Sent, ...], ...]] = (
+    (Sent("told", ("absent",), sender=WRITER), Sent("alone", ("absent", "alice"))),
+    (Sent("refused", ("refused", "absent", "bob"), sender=WRITER),),
+    (Sent("large-told", ("absent", "nobody"), LARGE, 2, sender=WRITER),),
+    (
+        Sent("double", ("absent",), sender="nobody@example.com"),
+        Sent("null", ("absent",), sender=""),
+    ),
+    (Sent("unasked", ("absent", "nobody"), sender=WRITER, never=True),),
+    (Sent("large-double", ("absent",), LARGE, sender="nobody@example.com"),),
+    (Sent("late", ("never", "absent", "later", "nobody"), sender=WRITER),),
+)
+SCRIPTS: Final = {"plain": PLAIN, "steps": STEPS, "forwards": FORWARDS, "bounces": BOUNCES}
 
 
 def fresh(life: int) -> tuple[tuple[Sent, ...], ...]:

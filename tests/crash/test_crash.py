@@ -5,17 +5,17 @@ from random import Random
 import pytest
 
 from crash.ledger import Ledger
-from crash.script import SCRIPT
+from crash.script import PLAIN, SCRIPTS
 from crash.walk import Point, course, visit
 from crash.world import QUEUE, World
 from indimail.testing.clock import FakeClock
 from indimail.testing.disk import SimulatedDisk
 
-SOME = 80
+SOME = 30
 
 
 def test_without_a_crash_every_mail_ends_as_planned() -> None:
-    found = course(1)
+    found = course(1, "plain")
     assert found.verdict.wrong == []
     verdict = found.verdict
     assert (verdict.accepted, verdict.delivered, verdict.failed) == (26, 22, 3)
@@ -25,22 +25,33 @@ def test_without_a_crash_every_mail_ends_as_planned() -> None:
 
 
 def test_the_same_seed_goes_the_same_way() -> None:
-    assert course(3).history == course(3).history
-    point = Point.parse("150:power:torn")
+    assert course(3, "bounces").history == course(3, "bounces").history
+    point = Point.parse("steps/150:power:torn")
     assert visit(3, point) == visit(3, point)
 
 
+@pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_no_crash_loses_or_doubles_mail(seed: int) -> None:
+def test_no_crash_loses_or_doubles_mail(seed: int, script: str) -> None:
     wrong = {}
-    for point in course(seed).sample(SOME, seed):
+    for point in course(seed, script).sample(SOME, seed):
         verdict, _, where = visit(seed, point)
         if verdict.wrong:
             wrong[str(point)] = (where, verdict.wrong)
     assert wrong == {}
 
 
-@pytest.mark.parametrize("text", ["12", "12:fire", "12:power:torn:more", "x:kill"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12:kill",
+        "plain/12",
+        "plain/12:fire",
+        "plain/12:power:torn:more",
+        "plain/x:kill",
+        "odd/1:kill",
+    ],
+)
 def test_a_point_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         Point.parse(text)
@@ -48,7 +59,7 @@ def test_a_point_that_is_none_is_refused(text: str) -> None:
 
 def test_the_database_is_on_the_simulated_disk_with_its_log_ahead() -> None:
     disk = SimulatedDisk()
-    with World(disk, FakeClock(), Ledger(), Random(1), SCRIPT) as world:
+    with World(disk, FakeClock(), Ledger(), Random(1), PLAIN) as world:
         world.run()
         db = world.connection()
         assert db.pragma("journal_mode") == "wal"

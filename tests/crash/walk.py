@@ -1,9 +1,9 @@
 """Crash at every operation and between any two rounds, and judge what the next lives make of it.
 
-    for point in points(seed): verdict = visit(seed, point)
-    Point.parse("217:power:torn")        # as a complaint prints it; `--only` repeats it
+    for point in course(seed, "plain").points(): verdict = visit(seed, point)
+    Point.parse("plain/217:power:torn")    # as a complaint prints it; `--only` repeats it
 
-A point is an operation of the first life (or ``r`` and the number of a boundary of rounds), a kind,
+A point is an operation of a script's first life (or ``r`` and the number of a boundary of rounds), a kind,
 and whether a write there is torn.  Kinds: ``forget`` (power cut, everything un-synced is gone),
 ``power`` (what is left is drawn with the seed), ``kill`` (kill -9).  On a tenth of the points the
 next life is ended too, somewhere in its recovery.
@@ -24,7 +24,7 @@ from indimail.testing.disk import Crash, Kind, Operation, SimulatedDisk, until_t
 
 from .judge import Verdict, judge
 from .ledger import Ledger
-from .script import SCRIPT, fresh
+from .script import SCRIPTS, fresh
 from .world import World
 
 KINDS: Final = ("forget", "power", "kill")
@@ -39,27 +39,33 @@ RECOVERY: Final = 120  # it comes within so many operations
 class Point:
     """Where the first life ends: before operation `number`, or at a boundary of rounds."""
 
+    script: str
     number: int
     kind: str
     torn: bool = False
     boundary: bool = False
 
     def __str__(self) -> str:
-        return f"{'r' * self.boundary}{self.number}:{self.kind}{':torn' * self.torn}"
+        where = f"{self.script}/{'r' * self.boundary}{self.number}"
+        return f"{where}:{self.kind}{':torn' * self.torn}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read one back.  Raises ValueError."""
-        where, kind, *torn = text.split(":")
-        if kind not in {*KINDS, *ERRORS} or torn not in ([], ["torn"]):
-            raise ValueError(f"{text}: expected NUMBER:{'|'.join((*KINDS, *ERRORS))}[:torn]")
-        return cls(int(where.removeprefix("r")), kind, bool(torn), where.startswith("r"))
+        script, _, point = text.partition("/")
+        where, kind, *torn = point.split(":")
+        if script not in SCRIPTS or kind not in {*KINDS, *ERRORS} or torn not in ([], ["torn"]):
+            kinds = "|".join((*KINDS, *ERRORS))
+            raise ValueError(f"{text}: expected {'|'.join(SCRIPTS)}/NUMBER:{kinds}[:torn]")
+        number = int(where.removeprefix("r"))
+        return cls(script, number, kind, bool(torn), where.startswith("r"))
 
 
 @dataclass(frozen=True)
 class Course:
     """The first life of a seed as it goes without a crash."""
 
+    script: str
     history: tuple[Operation, ...]
     boundaries: int
     commits: int
@@ -76,14 +82,14 @@ class Course:
         """Walk every point, in order."""
         for operation in self.history:
             for kind in KINDS:
-                yield Point(operation.number, kind)
+                yield Point(self.script, operation.number, kind)
                 if operation.kind is Kind.WRITE and kind != "forget":
-                    yield Point(operation.number, kind, torn=True)
+                    yield Point(self.script, operation.number, kind, torn=True)
             for kind in ERRORS:
-                yield Point(operation.number, kind)
+                yield Point(self.script, operation.number, kind)
         for number in range(1, self.boundaries + 1):
             for kind in KINDS:
-                yield Point(number, kind, boundary=True)
+                yield Point(self.script, number, kind, boundary=True)
 
 
 class _Boundaries:
@@ -106,15 +112,16 @@ def _crash(kind: str) -> Crash:
     return Crash.KILL if kind == "kill" else Crash.POWER
 
 
-def course(seed: int) -> Course:
+def course(seed: int, script: str) -> Course:
     """Live once without a crash."""
     disk = SimulatedDisk()
     boundaries = _Boundaries(disk, None)
     ledger = Ledger()
-    with World(disk, FakeClock(), ledger, _chance(seed), SCRIPT, boundaries) as world:
+    with World(disk, FakeClock(), ledger, _chance(seed), SCRIPTS[script], boundaries) as world:
         world.run()
         rounds = world.commits.rounds, world.syncs.rounds
-        return Course(tuple(disk.history), boundaries.count, *rounds, judge(world, ledger))
+        history = tuple(disk.history)
+        return Course(script, history, boundaries.count, *rounds, judge(world, ledger))
 
 
 def visit(seed: int, point: Point) -> tuple[Verdict, int, Operation | None]:
@@ -127,7 +134,7 @@ def visit(seed: int, point: Point) -> tuple[Verdict, int, Operation | None]:
         disk.crash_at(point.number, _crash(point.kind), torn=point.torn)
     boundaries = _Boundaries(disk, point)
     with (
-        World(disk, clock, ledger, _chance(seed), SCRIPT, boundaries) as world,
+        World(disk, clock, ledger, _chance(seed), SCRIPTS[point.script], boundaries) as world,
         until_the_crash(disk),
     ):
         world.run()
@@ -144,7 +151,10 @@ def _visit_error(seed: int, point: Point) -> tuple[Verdict, int, Operation | Non
         ending = chance.choice(tuple(Crash))
         disk.crash_at(point.number + chance.randint(1, RECOVERY), ending)
     for _ in range(2):  # a server that cannot start is started again
-        with World(disk, clock, ledger, _chance(seed), SCRIPT) as world, until_the_crash(disk):
+        with (
+            World(disk, clock, ledger, _chance(seed), SCRIPTS[point.script]) as world,
+            until_the_crash(disk),
+        ):
             try:
                 world.open()
             except (OSError, MailError):

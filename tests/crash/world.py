@@ -30,21 +30,22 @@ from indimail.app.configuration import load
 from indimail.app.instance import Instance
 from indimail.delivery.environment import Addressee
 from indimail.delivery.headers import delivered_to
-from indimail.delivery.plan import Plan
 from indimail.delivery.program import Ended
 from indimail.durable.batch import FileSyncs, Unsynced
-from indimail.durable.committer import at_once
+from indimail.durable.committer import Done, at_once
+from indimail.mail.address import Address
 from indimail.mail.dates import header_date
 from indimail.mail.events import Event, Record
 from indimail.mail.ids import QueueIds
 from indimail.net.connections import ConnectionTable
-from indimail.queue.port import Change, QueueStore
+from indimail.queue.port import Change, QueuedMessage, QueuedRecipient, QueueStore, Stepped
 from indimail.queue.spool import Spool
 from indimail.queue.sqlite import SqliteQueue, SqliteReader, database_of
+from indimail.schedule.route import route
 from indimail.serve.bounce import Bounces
 from indimail.serve.foresight import Decided
 from indimail.serve.forward import Forwards
-from indimail.serve.hands import OwnHands, Program
+from indimail.serve.hands import Content, OwnHands, Program
 from indimail.serve.local import LocalDelivery, Own
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
 from indimail.serve.reception import Reception
@@ -77,6 +78,7 @@ def configuration() -> Snapshot:
         Path(control, "me").write_text("mx.example.com\n")
         Path(control, "rcpthosts").write_text("example.com\n")
         Path(control, "virtualdomains").write_text("example.com:example.com\n")
+        Path(control, "bouncemaxbytes").write_text("0\n")  # a large mail makes a large bounce
         return load(Instance(root), {})
 
 
@@ -99,9 +101,34 @@ class Silent:
     def urgent(self, line: str) -> None: ...
 
 
-def no_program(program: Program, done: Callable[[Ended | Exception], None]) -> None:
-    """No line of this world is a program's."""
-    done(Ended(111))
+class ScriptedHands(OwnHands):
+    """Copies are real; programs end as the script says, and an mbox is what the ledger counts."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world.disk, world.syncs, world.aside, self._run)
+        self._world = world
+
+    def _run(self, program: Program, done: Callable[[Ended | Exception], None]) -> None:
+        what = f"{program.command} {_user(program.environment['RECIPIENT'])}"
+        self._work(what, program.content, lambda code: done(Ended(code, f"exit {code} of {what}")),
+                   done)  # fmt: skip
+
+    def append(self, path: str, content: Content, from_line: str, done: Done) -> None:
+        self._work(path, content, lambda _: done(None), done)
+
+    def _work(
+        self, what: str, content: Content, done: Callable[[int], None],
+        failed: Callable[[Exception], None],
+    ) -> None:  # fmt: skip
+        def ended(result: object) -> None:
+            if isinstance(result, Exception):
+                failed(result)
+            else:
+                assert isinstance(result, int)
+                done(result)
+
+        ledger = self._world.ledger
+        self._world.aside(lambda: ledger.run(what, b"".join(content.pieces())), ended)
 
 
 class ScriptedForesight:
@@ -114,7 +141,7 @@ class ScriptedForesight:
         return self.decide(target) if is_foreseen(_user(target)) else None
 
     def decide(self, target: str) -> Decided:
-        plan = Plan((plan_of(_user(target), self._clock.now()),), virtual=True)
+        plan = plan_of(_user(target), self._clock.now())
         local, _, host = target.rpartition("@")
         who = Addressee("indimail", "/home", local, host, local)
         return Decided(plan, delivered_to(target), who, 89, 89, (), 0.0, (0, 0))
@@ -139,7 +166,7 @@ class Client(asyncio.Transport):
         """Connect, and say everything up to the body at once (PIPELINING)."""
         self.connection.connection_made(self)
         lines = [f"RCPT TO:<{user}@example.com>" for user in self._mail.users]
-        lines = ["EHLO client.example.net", "MAIL FROM:<sender@example.net>", *lines, "DATA"]
+        lines = ["EHLO client.example.net", f"MAIL FROM:<{self._mail.sender}>", *lines, "DATA"]
         self._say("".join(f"{line}\r\n" for line in lines).encode())
 
     def write(self, data: Any) -> None:
@@ -177,6 +204,25 @@ class Client(asyncio.Transport):
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
+
+
+def submit(world: "World", mail: Sent) -> None:
+    """Queue a mail as a program of this machine does, with NOTIFY=NEVER."""
+    now = world.clock.now()
+    body = b"Received: by a test\n" + mail.stored
+    message = QueuedMessage(world.ids.next(int(now * 1e6)), now, mail.sender, len(body), body)
+    recipients = []
+    for number, user in enumerate(mail.users):
+        way = route(Address(user, "example.com"), configuration().routing)
+        address = f"{user}@example.com"
+        to = QueuedRecipient(number, address, way.channel, way.target, str(way.rule), "NEVER")
+        recipients.append(to)
+
+    def told(failure: Exception | None) -> None:
+        if failure is None:
+            world.ledger.accept(message.id, mail)
+
+    world.send.accept(message, tuple(recipients), told)
 
 
 class WatchedTrace(TraceWriter):
@@ -238,9 +284,9 @@ class World:
         )
         foresight: Any = ScriptedForesight(self.clock)
         config = Fixed()
-        ids = QueueIds(1)
+        self.ids = ids = QueueIds(1)
         self.local = LocalDelivery(
-            foresight, lambda uid, gid: OwnHands(self.disk, self.syncs, self.aside, no_program),
+            foresight, lambda uid, gid: ScriptedHands(self),
             Forwards(ids, self.clock, lambda: config.current, header_date, self.aside),
             self.clock, self.aside, wake,
             Own(lambda: "mx.example.com", self.disk.boot, header_date),
@@ -258,7 +304,12 @@ class World:
             return store, look, Spool(self.disk, QUEUE)
 
         def commits(run: Callable[[Sequence[Change]], None], name: str) -> SteppedCommitter[Change]:
-            self.commits = SteppedCommitter(run, wake, self._between)
+            def watched(changes: Sequence[Change]) -> None:
+                run(changes)
+                done = [c.step for c in changes if isinstance(c, Stepped) and c.step.done]
+                self.ledger.stepped.update(step.name for step in done)
+
+            self.commits = SteppedCommitter(watched, wake, self._between)
             return self.commits
 
         self.send = Send(
@@ -351,7 +402,10 @@ class World:
     def _send_next(self) -> None:
         for mail in self._script.popleft():
             self.ledger.sent[mail.tag] = mail
-            Client(self, mail).begin()
+            if mail.never:
+                submit(self, mail)
+            else:
+                Client(self, mail).begin()
 
     def _tick(self) -> None:
         """A second passes."""
