@@ -35,7 +35,8 @@ def worker(tmp_path) -> Iterator[Worker]:
         loop = asyncio.new_event_loop()
         place = Place(instance, LogLines(f"{tmp_path}/log"), 2, os.geteuid())
         follower = Follower(snapshot, channel, lambda: False)
-        made.append((Parts(place, number, ConnectionTable(2), follower, loop), loop))
+        parts = Parts(place, number, ConnectionTable(2), follower, loop, channel)
+        made.append((parts, loop))
         return made[-1][0]
 
     yield make

@@ -19,13 +19,16 @@ queuelifetime bouncelifetime RELAYCLIENT CHECKRECIPIENT MAX_RCPT_ERRCOUNT PENALT
 ALLOW_BARELF HIDE_HOST DISABLE_EXTRA_GREET DISABLE_HELP DISABLE_VRFY SMTPUTF8 STARTTLS SMTPS
 FORCE_TLS QUEUE_BASE QUEUE_START QUEUE_COUNT QUEUEDIR MIN_FREE DATABYTES MAXRECIPIENTS
 SYSCONFDIR CONTROLDIR ASSIGNDIR CERTDIR DOMAINDIR BASE_PATH
+blackholedsender blackholedpatterns OVERQUOTA_CMD OVERQUOTA_MAILSIZE HOLDOVERQUOTA FAST_QUOTA
+MAILDIRSIZE_MAX_AGE MAILDIRSIZE_MAX_SIZE INCLUDE_TRASH MAILCOUNT_LIMIT MAILSIZE_LIMIT QUOTAWARN1
+QUOTAWARN10
 """)
 
 # The rest of spec/smtp.md 14, 15 and spec/queue.md 1.4, 1.6, 1.8: known, and said to wait.
 WAITS = words("""
 relayclients relaydomains relaymailfrom tlsclients authdomains recipients chkrcptdomains
 chksenderdomains badmailfrom badmailpatterns badrcptto badrcptpatterns goodrcptto goodrcptpatterns
-blackholedsender blackholedrcpt badhelo badip badhost accesslist hostaccess nodnscheck spamignore
+BLACKHOLEDSENDER blackholedrcpt badhelo badip badhost accesslist hostaccess nodnscheck spamignore
 from.envrules auth.envrules rcpt.envrules fromd.envrules domainqueue tarpitcount tarpitdelay
 greetdelay earlytalkerdroptime timeoutread timeoutwrite qregex signatures bodycheck badext
 badextpatterns spfbehavior spfrules spfguess spfexp spfipv6 batvkey batvkeystale batvnosignlocals

@@ -26,8 +26,10 @@ from typing import Any, Final, Self
 
 import apsw
 
+from indimail.accounts.memory import MemoryAccounts
 from indimail.app.configuration import load
 from indimail.app.instance import Instance
+from indimail.delivery.blackhole import EMPTY
 from indimail.delivery.environment import Addressee
 from indimail.delivery.headers import delivered_to
 from indimail.delivery.program import Ended
@@ -37,6 +39,7 @@ from indimail.mail.address import Address
 from indimail.mail.dates import header_date
 from indimail.mail.events import Event, Record
 from indimail.mail.ids import QueueIds
+from indimail.mailbox.maildirsize import MaildirSizes
 from indimail.net.connections import ConnectionTable
 from indimail.queue.port import Change, QueuedMessage, QueuedRecipient, QueueStore, Stepped
 from indimail.queue.spool import Spool
@@ -47,11 +50,13 @@ from indimail.serve.foresight import Decided
 from indimail.serve.forward import Forwards
 from indimail.serve.hands import Content, OwnHands, Program
 from indimail.serve.local import LocalDelivery, Own
+from indimail.serve.locks import QuotaLocks
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
+from indimail.serve.quota import Quotas
 from indimail.serve.reception import Reception
 from indimail.serve.send import REOPEN, Send
 from indimail.serve.smtpd import SmtpConnection
-from indimail.serve.snapshot import Configuration, SessionSettings, Snapshot
+from indimail.serve.snapshot import Configuration, QuotaSettings, SessionSettings, Snapshot
 from indimail.serve.traced import TracedOutcomes
 from indimail.testing.clock import FakeClock
 from indimail.testing.disk import SimulatedDisk
@@ -285,11 +290,14 @@ class World:
         foresight: Any = ScriptedForesight(self.clock)
         config = Fixed()
         self.ids = ids = QueueIds(1)
+        sizes, accounts = MaildirSizes(self.disk, self.clock), MemoryAccounts()
+        locks = QuotaLocks(accounts, accounts, sizes, lambda name, domain: None)
         self.local = LocalDelivery(
             foresight, lambda uid, gid: ScriptedHands(self),
             Forwards(ids, self.clock, lambda: config.current, header_date, self.aside),
             self.clock, self.aside, wake,
-            Own(lambda: "mx.example.com", self.disk.boot, header_date),
+            Own(lambda: "mx.example.com", self.disk.boot, header_date, lambda: EMPTY),
+            Quotas(sizes, QuotaSettings, self.disk, self.clock, locks, self.aside, 89),
         )  # fmt: skip
         bounces = Bounces(
             ids, self.clock, lambda: config.current.queue.bounces,

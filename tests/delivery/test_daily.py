@@ -2,24 +2,13 @@
 
 import pytest
 
-from indimail.delivery.daily import DailyLimits, Day, decide_day, parse_limits
-from indimail.delivery.overquota import Command
-from indimail.delivery.plan import Fail
+from indimail.delivery.daily import DailyLimits, Day, decide_day
+from indimail.delivery.plan import Command, Fail
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.verdict import NO_RULE
 
 LIMITS = DailyLimits(10, 5000)
 MAILDIR = "/home/alice/Maildir"
-
-
-@pytest.mark.parametrize(("mailcount", "mailsize", "limits"), [
-    ("", "", None), ("10", "", DailyLimits(10, 10_485_760)), ("", "5000", DailyLimits(1500, 5000)),
-    ("10", "5000", LIMITS), ("many", "", DailyLimits()), ("0", "", DailyLimits(0)),
-])  # fmt: skip
-def test_limits_hold_where_one_is_set(
-    mailcount: str, mailsize: str, limits: DailyLimits | None
-) -> None:
-    assert parse_limits(mailcount, mailsize) == limits
 
 
 @pytest.mark.parametrize(("today", "size", "said"), [

@@ -6,7 +6,6 @@ import pytest
 
 from indimail.delivery.overquota import (
     WARNED_FOR,
-    Command,
     LockVerdict,
     QuotaFacts,
     QuotaVerdict,
@@ -15,9 +14,8 @@ from indimail.delivery.overquota import (
     decide_quota,
     decide_warning,
     may_lift,
-    warning_percents,
 )
-from indimail.delivery.plan import Defer, Fail, Plan, foresee
+from indimail.delivery.plan import Command, Defer, Fail, Plan, foresee
 from indimail.delivery.quota import UNLIMITED, Quota, Usage
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.verdict import Rule
@@ -129,12 +127,6 @@ def test_a_lock_that_stays_bounces_and_is_told_at_rcpt(row: int, status: str) ->
 
 PERCENTS = (50, 80, 0, 95, 0, 0, 0, 0, 0, 0)
 NOW = 1_800_000_000.0
-
-
-def test_the_percentages_are_ten_variables() -> None:
-    variables = {"QUOTAWARN1": "50", "QUOTAWARN2": "80", "QUOTAWARN4": "95", "QUOTAWARN5": "many"}
-    assert warning_percents(variables) == PERCENTS
-    assert warning_percents({"QUOTAWARN10": "9"}) == (0,) * 9 + (9,)
 
 
 @pytest.mark.parametrize(("usage", "number"), [

@@ -14,6 +14,7 @@ from indimail.delivery.instruction import (
 )
 from indimail.delivery.plan import (
     Action,
+    Command,
     Defer,
     Deliver,
     Discard,
@@ -26,6 +27,7 @@ from indimail.delivery.plan import (
     foresee,
     outcome,
 )
+from indimail.delivery.quota import Usage
 from indimail.delivery.virtual import AccountFacts, VirtualFacts, decide_virtual, virtual_user
 from indimail.mail.errors import Mistake
 from indimail.mail.foreseen import Foreseen
@@ -38,8 +40,9 @@ ALICE = AccountFacts(HOME)
 HERE = VirtualFacts("alice", "example.com", ALICE, BounceNoMailbox(), RULE)
 ABSENT = replace(HERE, account=None)
 INACTIVE = replace(HERE, account=replace(ALICE, active=False))
-LOCKED = replace(HERE, account=replace(ALICE, locked=True, usage=2048, quota="1024S"))
+LOCKED = replace(HERE, account=replace(ALICE, locked=True, usage=Usage(2048), quota="1024S"))
 ALICE_ROW = Rule("indimail", key="alice@example.com")
+MAILBOX = Deliver(f"{HOME}/Maildir", RULE, "alice@example.com", limit="NOQUOTA")
 INSTRUCTIONS = (
     Delete(),
     BounceNoMailbox(),
@@ -55,7 +58,9 @@ def test_an_account_gets_its_mail_whatever_the_instruction(
     instruction: Instruction | Mistake,
 ) -> None:
     facts = replace(HERE, instruction=instruction)
-    assert decide_virtual(facts) == (Deliver(f"{HOME}/Maildir", RULE, "alice@example.com"),)
+    assert decide_virtual(facts) == (
+        Deliver(f"{HOME}/Maildir", RULE, "alice@example.com", limit="NOQUOTA"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,9 +98,10 @@ def test_an_account_gets_its_mail_whatever_the_instruction(
             LOCKED,
             Fail(
                 "account alice@example.com locked/overquota 2048/1024S. indimail (#5.1.1)",
-                "5.1.1",
+                "5.2.1",  # disabled: the lock is the administrator's
                 Foreseen.LOCKED,
                 ALICE_ROW,
+                Command((f"{HOME}/Maildir", "0", "2048", "0", "1024S")),
             ),
         ),
         (
@@ -149,6 +155,7 @@ MISSING = Defer("address /srv/lost: no Maildir there", RULE)
             Deliver(
                 LOST,
                 RULE,
+                limit="",
                 text="no account alice@example.com - delivering to /srv/lost. indimail (#5.1.6)",
             ),
         ),
@@ -157,6 +164,7 @@ MISSING = Defer("address /srv/lost: no Maildir there", RULE)
             Deliver(
                 LOST,
                 RULE,
+                limit="",
                 text="account alice@example.com is inactive delivering to /srv/lost."
                 " indimail(#5.1.7)",
             ),
@@ -240,22 +248,21 @@ def test_aliases_take_the_place_of_the_mailbox(facts: VirtualFacts) -> None:
     assert decide_virtual(replace(facts, aliases=rows)) == (
         Forward("bob@example.org", row(1)),
         Run("sort", row(2), skip=2, block=True, home=facts.account.home if facts.account else ""),
-        Deliver("/srv/all", row(3)),
-        Deliver("/srv/more", row(4)),
+        Deliver("/srv/all", row(3), limit=""),
+        Deliver("/srv/more", row(4), limit=""),
     )
 
 
 def test_who_is_alias_of_nobody_else_keeps_the_mailbox() -> None:
-    mailbox = (Deliver(f"{HOME}/Maildir", RULE, "alice@example.com"),)
-    assert decide_virtual(replace(HERE, aliases=("Alice@example.com",))) == mailbox
+    assert decide_virtual(replace(HERE, aliases=("Alice@example.com",))) == (MAILBOX,)
     own = DotQmail(OWN, "# on holiday\n&alice@example.com\n", HOME)
-    assert decide_virtual(replace(HERE, account=replace(ALICE, dotqmail=own))) == mailbox
+    assert decide_virtual(replace(HERE, account=replace(ALICE, dotqmail=own))) == (MAILBOX,)
 
 
 def test_the_users_own_file_takes_the_place_of_the_mailbox() -> None:
     own = DotQmail(OWN, "./Maildir/\n|sort\n./box\n&bob@example.org\n", HOME)
     assert decide_virtual(replace(HERE, account=replace(ALICE, dotqmail=own))) == (
-        Deliver(f"{HOME}/Maildir", Rule(OWN, 1)),
+        Deliver(f"{HOME}/Maildir", Rule(OWN, 1), limit=""),
         Run("sort", Rule(OWN, 2), skip=2, block=True, home=HOME),
         Mbox(f"{HOME}/box", Rule(OWN, 3)),
         Forward("bob@example.org", Rule(OWN, 4)),

@@ -10,6 +10,8 @@ world.steps                # the disk's operations, the programs and the commits
 from collections.abc import Callable
 from typing import Any
 
+from indimail.accounts.memory import MemoryAccounts
+from indimail.delivery.blackhole import EMPTY
 from indimail.delivery.headers import prepended
 from indimail.delivery.plan import Action, Deliver
 from indimail.delivery.program import Ended
@@ -21,9 +23,10 @@ from indimail.queue.port import MessageStatus, QueuedMessage, QueuedRecipient
 from indimail.serve.forward import Forwards
 from indimail.serve.hands import OwnHands, Program
 from indimail.serve.local import LocalDelivery, Own
+from indimail.serve.snapshot import QuotaSettings
 from indimail.testing.clock import START
 from indimail.testing.disk import Operation
-from serve.desk import Foresight, Threads, snapshot
+from serve.desk import Foresight, Threads, quotas, snapshot
 from serve.sending import BrittleQueue, ByHand, Sending
 
 RULE = Rule("domains/example.com/.qmail-default", 1)
@@ -50,6 +53,9 @@ class Delivering(Sending):
 
     def __init__(self, store: BrittleQueue | None = None) -> None:
         self.steps: list[str] = []
+        self.accounts = MemoryAccounts()
+        self.quota = QuotaSettings()
+        self.black_hole = EMPTY
         self.ends: dict[str, Ended | Exception] = {}
         self.programs: list[Program] = []
         mine = store or Telling()
@@ -69,7 +75,8 @@ class Delivering(Sending):
             known, lambda uid, gid: self.hands,
             Forwards(QueueIds(1), self.clock, lambda: config, lambda _: "today", self.threads),
             self.clock, self.threads, lambda call: call(),
-            Own(lambda: "mx.example.com", "this boot", lambda _: "today"),
+            Own(lambda: "mx.example.com", "this boot", lambda _: "today", lambda: self.black_hole),
+            quotas(self.disk, self.clock, self.threads, self.accounts, lambda: self.quota),
         )  # fmt: skip
         self.local: Any = self.delivery
         self.disk.watch = self._watch

@@ -13,11 +13,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from indimail.accounts.memory import MemoryAccounts
 from indimail.delivery.assign import Assign
 from indimail.delivery.environment import Addressee
 from indimail.delivery.headers import delivered_to
 from indimail.delivery.plan import Action, Deliver, Fail, Plan
 from indimail.durable.committer import Done
+from indimail.durable.disk import Disk
 from indimail.mail.errors import MailError
 from indimail.mail.events import Record
 from indimail.mail.foreseen import Foreseen
@@ -26,6 +28,7 @@ from indimail.mail.line import Line
 from indimail.mail.match import parse_domains
 from indimail.mail.secret import Secret
 from indimail.mail.verdict import NO_RULE, Rule
+from indimail.mailbox.maildirsize import MaildirSizes
 from indimail.net.connections import ConnectionTable
 from indimail.net.tls import TlsContext
 from indimail.policy.limits import ConnectionLimits
@@ -37,7 +40,9 @@ from indimail.queue.port import QueuedMessage, QueuedRecipient
 from indimail.queue.spool import Spool
 from indimail.schedule.route import parse_routing
 from indimail.serve.foresight import Decided
+from indimail.serve.locks import QuotaLocks
 from indimail.serve.maillog import TcpserverLog
+from indimail.serve.quota import Quotas
 from indimail.serve.reception import Reception
 from indimail.serve.smtpd import SmtpConnection
 from indimail.serve.snapshot import (
@@ -45,6 +50,7 @@ from indimail.serve.snapshot import (
     ListenerConfig,
     ProcessSettings,
     QueueSettings,
+    QuotaSettings,
     SendSettings,
     SessionSettings,
     Snapshot,
@@ -140,6 +146,19 @@ class Config:
         waiting, self._waiting = self._waiting, []
         for go_on in waiting:
             go_on()
+
+
+def quotas(
+    disk: Disk,
+    clock: FakeClock,
+    aside: Any,
+    accounts: MemoryAccounts,
+    settings: Callable[[], QuotaSettings] = QuotaSettings,
+) -> Quotas:
+    """Return the quotas of a worker that runs as uid 89; nobody is told of a lock."""
+    sizes = MaildirSizes(disk, clock)
+    locks = QuotaLocks(accounts, accounts, sizes, lambda name, domain: None)
+    return Quotas(sizes, settings, disk, clock, locks, aside, 89)
 
 
 class Threads:

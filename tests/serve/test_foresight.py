@@ -13,8 +13,11 @@ from indimail.mail.errors import AccountsUnavailable
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.secret import Secret
 from indimail.mail.verdict import Rule
+from indimail.mailbox.maildirsize import MaildirSizes
 from indimail.serve.foresight import KEPT, Foresight, Place
 from indimail.serve.home import look
+from indimail.serve.locks import QuotaLocks
+from indimail.serve.snapshot import QuotaSettings
 from indimail.testing.clock import FakeClock
 
 ALICE = "example.com-alice@example.com"
@@ -26,6 +29,7 @@ class Configured:
     assign: Assign
     generation: int = 1
     default_delivery: str = "./Maildir/"
+    quota: QuotaSettings = QuotaSettings()
 
 
 class Folders:
@@ -64,9 +68,15 @@ class Site:
         self.accounts.add(self.alice)
         self.folders = Folders(watches)
         self.clock = FakeClock()
+        self.told: list[tuple[str, str]] = []
+        disk = SystemDisk()
+        locks = QuotaLocks(
+            self.accounts, self.accounts, MaildirSizes(disk, self.clock),
+            lambda name, domain: self.told.append((name, domain)),
+        )  # fmt: skip
         self.foresight = Foresight(
-            self.accounts, lambda: self.config, self.clock.steady, SystemDisk(), self.folders,
-            Place(str(root), f"{root}/alias", 555, 555), lambda entry: look,
+            self.accounts, lambda: self.config, self.clock.steady, disk, self.folders,
+            Place(str(root), f"{root}/alias", 555, 555), lambda entry: look, locks,
         )  # fmt: skip
 
     def plan(self, target: str = ALICE) -> Action:
@@ -87,7 +97,9 @@ RULE = Rule("domains/example.com/.qmail-default", 1)
 
 
 def test_a_user_is_delivered_to_a_maildir_by_the_line_that_says_so(site: Site) -> None:
-    assert site.plan() == Deliver(f"{site.home}/Maildir", RULE, "alice@example.com")
+    assert site.plan() == Deliver(
+        f"{site.home}/Maildir", RULE, "alice@example.com", limit="NOQUOTA"
+    )
     assert site.foresight.decide(ALICE).delivered_to == f"Delivered-To: {ALICE}\n".encode()
 
 

@@ -20,6 +20,7 @@ from zlib import crc32
 from indimail.accounts.cache import CachedLookup
 from indimail.accounts.sql import SqlAccounts, sqlite_url
 from indimail.app.aside import Aside
+from indimail.app.channel import Changed, Channel
 from indimail.app.follow import Follower
 from indimail.app.instance import Instance
 from indimail.app.logs import LogLines
@@ -35,6 +36,7 @@ from indimail.mail.clock import SystemClock
 from indimail.mail.dates import header_date
 from indimail.mail.errors import ConfigErrors, MailError, QueueFull, QueueUnwritable
 from indimail.mail.ids import QueueIds
+from indimail.mailbox.maildirsize import MaildirSizes
 from indimail.net.connections import ConnectionTable
 from indimail.net.local import listen_local
 from indimail.net.tls import TlsContext
@@ -53,7 +55,9 @@ from indimail.serve.home import HomeUnreadable, Look, look
 from indimail.serve.inject import Injection
 from indimail.serve.intake import Intake
 from indimail.serve.local import LocalDelivery, Own
+from indimail.serve.locks import QuotaLocks
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
+from indimail.serve.quota import Quotas
 from indimail.serve.reception import Reception
 from indimail.serve.send import Send
 from indimail.serve.snapshot import SessionSettings, Snapshot
@@ -86,6 +90,7 @@ class Parts:
         connections: ConnectionTable,
         follower: Follower,
         loop: asyncio.AbstractEventLoop,
+        channel: Channel,
     ) -> None:
         instance = place.instance
         self.place = place
@@ -95,15 +100,18 @@ class Parts:
         self.clock = SystemClock()
         self.aside = Aside(loop, THREADS)
         self._loop = loop
+        self._channel = channel
         self.lines = place.lines
         self.trace = TraceWriter(instance.trace, number + 1, self.disk)
-        self.accounts = CachedLookup(_accounts(instance, follower.current), self.clock,
-                                     expiry=ACCOUNTS_KEPT)  # fmt: skip
+        accounts = _accounts(instance, follower.current)
+        self.accounts = CachedLookup(accounts, self.clock, expiry=ACCOUNTS_KEPT)
         self._folders = _Folders(loop)
+        self.sizes = MaildirSizes(self.disk, self.clock)
+        locks = QuotaLocks(accounts, self.accounts, self.sizes, self._changed)
         self.foresight = Foresight(
             self.accounts, lambda: follower.current, self.clock.steady, self.disk,
             self._folders, Owned(instance.root, instance.alias, place.uid, os.getegid()),
-            self._look_as,
+            self._look_as, locks,
         )  # fmt: skip
         mode = SyncMode(follower.current.variables.get("FILE_SYNC", SyncMode.AUTO))
         syncs = FileSyncs(self.disk, self.clock.steady, mode)
@@ -118,7 +126,10 @@ class Parts:
         self.local = LocalDelivery(
             self.foresight, self._hands, forwards, self.clock, self.aside,
             loop.call_soon_threadsafe,
-            Own(lambda: follower.current.me, boot_id(), header_date),
+            Own(lambda: follower.current.me, boot_id(), header_date,
+                lambda: follower.current.queue.black_hole),
+            Quotas(self.sizes, lambda: follower.current.quota, self.disk, self.clock, locks,
+                   self.aside, place.uid),
         )  # fmt: skip
         self.sends: list[Send] = []
         self._locks: list[DirectoryLock] = []
@@ -318,6 +329,11 @@ class Parts:
         return self._tls[1]
 
     # -- accounts --------------------------------------------------------------------------------
+
+    def _changed(self, name: str, domain: str) -> None:
+        """Let all workers know, us first, that a delivery changed an account; on a thread."""
+        self.accounts.invalidate(name, domain)
+        self._loop.call_soon_threadsafe(self._channel.send, Changed(name, domain))
 
     def invalidate(self, name: str, domain: str) -> None:
         """An account changed: forget what is known."""

@@ -49,7 +49,15 @@ class Done:
     token: int
 
 
-Message = Ready | Stale | Configured | Invalidate | Done
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A delivery changed an account: the supervisor has all workers forget it."""
+
+    name: str
+    domain: str
+
+
+Message = Ready | Stale | Configured | Invalidate | Done | Changed
 
 
 class Channel:

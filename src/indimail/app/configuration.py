@@ -42,11 +42,15 @@ from indimail.control.cdb import Cdb, read_cdb
 from indimail.control.files import ControlFile, ControlFolder, read_control
 from indimail.control.toml import Given, read_toml
 from indimail.delivery.assign import parse_assign
+from indimail.delivery.blackhole import parse_black_hole
 from indimail.delivery.bounce import BounceSettings
+from indimail.delivery.daily import MAILCOUNT_LIMIT, MAILSIZE_LIMIT, DailyLimits
+from indimail.delivery.overquota import WARNINGS
 from indimail.mail.errors import ConfigErrors, Mistake
 from indimail.mail.match import DomainTable, key_of, parse_domain_rules, parse_domains, quoted
 from indimail.mail.secret import Secret
 from indimail.mail.verdict import Rule
+from indimail.mailbox.maildirsize import Counting
 from indimail.manage.site import acting_as
 from indimail.net.tls import TlsContext
 from indimail.policy.relay import RelayRules
@@ -67,6 +71,7 @@ from indimail.serve.snapshot import (
     ListenerConfig,
     ProcessSettings,
     QueueSettings,
+    QuotaSettings,
     SendSettings,
     SessionSettings,
     Snapshot,
@@ -490,6 +495,35 @@ class Loading:
             inject=self._inject(),
             bounces=self._bounces(values),
             default_delivery="\n".join(values.lines("defaultdelivery")),
+            quota=self._quota(values),
+            black_hole=parse_black_hole(
+                self.controls["blackholedsender"].lines, self.controls["blackholedpatterns"].lines
+            ),
+        )
+
+    def _quota(self, values: Values) -> QuotaSettings:
+        """Return what holds for the quotas of all mailboxes."""
+        root, hold = self.instance.root, values.text("HOLDOVERQUOTA")
+        command = values.text("OVERQUOTA_CMD") or f"{values.text('LIBEXECDIR')}/overquota.sh"
+        messages = values.optional_number("MAILCOUNT_LIMIT")
+        octets = values.optional_number("MAILSIZE_LIMIT")
+        limits = DailyLimits(
+            MAILCOUNT_LIMIT if messages is None else messages,
+            MAILSIZE_LIMIT if octets is None else octets,
+        )
+        warnings = (f"QUOTAWARN{number}" for number in range(1, WARNINGS + 1))
+        return QuotaSettings(
+            counting=Counting(
+                max_age=values.number("MAILDIRSIZE_MAX_AGE"),
+                max_size=values.number("MAILDIRSIZE_MAX_SIZE"),
+                fast=values.switch("FAST_QUOTA"),
+                include_trash=values.switch("INCLUDE_TRASH"),
+            ),
+            mailsize=values.number("OVERQUOTA_MAILSIZE"),
+            limits=None if messages is None and octets is None else limits,
+            percents=tuple(values.optional_number(name) or 0 for name in warnings),
+            command=os.path.normpath(os.path.join(root, command)),
+            hold=hold if os.path.isabs(hold) else "",
         )
 
     def _bounces(self, values: Values) -> BounceSettings:

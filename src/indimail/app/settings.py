@@ -39,6 +39,9 @@ from indimail.app.resolve import (
     number,
     signed,
 )
+from indimail.delivery.daily import MAILCOUNT_LIMIT, MAILSIZE_LIMIT
+from indimail.delivery.overquota import MAILSIZE, WARNINGS
+from indimail.mailbox.maildirsize import MAX_AGE, MAX_SIZE
 
 MIN_FREE: Final = 52_428_800  # 50 MiB, what IndiMail's installer sets
 DEFAULT_LINE: Final = 2048  # RFC 5321 4.5.3.1 needs 512 for a command; extensions add to it
@@ -130,6 +133,11 @@ _TRANSACTION = "serve/transaction.py"
 _SEND = "serve/send.py"
 _BUILD = "app/build.py"
 _BOUNCE = "delivery/bounce.py"
+_OVERQUOTA = "delivery/overquota.py"
+_DAILY = "delivery/daily.py"
+_BLACKHOLE = "delivery/blackhole.py"
+_MAILDIRSIZE = "mailbox/maildirsize.py"
+_QUOTA = "serve/quota.py"
 _CONF = "app/configuration.py"
 _ROUTE = "schedule/route.py"
 _INSTANCE = "app/instance.py"
@@ -268,6 +276,45 @@ BOUNCE: Final = (
           _BOUNCE, _QUEUE),
 )  # fmt: skip
 
+QUOTAS: Final = (
+    _var("OVERQUOTA_CMD", TEXT, None,
+         "program that is told of what a quota led to; default: overquota.sh in LIBEXECDIR;"
+         " run only if it is executable", _QUOTA, _QUEUE),
+    _var("LIBEXECDIR", TEXT, "libexec", "directory of overquota.sh", _QUOTA, _QUEUE),
+    _var("OVERQUOTA_MAILSIZE", OCTETS, str(MAILSIZE),
+         "a mail that is no larger is delivered to a full mailbox all the same",
+         _OVERQUOTA, _QUEUE, unit="octets"),
+    _var("HOLDOVERQUOTA", TEXT, None,
+         "file (absolute path) that makes what is over quota wait instead of bounce;"
+         " else holdoverquota in the Maildir", _QUOTA, _QUEUE),
+    _var("MAILDIRSIZE_MAX_AGE", SECONDS, str(MAX_AGE), "after this a mailbox is counted anew",
+         _MAILDIRSIZE, _QUEUE, unit="seconds"),
+    _var("MAILDIRSIZE_MAX_SIZE", OCTETS, str(MAX_SIZE),
+         "the same for a maildirsize that is larger", _MAILDIRSIZE, _QUEUE, unit="octets"),
+    _var("FAST_QUOTA", SWITCH, None, "what maildirsize says is never counted anew",
+         _MAILDIRSIZE, _QUEUE),
+    _var("INCLUDE_TRASH", SWITCH, None, "mails that are marked for removal count too",
+         _MAILDIRSIZE, _QUEUE),
+    _var("MAILCOUNT_LIMIT", number(0, 2**53), None,
+         f"most mails of a mailbox in a day; not set: {MAILCOUNT_LIMIT}, if the other one is set",
+         _DAILY, _QUEUE),
+    _var("MAILSIZE_LIMIT", OCTETS, None,
+         f"most octets of a mailbox in a day; not set: {MAILSIZE_LIMIT}, if the other one is set",
+         _DAILY, _QUEUE, unit="octets"),
+    *(
+        _var(f"QUOTAWARN{number_}", number(0, 999, "per cent"), None,
+             "a mailbox that is fuller is warned about by OVERQUOTA_CMD, once in 7 days",
+             _OVERQUOTA, _QUEUE, unit="per cent")
+        for number_ in range(1, WARNINGS + 1)
+    ),
+    _file("blackholedsender", RULES, None,
+          "senders (user@host or @host) whose mail to virtual users is discarded", _BLACKHOLE,
+          _QUEUE),
+    _file("blackholedpatterns", RULES, None,
+          "the same as shell patterns; ! takes back, the last that matches decides", _BLACKHOLE,
+          _QUEUE),
+)  # fmt: skip
+
 LOCATIONS: Final = (
     _var("HARD_QUOTA", TEXT, "NOQUOTA", "quota of a new user: octets, or NOQUOTA",
          "manage/users.py", _DELIVERY),
@@ -353,8 +400,7 @@ badrcptto           BADRCPTTO           list   -     refused recipients
 badrcptpatterns     BADRCPTPATTERNS     list   -     the same as patterns
 goodrcptto          GOODRCPTTO          list   -     recipients without checks
 goodrcptpatterns    GOODRCPTPATTERNS    list   -     the same as patterns
-blackholedsender    BLACKHOLEDSENDER    list   -     senders whose mail is taken and discarded
-blackholedpatterns  -                   list   -     the same as patterns
+-                   BLACKHOLEDSENDER    text   -     name of another blackholedsender
 blackholedrcpt      BLACKHOLEDRCPT      list   -     recipients whose mail is taken and discarded
 qregex              QREGEX              count  0     1: lists hold regular expressions
 -                   USE_FNMATCH         set    -     rules hold shell wildcards
@@ -541,7 +587,7 @@ mailalert.cfg       -                   list   -     who is told of deliveries
 """, _DELIVERY),
 )  # fmt: skip
 
-SETTINGS: Final = (*NAMES, *RECEPTION, *QUEUE, *BOUNCE, *LOCATIONS, *WAITING)
+SETTINGS: Final = (*NAMES, *RECEPTION, *QUEUE, *BOUNCE, *QUOTAS, *LOCATIONS, *WAITING)
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 VARIABLES: Final = {setting.variable: setting for setting in SETTINGS if setting.variable}
 CONTROLS: Final = {setting.control: setting for setting in SETTINGS if setting.control}

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from indimail.app.channel import Channel, Configured, Done, Invalidate, Ready, Stale
+from indimail.app.channel import Changed, Channel, Configured, Done, Invalidate, Ready, Stale
 from indimail.mail.errors import ConfigErrors
 from indimail.net.connections import ConnectionTable
 from indimail.serve.snapshot import Snapshot
@@ -36,6 +36,7 @@ from indimail.serve.snapshot import Snapshot
 LAST_COMMITS: Final = 2.0  # seconds that a worker has after the grace for running sessions
 RESTART_PAUSE: Final = 1.0  # between two starts of one worker
 CONFIRMED_WITHIN: Final = 5.0
+NOBODY_WAITS: Final = 0  # the token of a change that a delivery made
 LOG: Final = logging.getLogger("indimail.serve")
 
 
@@ -161,6 +162,8 @@ class Supervisor:
                     self._configure(worker)
                 case Done(token):
                     self._confirmed(token, worker.number)
+                case Changed(name, domain):
+                    self._invalidate(NOBODY_WAITS, name, domain)
 
     def _reap(self, worker: Worker) -> None:
         """Bury a worker whose channel ended, and plan its successor."""
@@ -284,8 +287,7 @@ class Supervisor:
                 until = time.monotonic() + CONFIRMED_WITHIN
                 self._requests[self._token] = Request(client, waiting, until)
                 name, domain = request.get("name", ""), request.get("domain", "")
-                for worker in self._workers.values():
-                    worker.channel.send(Invalidate(self._token, name, domain))
+                self._invalidate(self._token, name, domain)
                 if not waiting:
                     self._answer(self._token, ok=True)
             case "reload":
@@ -296,6 +298,10 @@ class Supervisor:
                 _say(client, {"ok": True, "workers": workers, "connections": connections})
             case other:
                 _say(client, {"ok": False, "error": f"unknown op {other!r}"})
+
+    def _invalidate(self, token: int, name: str, domain: str) -> None:
+        for worker in self._workers.values():
+            worker.channel.send(Invalidate(token, name, domain))
 
     def _confirmed(self, token: int, worker: int) -> None:
         request = self._requests.get(token)

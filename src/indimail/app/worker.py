@@ -66,7 +66,7 @@ def work(
         snapshot, channel, OncePerTurn(watch(place.instance.watched).changed, loop.call_soon)
     )
     worker = _Worker(
-        Parts(place, number, connections, follower, loop), sockets, inject, channel, loop
+        Parts(place, number, connections, follower, loop, channel), sockets, inject, channel, loop
     )
     try:
         loop.run_until_complete(worker.run())

@@ -32,6 +32,7 @@ from indimail.mail.outcome import Failed as MailFailed
 from indimail.mail.verdict import Accept
 from indimail.serve.foresight import Foresight, Place
 from indimail.serve.home import look
+from indimail.serve.locks import ReadLocks
 from indimail.serve.rehearsal import Letter, Rehearsal, rehearse
 
 PROGRAM: Final = "indimail deliver"
@@ -97,8 +98,9 @@ def _rehearse(args: argparse.Namespace, letter: Letter) -> Rehearsal:
         foresight = Foresight(
             command.accounts, lambda: snapshot, lambda: 0.0, command.disk, _Unwatched(),
             Place(instance.root, instance.alias, site.uid, site.gid), lambda _: look,
+            ReadLocks(command.accounts, command.disk),
         )  # fmt: skip
-        return rehearse(letter, foresight, snapshot, command.accounts, command.disk)
+        return rehearse(letter, foresight, snapshot, command.disk)
 
 
 class _Unwatched:

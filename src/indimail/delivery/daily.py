@@ -1,7 +1,7 @@
 """Daily limits of a mailbox: how many mails and octets it takes in a day.
 
-    limits = parse_limits("100", "")                -> DailyLimits(messages=100, octets=10485760)
-    decide_day(limits, Day(100, 5000), 2048, ...)   -> Fail("Dir has insufficient quota. ...")
+    decide_day(DailyLimits(messages=100), Day(100, 5000), 2048, ...)
+        -> Fail("Dir has insufficient quota. ...")
 
 They hold only if MAILCOUNT_LIMIT or MAILSIZE_LIMIT is set; the other one then has its default.
 
@@ -9,19 +9,16 @@ Units: octets, messages.  Source: spec/delivery.md 5.6, 5.7.
 Not here: the file (`mailbox.deliverycount`); the mailbox's quota (`delivery.overquota`).
 """
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
-from indimail.delivery.overquota import MAILBOX_FULL, Command
-from indimail.delivery.plan import Fail
+from indimail.delivery.overquota import MAILBOX_FULL
+from indimail.delivery.plan import Command, Fail
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.verdict import NO_RULE, Rule
 
 MAILCOUNT_LIMIT: Final = 1500
 MAILSIZE_LIMIT: Final = 10_485_760
-
-_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +50,6 @@ class DayVerdict:
     command: Command | None = None
 
 
-def parse_limits(mailcount: str, mailsize: str) -> DailyLimits | None:
-    """Return the limits; None where neither variable is set.  What is no number is the default."""
-    if not (mailcount or mailsize):
-        return None
-    return DailyLimits(_number(mailcount, MAILCOUNT_LIMIT), _number(mailsize, MAILSIZE_LIMIT))
-
-
 def decide_day(
     limits: DailyLimits, today: Day, size: int, maildir: str, rule: Rule = NO_RULE
 ) -> DayVerdict:
@@ -75,7 +65,3 @@ def decide_day(
     given = (size, today.octets, today.messages, f"{limits.octets},{limits.messages}")
     command = Command((maildir, *map(str, given)))
     return DayVerdict(Fail(text, MAILBOX_FULL, Foreseen.DELIVERABLE, rule), today, command)
-
-
-def _number(text: str, default: int) -> int:
-    return int(text) if _NUMBER.fullmatch(text) else default

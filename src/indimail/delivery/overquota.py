@@ -14,12 +14,10 @@ Sources: spec/delivery.md 5.3a, 5.5 (4 and 5), 5.7, 8.4, 10 (6 and 7).
 Not here: what is over (`delivery.quota`), daily limits (`delivery.daily`), who runs a command.
 """
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from indimail.delivery.plan import Defer, Fail
+from indimail.delivery.plan import Command, Defer, Fail
 from indimail.delivery.quota import Quota, Usage
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.verdict import NO_RULE, Rule
@@ -31,15 +29,6 @@ WARNINGS: Final = 10  # QUOTAWARN1 to QUOTAWARN10
 # RFC 3463, for the bounce's Status; IndiMail's texts have codes of their own
 MAILBOX_FULL: Final = "5.2.2"
 DISABLED: Final = "5.2.1"
-
-_PERCENT: Final = re.compile(r"[0-9]{1,3}")
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """The over-quota command: the program is OVERQUOTA_CMD, run only if it is executable."""
-
-    arguments: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +133,12 @@ class QuotaWarning:
     command: Command
 
 
-def warning_percents(variables: Mapping[str, str]) -> tuple[int, ...]:
-    """Return QUOTAWARN1 to QUOTAWARN10; 0 where one is unset or no number."""
-    texts = (variables.get(f"QUOTAWARN{number}", "") for number in range(1, WARNINGS + 1))
-    return tuple(int(text) if _PERCENT.fullmatch(text) else 0 for text in texts)
-
-
 def decide_warning(
     facts: QuotaFacts, percents: tuple[int, ...], last: float | None, now: float
 ) -> QuotaWarning | None:
     """Warn by the first percentage, from the last one down, that size or count exceed.
 
+    `percents` are QUOTAWARN1 to QUOTAWARN10, 0 where one is not set.
     `last` is the time of Maildir/QuotaWarn: at most one warning in seven days.  Where the mail
     was delivered `usage` has it.
     """

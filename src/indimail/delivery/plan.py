@@ -29,13 +29,16 @@ TO_THE_END: Final = 1 << 30  # no line of a file has this number
 class Deliver:
     """Store a copy in the Maildir (absolute path, no slash at the end).
 
-    `account` is the mailbox whose quota it counts for, empty for none; `text` is said beside.
+    `account` is the mailbox it is meant for, empty for a Maildir that a line names; `text` is said
+    beside.  `limit` is the quota that vdelivermail obeys, as it is stored: empty, the one that the
+    Maildir's own maildirsize tells; None for qmail-local, which knows no quota.
     """
 
     maildir: str
     rule: Rule = NO_RULE
     account: str = ""
     text: str = ""
+    limit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +94,38 @@ class Discard:
 
 
 @dataclass(frozen=True, slots=True)
+class Command:
+    """The over-quota command, which is told of what a quota led to: OVERQUOTA_CMD's arguments."""
+
+    arguments: tuple[str, ...]
+
+    def of(self, size: int) -> "Command":
+        """Return it for a mail of this size, where that was not known: its second argument."""
+        maildir, _, *rest = self.arguments
+        return Command((maildir, str(size), *rest))
+
+
+@dataclass(frozen=True, slots=True)
 class Fail:
-    """Bounce.  `status` is the RFC 3463 code, `foreseen` what RCPT would be told."""
+    """Bounce.  `status` is the RFC 3463 code, `foreseen` what RCPT would be told.
+
+    `command` runs beside, for a mailbox that is locked.
+    """
 
     text: str
     status: str
     foreseen: Foreseen
     rule: Rule = NO_RULE
+    command: Command | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """Keep the mail and try again."""
+    """Keep the mail and try again; `command` as above."""
 
     text: str
     rule: Rule = NO_RULE
+    command: Command | None = None
 
 
 Action = Deliver | Mbox | Run | Forward | Relay | Discard | Fail | Defer
@@ -180,5 +200,5 @@ def outcome(action: Discard | Fail | Defer) -> Outcome:
             return Delivered(text, rule)
         case Fail(text=text, rule=rule):
             return Failed(text, rule)
-        case Defer(text, rule):
+        case Defer(text=text, rule=rule):
             return Deferred(text, rule)

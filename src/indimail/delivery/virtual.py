@@ -12,7 +12,7 @@ Rows of valias and a user's own `.qmail` take the place of the mailbox; a row or
 user's own address says nothing, so that alone it leaves the mailbox.
 
 Source: spec/delivery.md 5.2 to 5.4.  Not here: the quota of an unlocked account
-(`delivery.quota`), whose senders fall into a black hole.
+(`delivery.overquota`), whose senders fall into a black hole (`delivery.blackhole`).
 """
 
 from dataclasses import dataclass, replace
@@ -27,6 +27,7 @@ from indimail.delivery.instruction import (
     ToHost,
     ToMaildir,
 )
+from indimail.delivery.overquota import QuotaFacts, decide_lock
 from indimail.delivery.plan import (
     Action,
     Defer,
@@ -38,6 +39,7 @@ from indimail.delivery.plan import (
     Relay,
     join,
 )
+from indimail.delivery.quota import NO_QUOTA, UNLIMITED, Usage, parse_quota
 from indimail.mail.errors import Mistake
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.verdict import NO_RULE, Rule
@@ -47,13 +49,17 @@ NOT_NESTED: Final = "a line that is not vdelivermail's again"
 
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
-    """An account's row; `usage` and `quota` (as pw_shell has it) are told where it is locked."""
+    """An account's row; `quota` is as pw_shell has it.
+
+    Where it is locked, `usage` is what the mailbox holds, and `userquota` tells whose lock it is.
+    """
 
     home: str
     active: bool = True
     locked: bool = False
-    usage: int = 0
-    quota: str = "NOQUOTA"
+    usage: Usage = Usage()
+    userquota: int = 0
+    quota: str = NO_QUOTA
     is_group: bool = False  # pw_gecos begins with "MailGroup "
     dotqmail: DotQmail | None = None
     holds_overquota: bool = False  # the hold file is there: defer instead of bounce
@@ -105,8 +111,8 @@ def decide_virtual(facts: VirtualFacts) -> tuple[Action, ...]:
 
 def _existing(facts: VirtualFacts, account: AccountFacts) -> tuple[Action, ...]:
     """Locked, aliases, the user's .qmail, group, mailbox: in this order (5.3)."""
-    if account.locked:
-        return (_locked(facts, account),)
+    if account.locked and (stop := _locked(facts, account)) is not None:
+        return (stop,)
     if expanded := _expanded(facts):
         return expanded
     if account.dotqmail is not None:
@@ -115,16 +121,19 @@ def _existing(facts: VirtualFacts, account: AccountFacts) -> tuple[Action, ...]:
             return own
     if account.is_group:
         return (Discard("Mail delivery to group is avoided", facts.rule),)
-    return (Deliver(f"{account.home}/Maildir", facts.rule, facts.address),)
+    maildir = f"{account.home}/Maildir"
+    return (Deliver(maildir, facts.rule, facts.address, limit=account.quota),)
 
 
-def _locked(facts: VirtualFacts, account: AccountFacts) -> Fail | Defer:
-    rule = Rule("indimail", key=facts.address)
-    figures = f"{account.usage}/{account.quota}"
-    text = f"account {facts.address} locked/overquota {figures}. indimail (#5.1.1)"
-    if account.holds_overquota:
-        return Defer(text, rule)
-    return Fail(text, "5.1.1", Foreseen.LOCKED, rule)
+def _locked(facts: VirtualFacts, account: AccountFacts) -> Fail | Defer | None:
+    """Say why a locked account takes nothing; None where its lock is lifted."""
+    asked = QuotaFacts(
+        facts.address, f"{account.home}/Maildir", 0, account.usage, account.quota,
+        parse_quota(account.quota) or UNLIMITED, account.holds_overquota,
+        rule=Rule("indimail", key=facts.address),
+    )  # fmt: skip
+    verdict = decide_lock(asked, account.userquota)
+    return None if verdict.plan is None else replace(verdict.plan, command=verdict.command)
 
 
 def _expanded(facts: VirtualFacts) -> tuple[Action, ...]:
@@ -158,6 +167,8 @@ def _lines(facts: VirtualFacts, dotqmail: DotQmail) -> tuple[Action, ...] | None
                 continue
             case Jump(run, to):
                 joined.append((number, Jump(replace(run, block=True), to)))
+            case Deliver():
+                joined.append((number, (replace(step, limit=""),)))
             case action:
                 joined.append((number, (action,)))
     return join(joined) or None
@@ -197,7 +208,7 @@ def _elsewhere(facts: VirtualFacts, where: Instruction | Mistake, text: str) -> 
         case ToMaildir():
             if isinstance(facts.maildir, Defer):
                 return facts.maildir
-            return Deliver(facts.maildir, facts.rule, text=text)
+            return Deliver(facts.maildir, facts.rule, text=text, limit="")
         case ToAddress(address):
             return Forward(address, facts.rule, text)
         case ToHost() as host:

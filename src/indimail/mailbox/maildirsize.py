@@ -44,9 +44,10 @@ from indimail.durable.disk import Disk, Stamp
 from indimail.mail.clock import Clock
 from indimail.mail.errors import MailboxUnwritable
 
-MAX_AGE: Final = 43_200.0
+MAX_AGE: Final = 43_200
 MAX_SIZE: Final = 8_192
 LONGEST: Final = 1 << 20  # no sane writer lets it grow so; above, it is not read
+EXPECTED_FOR: Final = 3600.0  # a mail whose queue broke down does not count for ever
 KEPT: Final = 20_000  # Maildirs that are remembered, some 500 octets each
 SHARE: Final = 10  # a recount takes one part in so many of the time
 
@@ -132,7 +133,7 @@ class MaildirSizes:
         self._disk = disk
         self._clock = clock
         self._known: dict[str, _Known] = {}  # oldest use first
-        self._expected: dict[str, tuple[int, int]] = {}
+        self._expected: dict[str, tuple[int, int, float]] = {}  # and since when, steady time
         self._lock = Lock()
         self._counting = [Lock() for _ in range(64)]  # who waits for the same count has it then
         self._numbers = count()
@@ -152,6 +153,12 @@ class MaildirSizes:
         with self._one_by_one(maildir):
             usage = self.known(maildir, quota, arriving)  # another one may just have counted
             return self._renew(maildir, quota) if usage is None else usage
+
+    def current(self, maildir: str) -> Usage | None:
+        """Return what is known, doubtful or not, without a look: for who has just measured."""
+        with self._lock:
+            known = self._known.get(maildir)
+            return None if known is None else self._usage(maildir, known)
 
     def recount(self, maildir: str, quota: Quota) -> Usage:
         """Count anew in any case, also with FAST_QUOTA: a quota was set, a report is made."""
@@ -196,12 +203,18 @@ class MaildirSizes:
         return self._counting[hash(maildir) % len(self._counting)]
 
     def _expect(self, maildir: str, octets: int, messages: int) -> None:
-        before = self._expected.pop(maildir, (0, 0))
+        before = self._expected.pop(maildir, None)
+        now = self._clock.steady()
+        if before is None or now - before[2] > EXPECTED_FOR:
+            before = (0, 0, now)
         if before[1] + messages > 0:
-            self._expected[maildir] = (before[0] + octets, before[1] + messages)
+            self._expected[maildir] = (before[0] + octets, before[1] + messages, before[2])
 
     def _usage(self, maildir: str, known: _Known) -> Usage:
-        octets, messages = self._expected.get(maildir, (0, 0))
+        octets = messages = 0
+        expected = self._expected.get(maildir)
+        if expected is not None and self._clock.steady() - expected[2] <= EXPECTED_FOR:
+            octets, messages, _ = expected
         return Usage(
             known.octets + known.ahead_octets + octets,
             known.messages + known.ahead_messages + messages,

@@ -13,11 +13,13 @@ from functools import partial
 from time import asctime, gmtime
 from typing import TYPE_CHECKING, Final, Protocol
 
+from indimail.delivery.blackhole import discarding
 from indimail.delivery.environment import Lines, environment, of_virtual
 from indimail.delivery.headers import ahead, ahead_of_command, from_line, return_path
 from indimail.delivery.loop import LOOPING, is_looping
 from indimail.delivery.plan import (
     DID_ONE,
+    Command,
     Defer,
     Deliver,
     Discard,
@@ -40,12 +42,14 @@ from indimail.serve.foresight import Decided
 from indimail.serve.forward import owner_of
 from indimail.serve.hands import Content, Program
 from indimail.serve.job import Job
+from indimail.serve.quota import Admission, Looked
 
 if TYPE_CHECKING:
     from indimail.serve.local import LocalDelivery
 
 WRONG: Final = "Sorry, something is wrong here"
 NO_BOOT: Final = ""  # of a copy known not to be in tmp/: `recovery` believes only what it sees
+EMPTY: Final = "vdelivermail: discarding 0 size message"
 STOPPED: Final = "99"  # the name of a program's mark, where it left out the rest
 
 
@@ -127,8 +131,17 @@ class Attempt:
             return
         if is_looping(header, self._decided.delivered_to):
             self.send.finish(self.job, Failed(LOOPING, self._decided.plan.rule))
+        elif self._decided.plan.virtual and (unread := self._unread()) is not None:
+            self.send.finish(self.job, unread)
         else:
             self._walk()
+
+    def _unread(self) -> Delivered | None:
+        """Discard what vdelivermail does not look at: an empty mail, a sender in the black hole."""
+        if not self.job.mail.message.size:
+            return Delivered(f"{EMPTY}\n{DID_ONE}", self._decided.plan.rule)
+        rule = self.local.own.black_hole().find(self._sender)
+        return None if rule is None else Delivered(f"{discarding(self._sender)}\n{DID_ONE}", rule)
 
     def _settle(self, step: Step, *, publish: bool) -> None:
         """Bring a staged copy to its end; what follows it is decided by today's plan."""
@@ -157,7 +170,7 @@ class Attempt:
                 case Discard(text):
                     self._say(text)
                 case Fail() | Defer():
-                    self.send.finish(self.job, outcome(action))
+                    self._refuse(action)
                     return
                 case Deliver() | Mbox() | Run():
                     self._counts[2 if isinstance(action, Run) else 0] += 1
@@ -193,8 +206,8 @@ class Attempt:
 
     def _make(self, action: Deliver | Mbox | Run) -> None:
         match action:
-            case Deliver(folder, rule):
-                self._copy(folder, rule)
+            case Deliver():
+                self._copy(action)
             case Mbox(path, rule):
                 line = from_line(self._sender, asctime(gmtime(self.local.clock.now())))
                 content = self.content(ahead(self._sender, self.job.recipient.target))
@@ -268,17 +281,70 @@ class Attempt:
 
     # -- copies ----------------------------------------------------------------------------------
 
-    def _copy(self, folder: str, rule: Rule) -> None:
+    def _copy(self, action: Deliver) -> None:
+        """Store a copy, where the mailbox's quota lets it in."""
         block = self.block()
-        job, local = self.job, self.local
+        if action.limit is None or self._decided.uid != self.local.quotas.uid:
+            self._store(action, block, None)
+            return
+        size = len(block) + self.job.mail.message.size
+        quotas = self.local.quotas
+        try:
+            admission = quotas.admit(action, size)
+        except MailError as error:
+            self.fail(error, action.rule, action.maildir)
+            return
+        if admission is not None:
+            self._admitted(action, block, admission)
+            return
+        looked = self._then(self._looked, action, block, size)
+        self.local.aside(lambda: quotas.look(action, size), looked)
+
+    def _looked(self, action: Deliver, block: bytes, size: int, result: object) -> None:
+        """Judge again, by what a thread found."""
+        admission = None
+        if isinstance(result, Looked):
+            admission = self.local.quotas.admit(action, size, result)
+        if admission is None:
+            self.fail(result, action.rule, action.maildir)
+        else:
+            self._admitted(action, block, admission)
+
+    def _admitted(self, action: Deliver, block: bytes, admission: Admission) -> None:
+        if admission.quota is not None:
+            self.job.mailbox = admission.usage, admission.quota
+        for command in admission.commands:
+            self.tell_of_quota(command)
+        if admission.plan is not None:
+            self._refuse(admission.plan)
+        else:
+            self._store(action, block, admission)
+
+    def _store(self, action: Deliver, block: bytes, admission: Admission | None) -> None:
+        job, local, folder = self.job, self.local, action.maildir
         message = job.mail.message
         name = maildir.file_name(
             int(local.clock.now()), message.id, job.recipient.number, self._number, local.own.me(),
             len(block) + message.size,
         )  # fmt: skip
-        copy = Copy(self, folder, name, rule, self._number, last=self._is_last)
+        counted = None if admission is None else Counted(self, action, admission)
+        copy = Copy(self, folder, name, action.rule, self._number, counted, last=self._is_last)
         self._number += 1
         self.hands.store(folder, name, self.content(block), copy.stored)
+
+    def _refuse(self, action: Fail | Defer) -> None:
+        """End as the plan says; of a mailbox that is locked the over-quota command hears."""
+        if action.command is not None:
+            size = len(self.block()) + self.job.mail.message.size
+            self.tell_of_quota(action.command.of(size))
+        self.send.finish(self.job, outcome(action))
+
+    def tell_of_quota(self, command: Command) -> None:
+        """Run the over-quota command, with the mail before it; nobody waits for it."""
+        quotas = self.local.quotas
+        line = quotas.begin(command)
+        if line:
+            self.hands.run(self._program(Run(line)), partial(quotas.ended, command))
 
     def copied(self, copy: "Copy") -> None:
         """Go on after a copy that is not the last step: mark it done; on the event loop."""
@@ -365,20 +431,44 @@ def place_of(action: Deliver | Mbox | Run) -> str:
             return f"|{command}"
 
 
+class Counted:
+    """A copy's share of its mailbox's quota: expected, then counted once, or given back."""
+
+    __slots__ = ("_admission", "_attempt", "_deliver")
+
+    def __init__(self, attempt: Attempt, deliver: Deliver, admission: Admission) -> None:
+        self._attempt = attempt
+        self._deliver = deliver
+        self._admission = admission
+
+    def published(self) -> None:
+        """It is in new/: count it; on the event loop."""
+        if self._admission.size:
+            warning = self._attempt.local.quotas.add(self._admission, self._deliver)
+            if warning is not None:
+                self._attempt.tell_of_quota(warning)
+
+    def gone(self) -> None:
+        """It did not come, unless it was counted; on any thread."""
+        self._attempt.local.quotas.forget(self._admission)
+
+
 class Copy:
-    """One copy on its way into a Maildir.
+    """One copy on its way into a Maildir; one that a crash left is counted in no quota any more.
 
     `stored` and `published` may run on any thread; `marked` runs on the event loop.
     """
 
-    __slots__ = ("_attempt", "_last", "_name", "_number", "folder", "rule")
+    __slots__ = ("_attempt", "_counted", "_last", "_name", "_number", "folder", "rule")
 
     def __init__(
-        self, attempt: Attempt, folder: str, name: str, rule: Rule, number: int, *, last: bool
-    ) -> None:
+        self, attempt: Attempt, folder: str, name: str, rule: Rule, number: int,
+        counted: Counted | None = None, *, last: bool,
+    ) -> None:  # fmt: skip
         self._attempt = attempt
         self._name = name
         self._number = number
+        self._counted = counted
         self._last = last
         self.folder = folder
         self.rule = rule
@@ -395,6 +485,8 @@ class Copy:
         """The copy and its name in tmp/ are durable: mark it."""
         attempt = self._attempt
         if failure is not None:
+            if self._counted is not None:
+                self._counted.gone()
             attempt.local.wake(partial(attempt.fail, failure, self.rule, self.folder))
             return
         attempt.send.stage(attempt.job, self.step(), self.marked)
@@ -402,10 +494,14 @@ class Copy:
     def marked(self) -> None:
         """It is marked staged: only now may it be seen in new/."""
         self._attempt.hands.publish(self.folder, self._name, self.published)
+        if self._counted is not None:
+            self._counted.published()
 
     def published(self, failure: Exception | None) -> None:
         """Its name in new/ is durable: it is delivered."""
         attempt = self._attempt
+        if failure is not None and self._counted is not None:
+            self._counted.gone()
         if isinstance(failure, CopyGone):
             # By its mark, gone means published.  It was not: the next attempt writes it again.
             gone = partial(attempt.fail, failure, self.rule, self.folder)

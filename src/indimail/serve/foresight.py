@@ -34,13 +34,17 @@ from indimail.delivery.dotqmail import (
 from indimail.delivery.environment import Addressee
 from indimail.delivery.headers import delivered_to
 from indimail.delivery.instruction import ToMaildir
+from indimail.delivery.overquota import may_lift
 from indimail.delivery.plan import Action, Defer, Deliver, Jump, Plan, join
+from indimail.delivery.quota import UNLIMITED, Usage, parse_quota
 from indimail.delivery.virtual import AccountFacts, VirtualFacts, decide_virtual, virtual_user
 from indimail.durable.disk import Disk
 from indimail.mail.errors import MailError
 from indimail.mail.verdict import NO_RULE, Rule
 from indimail.mailbox.maildir import is_maildir, is_sticky
 from indimail.serve.home import Home, HomeMissing, HomeUnreadable, Look, owner_of
+from indimail.serve.locks import Locks
+from indimail.serve.snapshot import QuotaSettings
 
 KEPT: Final = 2.0  # and 3 in the cache of the accounts: others' changes are seen within 5 s
 SIZE: Final = 20_000
@@ -73,6 +77,8 @@ class Configured(Protocol):
     def assign(self) -> Assign: ...
     @property
     def default_delivery(self) -> str: ...
+    @property
+    def quota(self) -> QuotaSettings: ...
 
 
 class Folders(Protocol):
@@ -107,6 +113,7 @@ class Foresight:
         folders: Folders,
         place: Place,
         look_as: Callable[[AssignEntry], Look],
+        locks: Locks,
     ) -> None:
         """`look_as` returns who looks into the home of an entry: its own user."""
         self._disk = disk
@@ -117,6 +124,7 @@ class Foresight:
         self._place = place
         self._root = place.root.rstrip("/") + "/"
         self._look_as = look_as
+        self._locks = locks
         self._kept: dict[str, Decided] = {}
         self._changes = 0
 
@@ -250,15 +258,27 @@ class Foresight:
         if account is None:
             return None
         home = account.directory
+        locked = bool(account.flags & Flag.BOUNCE_MAIL)
+        usage, userquota = self._lock(account) if locked else (Usage(), 0)
         return AccountFacts(
             home=home,
             active=account.active,
-            locked=bool(account.flags & Flag.BOUNCE_MAIL),
+            locked=locked,
+            usage=usage,
+            userquota=userquota,
             quota=account.quota,
             is_group=account.gecos.startswith("MailGroup "),
             dotqmail=self._own_file(home, entry),
-            holds_overquota=os.path.exists(f"{home}/Maildir/holdoverquota"),
+            holds_overquota=os.path.exists(self._snapshot().quota.hold_file(f"{home}/Maildir")),
         )
+
+    def _lock(self, account: Account) -> tuple[Usage, int]:
+        """Look whose lock it is; one of the quota's is lifted where there is room again."""
+        usage, userquota = self._locks.look(account)
+        quota = parse_quota(account.quota) or UNLIMITED
+        if may_lift(userquota, quota, usage) and not self._locks.lift(account.address):
+            return usage, 0  # it is the administrator's by now
+        return usage, userquota
 
     def _own_file(self, home: str, entry: AssignEntry) -> DotQmail | None:
         """Return a virtual user's own .qmail.  Raises HomeUnreadable."""

@@ -3,6 +3,7 @@
 A `Mail` is shared by its jobs.  Its body is in `message.body`, or None and read when its turn comes.
 """
 
+from indimail.delivery.quota import Quota, Usage
 from indimail.queue.port import QueuedMessage, QueuedRecipient, Step
 
 
@@ -27,10 +28,11 @@ class Job:
 
     `life` is the life of the queue it belongs to: after the queue was closed and recovered, what
     an old job still says is not heard.  `steps` are what earlier attempts made: one of them may be
-    staged and not done, and has to be settled before anything else.
+    staged and not done, and has to be settled before anything else.  `mailbox` is what the mailbox
+    held before this mail, and may hold, where a quota was obeyed.
     """
 
-    __slots__ = ("delivery", "life", "mail", "recipient", "steps")
+    __slots__ = ("delivery", "life", "mail", "mailbox", "recipient", "steps")
 
     def __init__(
         self, mail: Mail, recipient: QueuedRecipient, life: int, steps: tuple[Step, ...] = ()
@@ -40,6 +42,7 @@ class Job:
         self.life = life
         self.steps = steps
         self.delivery = 0
+        self.mailbox: tuple[Usage, Quota] | None = None
 
     @property
     def key(self) -> tuple[int, int]:

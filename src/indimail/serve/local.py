@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from indimail.delivery.blackhole import BlackHole
 from indimail.delivery.headers import ahead, prepended
 from indimail.delivery.plan import outcome
 from indimail.durable.committer import Wake
@@ -29,6 +30,7 @@ from indimail.serve.foresight import Decided, Foresight, deferred
 from indimail.serve.forward import Forwards
 from indimail.serve.hands import Hands, RunAside
 from indimail.serve.job import Job
+from indimail.serve.quota import Quotas
 
 HEADER_SEEN: Final = 65_536  # octets of a spooled mail in which its header is looked for
 
@@ -40,6 +42,7 @@ class Own:
     me: Callable[[], str]
     boot: str
     dates: Callable[[float], str]  # formats a time for a header
+    black_hole: Callable[[], BlackHole]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class LocalDelivery:
     aside: RunAside
     wake: Wake
     own: Own
+    quotas: Quotas
 
     def start(self, job: Job, send: Scheduler, /) -> None:
         """Begin an attempt."""

@@ -13,7 +13,7 @@ Source: spec/delivery.md 4 (``-n``).  Not here: how it is printed (`cli.deliver`
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from indimail.accounts.port import Lookup
+from indimail.delivery.blackhole import discarding
 from indimail.delivery.loop import LOOPING, is_looping
 from indimail.delivery.overquota import QuotaFacts, decide_quota
 from indimail.delivery.plan import (
@@ -32,20 +32,21 @@ from indimail.delivery.plan import (
     foresee,
     outcome,
 )
-from indimail.delivery.quota import parse_quota
 from indimail.durable.disk import Disk
 from indimail.mail.address import Address
 from indimail.mail.channel import Channel
+from indimail.mail.clock import SystemClock
 from indimail.mail.errors import MailError
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.outcome import Delivered, Failed, Outcome
 from indimail.mail.verdict import Accept, Refuse, Rule, TryLater
-from indimail.mailbox.maildirsize import count_maildir
+from indimail.mailbox.maildirsize import MaildirSizes, count_maildir, inbox
 from indimail.policy.recipient import judge_mailbox
 from indimail.policy.relay import RelayFacts, decide_relay
 from indimail.schedule.route import Route, route
 from indimail.serve.foresight import Foresight, deferred
 from indimail.serve.forward import owner_of
+from indimail.serve.quota import quota_of
 from indimail.serve.snapshot import Snapshot
 
 
@@ -79,9 +80,7 @@ class Rehearsal:
     end: Outcome | None = None
 
 
-def rehearse(
-    letter: Letter, foresight: Foresight, snapshot: Snapshot, accounts: Lookup, disk: Disk
-) -> Rehearsal:
+def rehearse(letter: Letter, foresight: Foresight, snapshot: Snapshot, disk: Disk) -> Rehearsal:
     """Decide as a delivery would.  May wait for disk and database."""
     way = route(letter.recipient, snapshot.routing)
     facts = RelayFacts("", reverse_path=letter.sender, forward_path=letter.recipient)
@@ -100,7 +99,12 @@ def rehearse(
         rcpt = judge_mailbox(foreseen, plan.rule, letter.sender, letter.recipient)
     if delivered_to and is_looping(letter.header, delivered_to):
         return Rehearsal(way, rcpt, end=Failed(LOOPING, plan.rule))
-    walk = _Walk(letter, home, snapshot, accounts, disk)
+    discards = snapshot.queue.black_hole.find(str(letter.sender)) if plan.virtual else None
+    if discards is not None:
+        text = discarding(str(letter.sender))
+        step = Rehearsed("discard", text, discards)
+        return Rehearsal(way, relay, (step,), Delivered(f"{text}\n{DID_ONE}", discards))
+    walk = _Walk(letter, home, snapshot, disk)
     steps = tuple(walk.steps(plan))
     return Rehearsal(way, rcpt, steps, walk.end)
 
@@ -108,13 +112,10 @@ def rehearse(
 class _Walk:
     """Goes through a plan, up to the step that ends it."""
 
-    def __init__(
-        self, letter: Letter, home: str, snapshot: Snapshot, accounts: Lookup, disk: Disk
-    ) -> None:
+    def __init__(self, letter: Letter, home: str, snapshot: Snapshot, disk: Disk) -> None:
         self._letter = letter
         self._home = home
         self._snapshot = snapshot
-        self._accounts = accounts
         self._disk = disk
         self.end: Outcome | None = None
 
@@ -153,26 +154,22 @@ class _Walk:
 
     def _copy(self, action: Deliver) -> Iterator[Rehearsed]:
         text = f"into {action.maildir}"
-        name, _, domain = action.account.rpartition("@")
-        account = self._accounts.find(name, domain) if name else None
-        quota = parse_quota(account.quota) if account else None
-        if account is None or quota is None or quota.is_unlimited:
+        maildir = inbox(action.maildir)
+        quota = quota_of(action.limit) if action.limit else None
+        if action.limit == "":
+            quota = MaildirSizes(self._disk, SystemClock()).definition(maildir)
+        if quota is None or quota.is_unlimited:
             yield Rehearsed("copy", text, action.rule)
             return
-        usage = count_maildir(self._disk, action.maildir)
-        holds = self._disk.exists(f"{action.maildir}/holdoverquota")
+        settings = self._snapshot.quota
+        usage = count_maildir(self._disk, maildir, include_trash=settings.counting.include_trash)
         verdict = decide_quota(
             QuotaFacts(
-                action.account,
-                action.maildir,
-                self._letter.size,
-                usage,
-                account.quota,
-                quota,
-                holds,
-                rule=action.rule,
+                action.account or maildir, maildir, self._letter.size, usage,
+                action.limit or quota.definition, quota,
+                self._disk.exists(settings.hold_file(maildir)), settings.mailsize, action.rule,
             )
-        )
+        )  # fmt: skip
         yield Rehearsed("copy", text, action.rule, verdict.figures)
         if verdict.plan is not None:
             yield self._ends(verdict.plan)

@@ -486,6 +486,9 @@ class Send:
         if isinstance(change, Postponed):
             facts["next_try"] = change.due
             self._after = min(self._after, (change.due, message.id, recipient.number - 1))
+        if job.mailbox is not None:
+            held, quota = job.mailbox
+            facts |= {"held": str(held), "quota": quota.definition}
         rule = outcome.rule
         self._trace.add(
             Record(message.id, now, Event.DELIVERY, verdict, outcome.text, rule, facts=facts)

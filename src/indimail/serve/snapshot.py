@@ -16,9 +16,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from indimail.delivery.assign import Assign
+from indimail.delivery.blackhole import EMPTY, BlackHole
 from indimail.delivery.bounce import BounceSettings
+from indimail.delivery.daily import DailyLimits
+from indimail.delivery.overquota import MAILSIZE
 from indimail.mail.secret import Secret
 from indimail.mail.verdict import NO_RULE, Rule
+from indimail.mailbox.maildirsize import Counting
 from indimail.policy.limits import ConnectionLimits
 from indimail.policy.recipient import RecipientLimits
 from indimail.policy.relay import RelayRules
@@ -98,6 +102,25 @@ class InjectSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaSettings:
+    """What holds for the quotas of all mailboxes; `limits` are those of a day.
+
+    `command` is the program of OVERQUOTA_CMD, `hold` the absolute path of HOLDOVERQUOTA.
+    """
+
+    counting: Counting = Counting()
+    mailsize: int = MAILSIZE
+    limits: DailyLimits | None = None
+    percents: tuple[int, ...] = ()
+    command: str = ""
+    hold: str = ""
+
+    def hold_file(self, maildir: str) -> str:
+        """Return the file that makes what is over quota wait."""
+        return self.hold or f"{maildir}/holdoverquota"
+
+
+@dataclass(frozen=True, slots=True)
 class QueueSettings:
     """Which queues there are; `count` of them, from `start` on, take new mail."""
 
@@ -112,6 +135,8 @@ class QueueSettings:
     inject: InjectSettings = field(default_factory=InjectSettings)
     bounces: BounceSettings = field(default_factory=BounceSettings)
     default_delivery: str = "./Maildir/"
+    quota: QuotaSettings = field(default_factory=QuotaSettings)
+    black_hole: BlackHole = EMPTY
 
     @property
     def directories(self) -> tuple[str, ...]:
@@ -171,6 +196,11 @@ class Snapshot:
     def default_delivery(self) -> str:
         """The lines of a .qmail for who has none."""
         return self.queue.default_delivery
+
+    @property
+    def quota(self) -> QuotaSettings:
+        """What holds for the quotas of all mailboxes."""
+        return self.queue.quota
 
     def session(self, listener: str, client: ClientRule) -> SessionSettings:
         """Return what a client is served with; the first call for a rule fills a cache."""

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from indimail.delivery.blackhole import EMPTY
 from indimail.delivery.plan import foresee
 from indimail.delivery.verp import expanded
 from indimail.mail.address import Address
@@ -182,6 +183,9 @@ class Transaction:
         """Refuse what the delivery would bounce."""
         if isinstance(result, Decided):
             foreseen, rule = foresee(result.plan), result.plan.rule
+            hole = self._client.snapshot.queue.black_hole if result.plan.virtual else EMPTY
+            if (discards := hole.find(str(self._reverse_path.address))) is not None:
+                foreseen, rule = Foreseen.DELIVERABLE, discards
         else:
             LOG.warning("%s: %s", path.address, result)
             foreseen, rule = Foreseen.UNKNOWN, NO_RULE

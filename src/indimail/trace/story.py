@@ -148,7 +148,7 @@ def _what(record: Record) -> str:
         case Event.DELIVERY:
             due = record.facts.get("next_try")
             again = f", next try {_moment(due)}" if isinstance(due, int | float) and due else ""
-            return f"delivery {record.verdict}{again}"
+            return f"delivery {record.verdict}{again}{_mailbox(record)}"
         case Event.OUTCOME:
             return f"outcome {record.verdict}"
         case Event.BOUNCE:
@@ -181,6 +181,13 @@ def _message(record: Record) -> str:
     size, message_id = _fact(record, "size"), _fact(record, "message_id")
     told = f", {size} octets" if size else ""
     return told + (f", Message-ID {message_id}" if message_id else "")
+
+
+def _mailbox(record: Record) -> str:
+    """Return what the mailbox held before this mail, and may hold (as maildirsize has it)."""
+    if "quota" not in record.facts:
+        return ""
+    return f" (the mailbox held {_fact(record, 'held')} of {_fact(record, 'quota')})"
 
 
 def _fact(record: Record, name: str) -> str:
