@@ -112,6 +112,12 @@ class Instance:
             owner = os.stat(self.root)
             os.chown(path, owner.st_uid, owner.st_gid)
 
+    def run_as_owner(self, *command: str) -> None:
+        """Run a program of the system as who owns the instance."""
+        owner = os.stat(self.root)
+        who = {"user": owner.st_uid, "group": owner.st_gid} if os.geteuid() == 0 else {}
+        subprocess.run(command, check=True, timeout=PATIENCE, **who)  # type: ignore[call-overload]
+
     def variables(self, **given: str | int) -> None:
         """Add to [variables] of indimail.toml."""
         lines = "".join(f'{name} = "{value}"\n' for name, value in given.items())

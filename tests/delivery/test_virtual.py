@@ -73,6 +73,7 @@ def test_an_account_gets_its_mail_whatever_the_instruction(
                 "5.1.5",
                 Foreseen.ABSENT,
                 RULE,
+                "bounce-no-mailbox",
             ),
         ),
         (
@@ -82,6 +83,7 @@ def test_an_account_gets_its_mail_whatever_the_instruction(
                 "5.1.3",
                 Foreseen.INACTIVE,
                 RULE,
+                "bounce-no-mailbox",
             ),
         ),
         (
@@ -92,6 +94,7 @@ def test_an_account_gets_its_mail_whatever_the_instruction(
                 "5.1.7",
                 Foreseen.INACTIVE,
                 RULE,
+                "example.com:192.0.2.1:25",
             ),
         ),
         (

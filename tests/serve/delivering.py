@@ -35,7 +35,7 @@ ALICE = "alice@example.com"
 ONE = QueueId(1)
 TO_ALICE = QueuedRecipient(0, ALICE, Channel.LOCAL, ALICE)
 BLOCK = prepended("eve@example.net", ALICE, 1, "mx.example.com", 89, "today")
-LARGE = b"Subject: large\n\n" + b"0123456789\n" * 10_000
+LARGE = b"Subject: large\n\n" + b"0123456789\n" * 20_000
 
 
 class Telling(BrittleQueue):

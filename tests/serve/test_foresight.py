@@ -144,7 +144,13 @@ def invalidate(site: Site) -> None:
     site.foresight.invalidate()
 
 
-@pytest.mark.parametrize("change", [edit, touch, remove, make_nearer, reload, invalidate])
+def write_own(site: Site) -> None:
+    (site.home / ".qmail").write_text("./Maildir/\n")
+
+
+@pytest.mark.parametrize(
+    "change", [edit, touch, remove, make_nearer, reload, invalidate, write_own]
+)
 def test_a_change_is_seen_at_the_next_mail(site: Site, change) -> None:
     site.plan()
     assert site.cached()
@@ -160,6 +166,9 @@ def test_where_folders_are_watched_their_news_count_and_files_are_not_looked_at(
     assert site.folders.added == [str(site.domain)]
     site.qmail.unlink()
     assert site.cached()
+    write_own(site)  # homes are too many to be watched
+    assert not site.cached()
+    site.plan()
     site.folders.news = True
     assert not site.cached()
     assert isinstance(site.plan(), Fail)

@@ -109,6 +109,7 @@ class Command:
 class Fail:
     """Bounce.  `status` is the RFC 3463 code, `foreseen` what RCPT would be told.
 
+    `instruction` is the domain's for users who do not exist, where that is why; for the operator.
     `command` runs beside, for a mailbox that is locked.
     """
 
@@ -116,6 +117,7 @@ class Fail:
     status: str
     foreseen: Foreseen
     rule: Rule = NO_RULE
+    instruction: str = ""
     command: Command | None = None
 
 
@@ -147,6 +149,15 @@ class Plan:
     def rule(self) -> Rule:
         """The rule of the first step."""
         return self.actions[0].rule if self.actions else NO_RULE
+
+    @property
+    def instruction(self) -> str:
+        """The instruction by which it bounces at once; empty for any other plan."""
+        match self.actions:
+            case (Fail(instruction=instruction), *_):
+                return instruction
+            case _:
+                return ""
 
     @property
     def maildir(self) -> str:

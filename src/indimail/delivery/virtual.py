@@ -182,7 +182,7 @@ def _absent(facts: VirtualFacts) -> Action:
             return Discard(f"{who}, discarded (delete)", facts.rule)
         case BounceNoMailbox():
             text = f"{who} here by that name. indimail (#5.1.5)"
-            return Fail(text, "5.1.5", Foreseen.ABSENT, facts.rule)
+            return Fail(text, "5.1.5", Foreseen.ABSENT, facts.rule, str(facts.instruction))
         case other:
             return _elsewhere(facts, other, f"{who} - delivering to {other}. indimail (#5.1.6)")
 
@@ -194,10 +194,11 @@ def _inactive(facts: VirtualFacts) -> Action:
         case Delete():
             return Discard(f"{who}, discarded (delete)", facts.rule)
         case BounceNoMailbox():
-            return Fail(f"{who}. indimail(#5.1.3)", "5.1.3", Foreseen.INACTIVE, facts.rule)
+            text = f"{who}. indimail(#5.1.3)"
+            return Fail(text, "5.1.3", Foreseen.INACTIVE, facts.rule, str(facts.instruction))
         case ToHost() as host:  # never tried for an inactive user
             text = f"{who} delivering to {host}. indimail(#5.1.7)"
-            return Fail(text, "5.1.7", Foreseen.INACTIVE, facts.rule)
+            return Fail(text, "5.1.7", Foreseen.INACTIVE, facts.rule, str(host))
         case other:
             return _elsewhere(facts, other, f"{who} delivering to {other}. indimail(#5.1.7)")
 

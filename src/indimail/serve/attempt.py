@@ -170,6 +170,8 @@ class Attempt:
                 case Discard(text):
                     self._say(text)
                 case Fail() | Defer():
+                    if isinstance(action, Fail) and action.instruction:
+                        self.send.tell(self.job, "failed", action.instruction, action.rule)
                     self._refuse(action)
                     return
                 case Deliver() | Mbox() | Run():

@@ -51,7 +51,9 @@ SIZE: Final = 20_000
 OWN_FILE: Final = Name(".qmail")
 ROOT: Final = "Not allowed to perform deliveries as root."
 
-Signature = tuple[tuple[str, tuple[int, int, int] | None], ...]
+_Looked = tuple[str, tuple[int, int, int] | None]  # a file, and what told its content
+_Seen = list[_Looked]
+Signature = tuple[_Looked, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,51 +193,58 @@ class Foresight:
         """Read the .qmail file that is meant and do what its lines say."""
         names = find_dotqmail_names(entry.dash, entry.ext)
         paths = [os.path.join(entry.home, name.file) for name in names]
-        signature: Signature = ()
+        seen: _Seen = []
         if entry.uid == self._place.uid and not self._folders.add(entry.home):
-            signature = tuple((path, _signature(path)) for path in paths)
+            seen += ((path, _signature(path)) for path in paths)
         shown = f"{entry.home}/".removeprefix(self._root)
         try:
             home = self._look_as(entry)(entry.home, names, owner_of(entry.dash, entry.ext))
         except HomeUnreadable as error:
             text = str(error).replace(self._root, "")
-            return Plan((Defer(text, Rule(shown.rstrip("/"))),)), who, signature
+            return Plan((Defer(text, Rule(shown.rstrip("/"))),)), who, tuple(seen)
         if home.name is not None:
             who = replace(who, default=home.name.default)
         owner = _owner_address(who, home)
         if (wrong := check_home(shown.rstrip("/"), home.mode)) is not None:
-            return Plan((wrong,), owner), who, signature
+            return Plan((wrong,), owner), who, tuple(seen)
         file = _file_of(home, entry, shown, default)
         if file is None:
-            return Plan((missing_dotqmail(),), owner), who, signature
+            return Plan((missing_dotqmail(),), owner), who, tuple(seen)
         steps = read_dotqmail(file)
         if isinstance(steps, Defer):
-            return Plan((steps,), owner), who, signature
-        actions = join([(number, self._expanded(step, entry, who.host)) for number, step in steps])
+            return Plan((steps,), owner), who, tuple(seen)
+        actions = join([(n, self._expanded(step, entry, who.host, seen)) for n, step in steps])
         virtual = len(steps) == 1 and isinstance(steps[0][1], VDeliver)
-        return Plan(actions, "" if virtual else owner, virtual), who, signature
+        return Plan(actions, "" if virtual else owner, virtual), who, tuple(seen)
 
-    def _expanded(self, step: Step, entry: AssignEntry, host: str) -> Jump | tuple[Action, ...]:
+    def _expanded(
+        self, step: Step, entry: AssignEntry, host: str, seen: _Seen
+    ) -> Jump | tuple[Action, ...]:
         match step:
             case VDeliver():
-                return self._decide_virtual(entry, host, step)
+                return self._decide_virtual(entry, host, step, seen)
             case Jump():
                 return step
             case action:
                 return (action,)
 
-    def _decide_virtual(self, entry: AssignEntry, host: str, step: VDeliver) -> tuple[Action, ...]:
-        actions = decide_virtual(self._facts(entry, host, step))
+    def _decide_virtual(
+        self, entry: AssignEntry, host: str, step: VDeliver, seen: _Seen
+    ) -> tuple[Action, ...]:
+        actions = decide_virtual(self._facts(entry, host, step, seen))
         if entry.uid == self._place.uid:
             for action in actions:
                 if isinstance(action, Deliver) and is_sticky(self._disk, action.maildir):
                     return (Defer(f"dir {action.maildir} is sticky", action.rule),)
         return actions
 
-    def _facts(self, entry: AssignEntry, host: str, step: VDeliver) -> VirtualFacts:
+    def _facts(self, entry: AssignEntry, host: str, step: VDeliver, seen: _Seen) -> VirtualFacts:
         user = virtual_user(entry.ext)
         domain = self._accounts.real_domain(host.lower())
         account = self._accounts.find(user, domain) if user else None
+        if account is not None:  # too many homes to watch: the file is looked at for each mail
+            own = os.path.join(account.directory, OWN_FILE.file)
+            seen.append((own, _signature(own)))
         aliases = tuple(self._accounts.aliases(user, domain)) if user else ()
         known = self._snapshot().assign.find(f"{domain}-{user}") is not None
         maildir: str | Defer = ""

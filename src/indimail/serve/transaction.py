@@ -186,6 +186,8 @@ class Transaction:
             hole = self._client.snapshot.queue.black_hole if result.plan.virtual else EMPTY
             if (discards := hole.find(str(self._reverse_path.address))) is not None:
                 foreseen, rule = Foreseen.DELIVERABLE, discards
+            elif result.plan.instruction:
+                told["instruction"] = result.plan.instruction
         else:
             LOG.warning("%s: %s", path.address, result)
             foreseen, rule = Foreseen.UNKNOWN, NO_RULE

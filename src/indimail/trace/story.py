@@ -5,8 +5,8 @@
 
 The first sentence is the mail's heading.  With several recipients, what happened to each follows
 the conversation as a group of its own; else all is in time order.  Facts that are told: ``ip name
-listener`` (connect), ``sender recipient size message_id helo auth_user tls`` (decisions; or the
-``argument`` of a command that was refused unread), ``target`` (route), ``attempt next_try``
+listener`` (connect), ``sender recipient size message_id helo auth_user tls instruction`` (decisions;
+or the ``argument`` of a command that was refused unread), ``target`` (route), ``attempt next_try``
 (deliveries).  What a peer sent is shown without its control characters.  Times are UTC.
 
 Not here: finding the records (`trace.find`), colours (`cli.explain`).
@@ -172,7 +172,9 @@ def _path(record: Record, name: str) -> str:
 
 
 def _circumstances(record: Record) -> str:
-    words = {"helo": "HELO", "auth_user": "AUTH", "tls": "TLS"}
+    words = {
+        "helo": "HELO", "auth_user": "AUTH", "tls": "TLS", "instruction": "instruction",
+    }  # fmt: skip
     told = [f"{word} {_fact(record, fact)}" for fact, word in words.items() if _fact(record, fact)]
     return f" ({', '.join(told)})" if told else ""
 
