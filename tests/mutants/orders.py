@@ -23,6 +23,10 @@ class Order:
 SQLITE: Final = "indimail/queue/sqlite.py"
 SEND: Final = "indimail/serve/send.py"
 LOCAL: Final = "indimail/serve/local.py"
+ATTEMPT: Final = "indimail/serve/attempt.py"
+HANDS: Final = "indimail/serve/hands.py"
+FORWARD: Final = "indimail/serve/forward.py"
+SPOOL: Final = "indimail/queue/spool.py"
 TRANSACTION: Final = "indimail/serve/transaction.py"
 INJECT: Final = "indimail/serve/inject.py"
 MAILDIR: Final = "indimail/mailbox/maildir.py"
@@ -34,6 +38,10 @@ HANDOVER: Final = "indimail/serve/handover.py"
 TRACE: Final = "indimail/trace/write.py"
 BUILD: Final = "indimail/app/build.py"
 SERVE: Final = "indimail/cli/serve.py"
+BEGIN: Final = """            run.execute("BEGIN IMMEDIATE")
+            try:
+                _write(run, changes)
+"""
 
 ORDERS: Final = (
     Order(
@@ -78,7 +86,7 @@ ORDERS: Final = (
         "DirectoryLock(os.open(folder, os.O_RDONLY))",
     ),
     Order(
-        "indimail/manage/domains.py",
+        "indimail/manage/site.py",
         "domains are changed by two at once",
         "DirectoryLock.wait(site.places.domains_dir)",
         "DirectoryLock(os.open(site.places.domains_dir, os.O_RDONLY))",
@@ -105,7 +113,46 @@ ORDERS: Final = (
     Order(SQLITE, "a log with a hole is gone on with", 'db.pragma("wal_checkpoint", "TRUNCATE")', "pass"),
     Order(SQLITE, "an SQLite that can lose commits", "require_sqlite(apsw.sqlite_lib_version())", "pass"),
     Order(SQLITE, "a newer schema is written to", "if version > SCHEMA_VERSION:", "if False:"),
-    Order(SQLITE, "waiting rows are forgotten", "\n    AND state <> 'waiting'\"\"\"", '"""'),
+    Order(SQLITE, "waiting rows are forgotten", "    AND state <> 'waiting' AND", "    AND"),
+    Order(SQLITE, "an outcome is forgotten though its bounce is owed",
+          "<> 'waiting' AND NOT owed", "<> 'waiting'"),
+    Order(SQLITE, "the end of a recipient does not say what is owed",
+          "str(c.outcome.rule))\n    return (c.id, c.number, state.value, text, rule, c.at, c.owed)",
+          "str(c.outcome.rule))\n    return (c.id, c.number, state.value, text, rule, c.at, False)"),
+    Order(SQLITE, "forwards are queued though their recipient had ended",
+          "if c.forwards and _waits(run, c) for f", "if c.forwards for f"),
+    Order(SQLITE, "a debt is ended without its bounce",
+          "        _accept(run, [c.bounce for c in bounced if c.bounce is not None])\n", ""),
+    Order(SQLITE, "a bounce is queued and stays owed",
+          "run.execute(SETTLE, (_json([(c.id, number) for c in bounced for number in c.numbers]),))",
+          "pass"),
+    Order(SQLITE, "forwards are in a transaction of their own",
+          BEGIN,
+          """            for own in [f for c in changes if type(c) is Finished for f in c.forwards]:
+                run.execute("BEGIN IMMEDIATE")
+                _accept(run, [own])
+                run.execute("COMMIT")
+            changes = [
+                Finished(c.id, c.number, c.outcome, c.at, owed=c.owed) if type(c) is Finished else c
+                for c in changes
+            ]
+            run.execute("BEGIN IMMEDIATE")
+            try:
+                _write(run, changes)
+"""),
+    Order(SQLITE, "a bounce is in a transaction of its own",
+          BEGIN,
+          """            for own in [c.bounce for c in changes if type(c) is Bounced and c.bounce]:
+                run.execute("BEGIN IMMEDIATE")
+                _accept(run, [own])
+                run.execute("COMMIT")
+            changes = [
+                Bounced(c.id, c.numbers, None) if type(c) is Bounced else c for c in changes
+            ]
+            run.execute("BEGIN IMMEDIATE")
+            try:
+                _write(run, changes)
+"""),
     Order(SQLITE, "a second outcome replaces the first", " AND recipient.state = 'waiting'\"\"\"", '"""'),
     Order(SEND, "250 before the commit",
           "self._committer.submit(Accepted(message, recipients), committed)",
@@ -113,16 +160,54 @@ ORDERS: Final = (
     Order(SEND, "delivered before the commit", "        life = self.life\n\n",
           "        life = self.life\n        self._accepted(message, recipients, fits)\n\n"),
     Order(SEND, "in new/ before the mark is committed",
-          "self._mark(Staged(job.mail.message.id, step), committed)",
-          "committed(None); self._mark(Staged(job.mail.message.id, step), lambda _: None)"),
+          "self._keep(job, step, Staged(job.mail.message.id, step), done)",
+          "done(); self._keep(job, step, Staged(job.mail.message.id, step), lambda: None)"),
+    Order(SEND, "the next step before the mark of this one is committed",
+          "self._keep(job, step, Stepped(job.mail.message.id, step), done)",
+          "done(); self._keep(job, step, Stepped(job.mail.message.id, step), lambda: None)"),
+    Order(SEND, "a step that is done has no mark",
+          "self._keep(job, step, Stepped(job.mail.message.id, step), done)", "done()"),
     Order(SEND, "the outcome is told before its commit",
-          "self._mark(change, committed)",
-          "committed(None); self._mark(change, lambda _: None)"),
+          "                self._ended(job, outcome, change, now)\n\n        self._mark(change, committed)",
+          "                self._ended(job, outcome, change, now)\n\n"
+          "        committed(None); self._mark(change, lambda _: None)"),
     Order(SEND, "the next attempt does not know of a staged copy",
-          "                self._steps[job.key] = step\n", ""),
+          "                self._steps.setdefault(job.key, {})[step.step] = step\n", ""),
+    Order(SEND, "a step that is done begins an attempt before its time",
+          "            if not all(step.done for step in steps.values()):\n", "            if True:\n"),
+    Order(SEND, "forwards are left out of the commit that ends their delivery",
+          "outcome, now, forwards, owed)", "outcome, now, (), owed)"),
+    Order(SEND, "a final failure does not owe its bounce",
+          "outcome, now, forwards, owed)", "outcome, now, forwards)"),
+    Order(SEND, "a forward of a failed commit leaves its file",
+          "                self._perhaps += _spooled(*forwards)\n", ""),
+    Order(SEND, "a forward for a queue that was closed leaves its file",
+          "            self._drop(_spooled(*forwards))\n", ""),
+    Order(SEND, "a bounce of a failed commit leaves its file",
+          "                self._perhaps += _spooled(queued) if queued is not None else []\n", ""),
+    Order(SEND, "a bounce for a queue that was closed leaves its file",
+          "                    self._drop(_spooled(result))\n", "                    pass\n"),
+    Order(SEND, "a file goes though its row may be there",
+          "if self._store.message(id_) is None)", "if True)"),
+    Order(SEND, "somebody is told twice, by two bounces",
+          "        if queue_id in self._bouncing or len", "        if len"),
+    Order(SEND, "a bounce is made for a queue that was closed",
+          "                    self._drop(_spooled(result))\n                return\n",
+          "                    self._drop(_spooled(result))\n"),
+    Order(SEND, "the next start does not know what is owed",
+          "dict.fromkeys(self._store.owed(), 0.0)", "{}"),
+    Order(SEND, "a bounce is told before its commit",
+          "self._mark(Bounced(queue_id, numbers, queued), committed)",
+          "committed(None); self._mark(Bounced(queue_id, numbers, queued), lambda _: None)"),
+    Order(SEND, "a debt is let go before its bounce is queued",
+          "            if change.owed:\n                self._owed.setdefault(message.id, now + COALESCE)\n"
+          "            else:\n                self._untraced",
+          "            if change.owed:\n                self._owed.setdefault(message.id, now + COALESCE)\n"
+          "            if True:\n                self._untraced"),
     Order(SEND, "the next start does not know of staged copies", "in self._store.staged()", "in ()"),
     Order(SEND, "what an older life says is marked",
-          "        if job.life != self.life:\n            return\n        message,", "        message,"),
+          "            self._drop(_spooled(*forwards))\n            return\n        message,",
+          "            self._drop(_spooled(*forwards))\n        message,"),
     Order(SEND, "a closed queue accepts",
           "        if self.failure is not None:\n            self._doubtful",
           "        if False:\n            self._doubtful"),
@@ -144,21 +229,61 @@ ORDERS: Final = (
           "isinstance(result, int) else -1", "isinstance(result, int) else upto"),
     Order(TRACED, "rows go before the files they came from",
           "if sources and self._remove_sources is not None:", "if False:"),
-    Order(LOCAL, "marked before the copy is synced",
-          "self.syncs.add(unsynced, copy.staged)", "copy.staged(None)"),
-    Order(LOCAL, "marked before the large copy is synced",
-          "self.local.syncs.add(result, self.staged)", "self.staged(None)"),
-    Order(LOCAL, "in new/ without a mark",
-          "self.send.stage(self.job, self._step(self.local.boot), self.marked)", "self.marked()"),
-    Order(LOCAL, "delivered before new/ is synced",
-          "self.local.syncs.add(unsynced, self.published)", "self.published(None)"),
-    Order(LOCAL, "a copy that somebody removed counts as published",
-          "self._step(NO_BOOT)", "self._step(self.local.boot)"),
+    Order(HANDS, "marked before the copy is synced",
+          "(content.block, content.body))\n        except MailError as error:\n            done(error)\n"
+          "            return\n        self._syncs.add(unsynced, done)",
+          "(content.block, content.body))\n        except MailError as error:\n            done(error)\n"
+          "            return\n        done(None)"),
+    Order(HANDS, "marked before the large copy is synced", "self._syncs.add(result, done)", "done(None)"),
+    Order(HANDS, "delivered before new/ is synced",
+          "maildir.publish(self._disk, folder, name)\n        except MailError as error:\n"
+          "            done(error)\n            return\n        self._syncs.add(unsynced, done)",
+          "maildir.publish(self._disk, folder, name)\n        except MailError as error:\n"
+          "            done(error)\n            return\n        done(None)"),
+    Order(HANDS, "an mbox is told as written before it is",
+          "            lambda: append_mbox(path, content.pieces(), from_line),",
+          "            lambda: done(None) or append_mbox(path, content.pieces(), from_line),"),
+    Order(ATTEMPT, "in new/ without a mark",
+          "attempt.send.stage(attempt.job, self.step(), self.marked)", "self.marked()"),
+    Order(ATTEMPT, "a copy that somebody removed counts as published",
+          "attempt.send.stage(attempt.job, self.step(NO_BOOT), gone)",
+          "attempt.send.stage(attempt.job, self.step(), gone)"),
     Order(LOCAL, "what an earlier attempt staged is not looked at",
-          "        step = job.staged\n", "        step = None\n"),
-    Order(LOCAL, "a staged copy is published under the mark of another boot",
-          "result.place, result.name, NO_RULE).staged(None)",
-          "result.place, result.name, NO_RULE).marked()"),
+          "message, step = job.mail.message, job.staged", "message, step = job.mail.message, None"),
+    Order(ATTEMPT, "a staged copy is published under the mark of another boot",
+          "            copy.stored(None)\n", "            copy.marked()\n"),
+    Order(ATTEMPT, "a copy is made again though it is settled",
+          "        self._done.append((step.place, step.name))\n", ""),
+    Order(ATTEMPT, "what was made before is made again", "if step.done]", "if False]"),
+    Order(ATTEMPT, "a mark takes the place of an earlier one",
+          "1 + max(step.step for step in job.steps) if job.steps else 0", "0"),
+    Order(ATTEMPT, "a mark leaves out every step of its place",
+          "                    self._done.remove(done)\n", ""),
+    Order(ATTEMPT, "what 99 left out is made by the next attempt",
+          "if isinstance(action, Run) and done[1] == STOPPED:", "if False:"),
+    Order(ATTEMPT, "a step that is made has no mark",
+          "        self.send.step(self.job, step, self._go_on)", "        self._go_on()"),
+    Order(ATTEMPT, "a copy that is made has no mark",
+          "        self.send.step(self.job, copy.step(done=True), self._go_on)", "        self._go_on()"),
+    Order(ATTEMPT, "a copy of several counts as the last of them",
+          "rule, self._number, last=self._is_last)", "rule, self._number, last=True)"),
+    Order(ATTEMPT, "a copy counts as the last though forwards follow",
+          "len(self._decided.plan.actions) and not self._forwards", "len(self._decided.plan.actions)"),
+    Order(ATTEMPT, "an attempt that fails forwards",
+          "                    self.send.finish(self.job, outcome(action))\n",
+          "                    if self._forwards:\n                        break\n"
+          "                    self.send.finish(self.job, outcome(action))\n"),
+    Order(ATTEMPT, "a loop goes on", "if is_looping(header, self._decided.delivered_to):", "if False:"),
+    Order(SPOOL, "a forward that could not be written leaves its file",
+          "                self.discard(queue_id)\n", "                pass\n"),
+    Order(FORWARD, "one of two forwards that could not be written leaves its file",
+          "                spool.discard(draft.message.id)\n", "                pass\n"),
+    Order(SPOOL, "what a crash left stays",
+          "self._disk.unlink(os.path.join(self._folder, name))", "pass"),
+    Order("indimail/mailbox/mbox.py", "two write to an mbox at once",
+          "if not lock_file(fd, PATIENCE):", "if False:"),
+    Order("indimail/mailbox/mbox.py", "half a mail stays in an mbox",
+          "        undo.callback(_cut, fd, before)\n", ""),
     Order(TRANSACTION, "250 before the queue has the mail",
           "self._queue.accept(message, recipients, self._committed)",
           "self._committed(None); self._queue.accept(message, recipients, lambda _: None)"),

@@ -17,6 +17,8 @@ PROMISES = {
     "durable/batch.py",
     "durable/disk.py",
     "mailbox/maildir.py",
+    "manage/domain_change.py",
+    "manage/user_change.py",
     "queue/spool.py",
     "queue/submission.py",
     "serve/adopt.py",
