@@ -24,6 +24,7 @@ from indimail.delivery.plan import (
 )
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.verdict import Rule
+from indimail.queue import spool
 from indimail.testing.clock import START
 
 DOMAIN: Final = "example.com"
