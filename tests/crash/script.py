@@ -140,7 +140,7 @@ def is_foreseen(user: str) -> bool:
     return not user.startswith("cold")
 
 
-LARGE: Final = 140_000
+LARGE: Final = spool.LARGE + 4_000  # octets: a body in a file
 
 WRITER: Final = "writer@example.com"
 
