@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from bench.cost import memory
 from bench.scenarios import Scenario
-from bench.server import DOMAIN, USERS, BenchError, Server
+from bench.server import DOMAIN, FANS, MAILBOXES, USERS, BenchError, Server
 
 SENDER = "load@example.net"
 SESSIONS_PER_PROCESS = 10
@@ -33,7 +33,7 @@ QUIET = 0.02  # of a CPU, over half a second: what a server without work may use
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run measured; seconds and octets."""
+    """What one run measured; seconds and octets, and deliveries: a mail for each recipient."""
 
     messages: int
     seconds: float
@@ -53,15 +53,23 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One call of smtp-source: so many mails for one user over so many sessions."""
+    """One call of smtp-source: so many mails for one user, or all fans, over so many sessions."""
 
     user: str
     messages: int
     sessions: int
+    recipients: int = 1
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Who gets each of the mails."""
+        return (self.user,) if self.recipients == 1 else FANS[: self.recipients]
 
 
 def plan(scenario: Scenario, users: tuple[str, ...] = USERS) -> list[list[Batch]]:
     """Divide a scenario into processes, and each process's mails among users of its own."""
+    if scenario.recipients > 1:
+        return [[Batch(FANS[0], scenario.messages, scenario.sessions, scenario.recipients)]]
     processes = max(1, min(scenario.sessions, max(2, scenario.sessions // SESSIONS_PER_PROCESS)))
     sessions = _share(scenario.sessions, processes)
     messages = _share(scenario.messages, processes)
@@ -84,7 +92,7 @@ def _share(total: int, among: int) -> list[int]:
 def send(server: Server, scenario: Scenario) -> Run:
     """Warm up, send everything, wait for the last mail, check all of them."""
     warm_up(server, scenario)
-    before = {user: set(os.listdir(server.new(user))) for user in USERS}
+    before = {user: set(os.listdir(server.new(user))) for user in MAILBOXES}
     cpu = server.clock.seconds(server.pid)
     batches = plan(scenario)
     begun = time.time()  # the clock of file times
@@ -92,14 +100,14 @@ def send(server: Server, scenario: Scenario) -> Run:
     accepted = time.time()
     wanted = Counter[str]()
     for batch in (batch for process in batches for batch in process):
-        wanted[batch.user] += batch.messages
+        wanted.update(dict.fromkeys(batch.users, batch.messages))
     _wait(server, {user: len(before[user]) + wanted[user] for user in wanted})
     last = max(os.stat(server.new(user)).st_mtime for user in wanted)
     wait_until_quiet(server)
     cpu = server.clock.seconds(server.pid) - cpu
     files = check(server, before, wanted, scenario.octets)
     return Run(
-        messages=scenario.messages,
+        messages=scenario.messages * scenario.recipients,
         seconds=last - begun,
         accept_seconds=accepted - begun,
         cpu_seconds=cpu,
@@ -114,14 +122,16 @@ def warm_up(server: Server, scenario: Scenario) -> None:
         "warm-up",
         scenario.sessions,
         scenario.octets,
-        messages=max(100, 2 * scenario.sessions),
+        messages=max(100 // scenario.recipients, 2 * scenario.sessions),
         rate=0.0,
+        recipients=scenario.recipients,
     )
     batches = plan(small)
-    have = {batch.user: len(os.listdir(server.new(batch.user))) for p in batches for batch in p}
+    users = [(user, batch.messages) for p in batches for batch in p for user in batch.users]
+    have = {user: len(os.listdir(server.new(user))) for user, _ in users}
     _run_all(server.port, batches, small)
-    for batch in (batch for process in batches for batch in process):
-        have[batch.user] += batch.messages
+    for user, messages in users:
+        have[user] += messages
     _wait(server, have)
     wait_until_quiet(server)
 
@@ -144,7 +154,8 @@ def _run_process(port: int, batches: list[Batch], scenario: Scenario, failures: 
     for batch in batches:
         keep = [] if scenario.connection_per_mail else ["-d"]
         counts = ["-s", str(batch.sessions), "-m", str(batch.messages), "-l", str(scenario.octets)]
-        addresses = ["-f", SENDER, "-t", f"{batch.user}@{DOMAIN}", "-M", "load.example.net"]
+        to = ["-t", f"{batch.user}@{DOMAIN}", "-r", str(batch.recipients)]
+        addresses = ["-f", SENDER, *to, "-M", "load.example.net"]
         command = ["smtp-source", *keep, *counts, *addresses, f"127.0.0.1:{port}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode or done.stderr:
@@ -185,11 +196,11 @@ def check(
     """Return the new files; raise unless each mail is there once and whole."""
     end = b"\n\n" + body(octets)
     files = []
-    ids = set()
     for user, count in wanted.items():
         names = set(os.listdir(server.new(user))) - before[user]
         if len(names) != count:
             raise BenchError(f"{server.name}: {user}: {len(names)} mails, {count} were sent")
+        ids = set()
         for name in names:
             path = os.path.join(server.new(user), name)
             with open(path, "rb") as file:
@@ -198,8 +209,8 @@ def check(
                 raise BenchError(f"{server.name}: {path}: not whole")
             ids.add(_message_id(content))
             files.append(path)
-    if len(ids) != len(files):
-        raise BenchError(f"{server.name}: {len(files) - len(ids)} mails twice")
+        if len(ids) != len(names):
+            raise BenchError(f"{server.name}: {user}: {len(names) - len(ids)} mails twice")
     return files
 
 

@@ -2,8 +2,8 @@
 
     with Ours("/var/tmp/bench/ours") as server: ...
 
-A hundred `vadduser` are half a minute, so the first instance built in a place is kept as it was
-before its first start, and each later one is a copy of it *at the same path* (the user database
+A hundred and fifty `vadduser` are most of a minute, so the first instance built in a place is kept as it
+was before its first start, and each later one is a copy *at the same path* (the user database
 holds the homes' paths): `put_away` moves a used one aside first.  Nothing of the settings is
 changed but the listener.
 """
@@ -15,7 +15,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 
-from bench.server import DOMAIN, USERS, BenchError, Server
+from bench.server import DOMAIN, MAILBOXES, BenchError, Server
 
 COMMANDS = os.path.dirname(sys.executable)
 HOST = "bench.example.org"
@@ -46,7 +46,7 @@ class Ours(Server):
             if "Maildir" in folders:
                 self._new[os.path.basename(parent)] = os.path.join(parent, "Maildir", "new")
                 folders.clear()
-        missing = set(USERS) - self._new.keys()
+        missing = set(MAILBOXES) - self._new.keys()
         if missing:
             raise BenchError(
                 f"{self.name}: no Maildir under {self.root}/mail for {sorted(missing)}"
@@ -55,7 +55,7 @@ class Ours(Server):
     def _init(self) -> None:
         self.run("indimail", "init", "--me", HOST)
         self.run("vadddomain", DOMAIN, given=PASSWORD)
-        for user in USERS:
+        for user in MAILBOXES:
             self.run("vadduser", f"{user}@{DOMAIN}", given=PASSWORD)
 
     def run(self, command: str, *arguments: str, given: bytes = b"") -> bytes:
@@ -83,7 +83,7 @@ class Ours(Server):
 
     def differences(self) -> list[str]:
         return [
-            f"indimail init --me {HOST}, vadddomain {DOMAIN}, vadduser for {len(USERS)} users",
+            f"indimail init --me {HOST}, vadddomain {DOMAIN}, vadduser for {len(MAILBOXES)} users",
             "indimail serve --listen smtp=127.0.0.1:0 (loopback only); all else as init made it",
         ]
 

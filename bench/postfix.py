@@ -14,7 +14,7 @@ import pwd
 import subprocess
 from dataclasses import dataclass
 
-from bench.server import DOMAIN, USERS, BenchError, Server, free_port
+from bench.server import DOMAIN, MAILBOXES, BenchError, Server, free_port
 
 SHIPPED = "/usr/share/postfix"
 OWNER = "nobody"  # of the Maildirs
@@ -62,8 +62,8 @@ class Postfix(Server):
         with open(os.path.join(etc, "master.cf"), "w", encoding="ascii") as file:
             file.write(_services(_read(f"{SHIPPED}/master.cf.dist"), self.port))
         with open(os.path.join(etc, "users"), "w", encoding="ascii") as file:
-            file.writelines(f"{user}@{DOMAIN} {DOMAIN}/{user}/\n" for user in USERS)
-        for user in USERS:
+            file.writelines(f"{user}@{DOMAIN} {DOMAIN}/{user}/\n" for user in MAILBOXES)
+        for user in MAILBOXES:
             for part in ("tmp", "new", "cur"):
                 os.makedirs(self._maildir(user, part), mode=0o700)
                 os.chown(self._maildir(user, part), account.pw_uid, account.pw_gid)

@@ -22,11 +22,13 @@ class Scenario:
     rate: float
     cpu: float | None = None
     connection_per_mail: bool = False
+    recipients: int = 1  # of each mail
 
     @property
     def title(self) -> str:
         plural = "session" if self.sessions == 1 else "sessions"
         more = ", a connection per mail" if self.connection_per_mail else ""
+        more += f", {self.recipients} recipients a mail" if self.recipients > 1 else ""
         return f"{self.octets // KIB} KiB, {self.sessions} {plural}{more}"
 
 
@@ -38,4 +40,5 @@ SCENARIOS = (
     Scenario("10k-10", 10, 10 * KIB, 6000, rate=2.0, cpu=0.5),
     Scenario("100k-10", 10, 100 * KIB, 1500, rate=1.25),
     Scenario("connection", 10, KIB, 4000, rate=1.5, connection_per_mail=True),
+    Scenario("recipients", 10, KIB, 600, rate=1.5, recipients=50),
 )

@@ -22,6 +22,9 @@ from bench.cost import CpuClock
 
 DOMAIN = "example.com"
 USERS = tuple(f"user{number:02}" for number in range(100))
+# Whom smtp-source names with -r 50 -t fan@example.com.
+FANS = ("fan", *(f"{number}fan" for number in range(2, 51)))
+MAILBOXES = USERS + FANS
 T = TypeVar("T")
 PATIENCE = 60.0  # seconds to start or to stop
 

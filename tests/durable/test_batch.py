@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from indimail.durable.batch import ENOUGH, PENANCE, SLOW, FileSyncs, SyncMode, Unsynced
+from indimail.durable.batch import EACH, ENOUGH, PENANCE, SLOW, FileSyncs, SyncMode, Unsynced
 from indimail.durable.disk import SystemDisk
 from indimail.testing.clock import FakeClock
 from indimail.testing.disk import Crash, Kind, SimulatedDisk
@@ -67,6 +67,17 @@ def test_after_a_slow_one_a_minute_goes_file_by_file() -> None:
     assert Kind.SYNC_FILESYSTEM not in kinds(disk)
     clock.advance(PENANCE)
     syncs.run(written(disk, ENOUGH, "c"))
+    assert Kind.SYNC_FILESYSTEM in kinds(disk)
+
+
+def test_a_large_batch_may_take_its_time() -> None:
+    disk, clock = SimulatedDisk(), FakeClock()
+    syncs = FileSyncs(disk, clock.steady)
+    disk.watch = lambda _: clock.advance(2 * SLOW)
+    syncs.run(written(disk, int(2 * SLOW / EACH), "a"))
+    disk.watch = None
+    disk.history.clear()
+    syncs.run(written(disk, ENOUGH, "b"))
     assert Kind.SYNC_FILESYSTEM in kinds(disk)
 
 

@@ -4,8 +4,9 @@
     syncs.run([Unsynced(files=(".../tmp/NAME",), folders=(".../tmp",))])   # returned: all durable
 
 Few files cost a sync each and one of every folder; from `ENOUGH` on, one syncfs(2) of their file
-system costs less.  After a syncfs slower than `SLOW` seconds (somebody else writes a lot) the
-next minute goes file by file.  `mode` forces either, for odd disks and for benchmarks.
+system costs less.  After a syncfs slower than `SLOW` seconds, and than a sync of each would have
+been (somebody else writes a lot), the next minute goes file by file.  `mode` forces either, for odd
+disks and for benchmarks.
 
 A file or folder that is gone (its user was removed meanwhile), or that we may not open, fails those
 items alone that ask for it.  Everything else that goes wrong is the disk's, and fails the batch.
@@ -27,6 +28,7 @@ from indimail.durable.disk import Disk
 
 ENOUGH: Final = 8
 SLOW: Final = 0.1
+EACH: Final = 0.0005  # seconds, of one sync on a good disk
 PENANCE: Final = 60.0
 
 
@@ -70,7 +72,7 @@ class FileSyncs:
         folders = dict.fromkeys(folder for item in batch for folder in item.folders)
         above = self._above(folders)
         if self._worth_one_sync(len(files) + len(folders)):
-            missing = self._sync_filesystems(folders)
+            missing = self._sync_filesystems(folders, len(files) + len(folders))
         else:
             missing = self._sync_each(files, folders, above)
         self._sure.update(folders, above)
@@ -91,7 +93,7 @@ class FileSyncs:
                 name = os.path.dirname(name)
         return dict.fromkeys(os.path.dirname(name) for name in found)
 
-    def _sync_filesystems(self, folders: Collection[str]) -> dict[str, OSError]:
+    def _sync_filesystems(self, folders: Collection[str], things: int) -> dict[str, OSError]:
         """Sync each file system once, by the first of its folders that is there.
 
         A file that is gone is not noticed here; who goes on with it is (`mailbox.maildir.publish`).
@@ -113,7 +115,7 @@ class FileSyncs:
             # would not tell: each file's own fsync(2) does.
             self._doubt_until = self._steady() + PENANCE
             raise
-        if self._steady() - started > SLOW * max(1, len(synced)):
+        if self._steady() - started > max(SLOW * max(1, len(synced)), EACH * things):
             self._each_until = self._steady() + PENANCE
         return missing
 
