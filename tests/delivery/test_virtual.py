@@ -104,7 +104,7 @@ def test_an_account_gets_its_mail_whatever_the_instruction(
                 "5.2.1",  # disabled: the lock is the administrator's
                 Foreseen.LOCKED,
                 ALICE_ROW,
-                Command((f"{HOME}/Maildir", "0", "2048", "0", "1024S")),
+                command=Command((f"{HOME}/Maildir", "0", "2048", "0", "1024S")),
             ),
         ),
         (
