@@ -8,11 +8,13 @@ from indimail.app.configuration import Loading, Overrides, load, reload
 from indimail.app.instance import Instance, open_instance
 from indimail.control.cdb import build_cdb
 from indimail.delivery.bounce import BounceSettings
+from indimail.delivery.daily import DailyLimits
 from indimail.mail.address import Address
 from indimail.mail.errors import ConfigErrors
 from indimail.mail.verdict import Rule
+from indimail.mailbox.maildirsize import Counting
 from indimail.schedule.route import route
-from indimail.serve.snapshot import ListenerConfig
+from indimail.serve.snapshot import ListenerConfig, QuotaSettings
 from support import needs_root
 
 SMTP = Overrides(listen=("smtp=127.0.0.1:0",), workers=2)
@@ -378,6 +380,46 @@ def test_an_empty_doublebounceto_is_not_a_missing_one(tmp_path, text, to):
     assert loaded(tmp_path, texts).queue.bounces == BounceSettings(
         me, bouncehost=me, doublebounceto=to, doublebouncehost=me
     )
+
+
+def test_how_quotas_are_obeyed(tmp_path):
+    environ = {
+        "OVERQUOTA_CMD": "bin/full", "OVERQUOTA_MAILSIZE": "10", "HOLDOVERQUOTA": "/etc/hold",
+        "MAILDIRSIZE_MAX_AGE": "900", "MAILDIRSIZE_MAX_SIZE": "5120", "FAST_QUOTA": "1",
+        "INCLUDE_TRASH": "1", "QUOTAWARN1": "80", "QUOTAWARN10": "95",
+    }  # fmt: skip
+    assert loaded(tmp_path, {}, environ).quota == QuotaSettings(
+        Counting(900, 5120, fast=True, include_trash=True), 10, None,
+        (80, *(0,) * 8, 95), f"{tmp_path}/bin/full", "/etc/hold",
+    )  # fmt: skip
+    plain = loaded(tmp_path, {}, {"HOLDOVERQUOTA": "hold"}).quota
+    assert (plain.command, plain.hold) == (f"{tmp_path}/libexec/overquota.sh", "")
+    assert plain.hold_file("/m") == "/m/holdoverquota"
+    assert not any(plain.percents)
+
+
+@pytest.mark.parametrize(
+    ("environ", "limits"),
+    [
+        ({}, None),
+        ({"MAILCOUNT_LIMIT": ""}, None),
+        ({"MAILCOUNT_LIMIT": "10"}, DailyLimits(10, 10_485_760)),
+        ({"MAILSIZE_LIMIT": "5000"}, DailyLimits(1500, 5000)),
+    ],
+)
+def test_daily_limits_hold_where_one_is_set(tmp_path, environ, limits):
+    assert loaded(tmp_path, {}, environ).quota.limits == limits
+
+
+def test_the_black_hole_is_in_two_files(tmp_path):
+    texts = {
+        "control/blackholedsender": "# noise\n@noise.example\n",
+        "control/blackholedpatterns": "*@spam.example\n!good@*\n",
+    }
+    found = loaded(tmp_path, texts).queue.black_hole
+    assert found.find("eve@noise.example") == Rule("control/blackholedsender", 2)
+    assert found.find("eve@spam.example") == Rule("control/blackholedpatterns", 1)
+    assert found.find("good@spam.example") is None
 
 
 def test_parts_lie_where_the_toml_or_the_environment_says(tmp_path):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from indimail.app import supervise
-from indimail.app.channel import Channel, Configured, Done, Invalidate, Ready, Stale
+from indimail.app.channel import Changed, Channel, Configured, Done, Invalidate, Ready, Stale
 from indimail.app.supervise import Plan, Supervisor
 from indimail.mail.errors import ConfigErrors, Mistake
 
@@ -217,6 +217,24 @@ def test_one_reading_is_for_all_workers_and_who_asked_is_told_that_it_is_over(
         said = running.notes(4)
         assert said[:2] == ["0 has 1 as before", "0 has 1 new"]
         assert said[2] == "1 has 1 new"
+
+
+def test_an_account_that_a_delivery_changed_is_forgotten_by_all_workers(tmp_path: Any) -> None:
+    def delivers(number: int, channel: Channel, note: Callable[[str], None]) -> None:
+        channel.send(Ready())
+        for message in messages(channel):
+            if isinstance(message, Invalidate):
+                note(f"{number} forgets {message.name}@{message.domain}")
+                channel.send(Done(message.token))
+                if message.name == "bob" and number == 0:
+                    channel.send(Changed("alice", "example.com"))
+
+    with supervised(tmp_path, delivers) as running:
+        assert running.note() == "ready"
+        asked = b'{"op": "invalidate", "name": "bob", "domain": "example.com"}'
+        assert running.ask(asked) == {"ok": True}
+        both = [f"{n} forgets {name}@example.com" for n in (0, 1) for name in ("alice", "bob")]
+        assert running.notes(4) == both
 
 
 def test_a_broken_file_keeps_the_old_configuration_and_is_named(tmp_path: Any) -> None:

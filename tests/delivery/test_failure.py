@@ -24,6 +24,8 @@ def test_notify_says_whose_failure_is_told(notify: str, told: bool) -> None:
     [
         ("no account a@b here by that name. indimail (#5.1.5)", "5.1.5"),
         ("account a@b is inactive. indimail(#5.1.3)", "5.1.3"),
+        ("a@b has insufficient quota. 9/8:7/0:6. indimail (#5.1.4)", "5.2.2"),
+        ("account a@b locked/overquota 9/8. indimail (#5.1.1)", "5.2.1"),
         ("Remote host said: 550 5.7.1 no\nGiving up. (#5.1.1)", "5.1.1"),
         ("(#5.1.1) and then (#5.2.2)", "5.2.2"),
         ("550 5.7.1 go away", "5.7.1"),

@@ -14,6 +14,7 @@ from indimail.delivery.quota import UNLIMITED, Quota, Usage
 from indimail.durable.disk import SystemDisk
 from indimail.mail.errors import MailboxUnwritable
 from indimail.mailbox.maildirsize import (
+    EXPECTED_FOR,
     MAX_AGE,
     MAX_SIZE,
     SHARE,
@@ -438,3 +439,15 @@ def test_the_machines_disk_stamps_what_changes(tmp_path) -> None:
     sizes.add(maildir, 30)
     assert sizes.known(maildir, QUOTA) == Usage(100, 2)
     assert (tmp_path / "Maildir" / "maildirsize").read_text() == "10000S\n70 1\n30 1\n"
+
+
+def test_what_is_expected_and_never_came_counts_for_an_hour() -> None:
+    """Its queue broke down: nobody says any more that it did not come."""
+    world = World(Counting(max_age=1e9))
+    world.has("10000S", "500 2")
+    world.sizes.expect(MAILDIR, 2000)
+    assert world.known() == world.sizes.current(MAILDIR) == Usage(2500, 3)
+    world.clock.advance(EXPECTED_FOR + 1)
+    assert world.known() == Usage(500, 2)
+    world.sizes.expect(MAILDIR, 100)
+    assert world.known() == Usage(600, 3)

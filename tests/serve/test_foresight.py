@@ -255,3 +255,62 @@ def test_a_sticky_home_keeps_the_mail(site: Site) -> None:
     (site.home / "Maildir").mkdir()
     (site.home / "Maildir").chmod(0o1700)
     assert isinstance(site.plan(), Defer)
+
+
+# -- the locks of a full mailbox -------------------------------------------------------------------
+
+
+def fill(site: Site, octets: int) -> None:
+    for part in ("cur", "new", "tmp"):
+        (site.home / "Maildir" / part).mkdir(parents=True, exist_ok=True)
+    (site.home / "Maildir" / "new" / f"1.x,S={octets}").touch()
+
+
+def limited(site: Site, quota: str) -> None:
+    site.accounts.modify("alice", "example.com", lambda account: replace(account, quota=quota))
+
+
+def test_the_quotas_lock_is_lifted_when_there_is_room_and_everybody_hears_of_it(site: Site) -> None:
+    limited(site, "2000000")
+    assert site.accounts.lock_for_quota("alice", "example.com", 2_100_000)
+    fill(site, 975_000)
+    step = site.plan()
+    assert isinstance(step, Deliver)
+    found = site.accounts.find("alice", "example.com")
+    assert found is not None and not found.flags
+    assert site.told == [("alice", "example.com")]
+
+
+def test_the_quotas_lock_stays_while_there_is_no_room(site: Site) -> None:
+    limited(site, "2000000")
+    assert site.accounts.lock_for_quota("alice", "example.com", 2_100_000)
+    fill(site, 976_000)
+    stop = site.plan()
+    assert isinstance(stop, Fail)
+    text = "account alice@example.com locked/overquota 976000/2000000. indimail (#5.1.1)"
+    assert (stop.text, stop.foreseen, stop.status) == (text, Foreseen.LOCKED, "5.2.2")
+    assert stop.command is not None
+    assert stop.command.of(50).arguments == (
+        f"{site.home}/Maildir", "50", "976000", "1", "2000000",
+    )  # fmt: skip
+    (site.home / "Maildir" / "holdoverquota").touch()
+    held = site.plan()
+    assert (isinstance(held, Defer), held.text) == (True, text)
+    assert site.told == []
+
+
+def test_the_administrators_lock_stays_whatever_room_there_is(site: Site) -> None:
+    limited(site, "2000000")
+    stop = locked(site)
+    assert isinstance(stop, Fail)
+    assert stop.status == "5.2.1"
+    found = site.accounts.find("alice", "example.com")
+    assert found is not None and found.flags == Flag.BOUNCE_MAIL
+
+
+def test_a_lock_that_became_the_administrators_meanwhile_stays(site: Site) -> None:
+    limited(site, "2000000")
+    assert site.accounts.lock_for_quota("alice", "example.com", 2_100_000)
+    site.accounts.lift_quota_lock = lambda name, domain: False  # type: ignore[method-assign]
+    assert isinstance(site.plan(), Fail)
+    assert site.told == []

@@ -24,6 +24,7 @@ _CODES: Final = tuple(
     re.compile(pattern + _CODE, re.ASCII)
     for pattern in (r"#", r"(?<!\d)[45]\d\d[ -]", r"(?<![.\w])")
 )
+_MAILBOX: Final = {" has insufficient quota. ": "5.2.2", " locked/overquota ": "5.2.1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,15 @@ class FailedRecipient:
 
     @property
     def status(self) -> str:
-        """The RFC 3463 code in the text.
+        """The RFC 3463 code of the text, or the one in it.
 
-        A class 4 is kept: a temporary failure whose time is over is ``failed`` with its own code
-        (RFC 3464 2.3.3).
+        IndiMail's code for a full mailbox is one for a wrong address, by which a list would forget
+        the address.  A class 4 is kept: a temporary failure whose time is over is ``failed`` with
+        its own code (RFC 3464 2.3.3).
         """
+        for words, code in _MAILBOX.items():
+            if words in self.text:
+                return code
         found = next(filter(None, (code.findall(self.text) for code in _CODES)), [UNKNOWN])
         return str(found[-1])
 
