@@ -50,7 +50,7 @@ WEEK: Final = 604_800
 # What the rows wait for.  Each is a feature with an issue of its own.
 ARRIVAL = "early-talker test and tarpit"
 AUTH = "SMTP AUTH"
-BOUNCES = "bounce messages"
+BOUNCES = "bounce programs"
 CONTENT = "content filters"
 CLIENTS = "client lists (badip, badhost, hostaccess, accesslist)"
 DKIM = "DKIM"
