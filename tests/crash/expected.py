@@ -14,6 +14,7 @@ mboxes, are made at least so often.
 from collections import Counter
 from dataclasses import dataclass, field
 
+from indimail.delivery.overquota import MAILSIZE
 from indimail.delivery.plan import Defer, Deliver, Fail, Forward, Mbox, Relay, Run
 from indimail.testing.clock import START
 
@@ -40,12 +41,13 @@ class _Mail:
     through: frozenset[str] = frozenset()
     tells: tuple[str, ...] = ()
     never: bool = False
+    octets: int = 0
 
 
 def expect(sent: Sent) -> Expected:
     """Follow a mail to all its ends."""
     found = Expected()
-    mail = _Mail(sent.sender, never=sent.never)
+    mail = _Mail(sent.sender, never=sent.never, octets=sent.octets)
     found.verdicts = [_deliver(found, mail, f"{user}@{DOMAIN}") for user in sent.users]
     return found
 
@@ -64,7 +66,9 @@ def _deliver(found: Expected, mail: _Mail, address: str) -> str:
         action = actions[at]
         at += 1
         match action:
-            case Deliver(maildir=folder):
+            case Deliver(maildir=folder, limit=limit):
+                if limit == "100S" and mail.octets > MAILSIZE:
+                    return _fail(found, mail, address)
                 _seen(found, mail, folder, "")
             case Mbox(path=place):
                 found.runs[place] += 1
@@ -80,7 +84,7 @@ def _deliver(found: Expected, mail: _Mail, address: str) -> str:
                 return _seen(found, mail, address, "deferred")
             case Forward() | Relay():
                 sent_on.append(action)
-    onward = _Mail(mail.sender, mail.through | {user}, mail.tells, mail.never)
+    onward = _Mail(mail.sender, mail.through | {user}, mail.tells, mail.never, mail.octets)
     for action in sent_on:
         if isinstance(action, Relay):
             _seen(found, onward, action.address, "")

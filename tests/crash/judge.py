@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from indimail.mail.channel import Channel
 from indimail.mail.events import Event
 from indimail.mail.ids import QueueId
+from indimail.mailbox.maildirsize import parse_maildirsize
 from indimail.queue.port import RecipientStatus, State
 from indimail.queue.sqlite import SqliteReader
 from indimail.testing.disk import Crash, SimulatedDisk
@@ -26,6 +27,7 @@ from indimail.trace.find import Query, find
 
 from .expected import expect
 from .ledger import TAG, Ledger, base, check_copy, copies, told_in
+from .script import DOMAIN, MAIL, home
 from .world import QUEUE, TRACE, World
 
 
@@ -40,6 +42,7 @@ class Verdict:
     again: int = 0
     rerun: int = 0
     own: int = 0
+    counted: int = 0
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -61,6 +64,8 @@ def judge(world: World, ledger: Ledger, *, clean: bool = True) -> Verdict:
     """
     verdict = Verdict(faults=list(ledger.faults))
     _judge_copies(world.disk, ledger, verdict)
+    if not ledger.powered:
+        _judge_quotas(world.disk, ledger, verdict)
     survivor = world.disk.survivor(Crash.POWER)
     look = world.look()
     _judge_things(_found(survivor, ledger) + _waiting(look, survivor), ledger, verdict)
@@ -181,6 +186,20 @@ def _judge_copies(disk: SimulatedDisk, ledger: Ledger, verdict: Verdict) -> None
         _, wrong = check_copy(path, content, ledger.sent)
         if wrong:
             verdict.faults.append(wrong)
+
+
+def _judge_quotas(disk: SimulatedDisk, ledger: Ledger, verdict: Verdict) -> None:
+    """No copy counts twice; one that a crash or an error met may be left uncounted."""
+    names = {(folder, base(path)) for folder, path, _ in copies(disk)}
+    names |= {(taken.folder, taken.name) for taken in ledger.taken}
+    delivered = Counter(folder for folder, _ in names)
+    for user in sorted(disk.names(f"{MAIL}/{DOMAIN}")) if disk.exists(f"{MAIL}/{DOMAIN}") else ():
+        path = f"{home(user)}/maildirsize"
+        content = parse_maildirsize(disk.read(path)) if disk.exists(path) else None
+        if content is not None:
+            verdict.counted += content.usage.messages
+            if content.usage.messages > delivered[home(user)]:
+                verdict.doubled.append(f"{path}: counts {content.usage.messages} mails")
 
 
 def _rows(look: SqliteReader, queue_id: int) -> dict[int, RecipientStatus]:

@@ -49,6 +49,7 @@ class Ledger:
     excused: set[str] = field(default_factory=set)
     stepped: set[str] = field(default_factory=set)  # copies whose steps are committed as done
     runs: Counter[tuple[str, str]] = field(default_factory=Counter)  # of programs and mboxes
+    powered: bool = False  # the power was cut once
     faults: list[str] = field(default_factory=list)
 
     def run(self, what: str, content: bytes) -> int:
@@ -73,6 +74,7 @@ class Ledger:
         """Forget deletions that a power cut undid: the copy is the same one."""
         if not power:
             return
+        self.powered = True
         there = {base(path) for _, path, _ in copies(disk)}
         self.unsure |= there
         for taken in self.taken:

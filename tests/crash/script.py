@@ -78,12 +78,19 @@ PROGRAMS: Final = {
 }
 
 
+QUOTA: Final = "100000000S,1000C"
+
+
 def _runs(command: str, skip: int = 0) -> Run:
     return Run(command, RULE, skip)
 
 
 def _mailbox(user: str) -> Deliver:
     return Deliver(home(user), RULE)
+
+
+def _limited(user: str, limit: str) -> Deliver:
+    return Deliver(home(user), RULE, f"{user}@{DOMAIN}", limit=limit)
 
 
 def _forward(*addresses: str) -> tuple[Forward, ...]:
@@ -117,6 +124,10 @@ PLANS: Final[dict[str, tuple[Action, ...]]] = {
     "dropped": (Discard("nobody wants it", RULE),),
     # Fails after a step was made.
     "refused": (_mailbox("refused"), _runs("./refuse"), _mailbox("left-out")),
+    # Mailboxes with a quota: one that everything fits in, one that takes small mails alone.
+    "limited": (_limited("limited", QUOTA), _runs("./once-more"), _limited("limited-b", QUOTA)),
+    "measured": (_limited("measured", QUOTA),),
+    "full": (_limited("full", "100S"),),
     # A mailbox, and somebody who is not there any more: so ends what has the sender #@[].
     "postmaster": (_mailbox("postmaster"), *_forward("absent@example.com")),
 }  # fmt: skip
@@ -184,7 +195,21 @@ BOUNCES: Final[tuple[tuple[Sent, ...], ...]] = (
     (Sent("large-double", ("absent",), LARGE, sender="nobody@example.com"),),
     (Sent("late", ("never", "absent", "later", "nobody"), sender=WRITER),),
 )
-SCRIPTS: Final = {"plain": PLAIN, "steps": STEPS, "forwards": FORWARDS, "bounces": BOUNCES}
+SMALL: Final = 200
+FULL: Final = 4_000  # more than a full mailbox still takes
+QUOTAS: Final[tuple[tuple[Sent, ...], ...]] = (
+    (Sent("first", ("measured", "limited")), Sent("second", ("measured",))),
+    (Sent("too-much", ("full", "measured"), FULL, sender=WRITER),),
+    (Sent("small", ("full",), SMALL), Sent("large-measured", ("measured",), LARGE)),
+    (
+        Sent("large-limited", ("limited",), LARGE),
+        Sent("large-full", ("full",), LARGE, sender=WRITER),
+    ),
+    (Sent("third", ("measured", "limited", "full"), FULL),),
+)
+SCRIPTS: Final = {
+    "plain": PLAIN, "steps": STEPS, "forwards": FORWARDS, "bounces": BOUNCES, "quotas": QUOTAS,
+}  # fmt: skip
 
 
 def fresh(life: int) -> tuple[tuple[Sent, ...], ...]:

@@ -24,6 +24,13 @@ def test_without_a_crash_every_mail_ends_as_planned() -> None:
     assert {"sync_filesystem", "sync_file", "sync_directory", "link", "rename"} <= kinds
 
 
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_without_a_crash_nothing_is_made_twice_and_every_copy_is_counted(script: str) -> None:
+    verdict = course(2, script).verdict
+    assert (verdict.wrong, verdict.again, verdict.rerun) == ([], 0, 0)
+    assert (verdict.counted > 0) == (script == "quotas")
+
+
 def test_the_same_seed_goes_the_same_way() -> None:
     assert course(3, "bounces").history == course(3, "bounces").history
     point = Point.parse("steps/150:power:torn")
