@@ -152,12 +152,13 @@ def test_a_program_s_end_and_last_words_are_in_the_story() -> None:
 )
 def test_a_line_that_fails_ends_it_where_it_stands(end, verdict) -> None:
     world = Delivering()
-    world.plan(SORT, end, TELL, virtual=False)
+    world.plan(SEND_ON, SORT, end, TELL, virtual=False)
     world.mail()
     world.rest()
     assert world.outcome[0] == verdict
     assert world.trace.told("delivery")[-1].rule == line(5)
     assert ran(world) == ["run sort"]
+    assert world.forwarded == []
 
 
 def test_what_a_hand_says_on_another_thread_is_heard_in_the_loop() -> None:
