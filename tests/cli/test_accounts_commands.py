@@ -272,6 +272,7 @@ def test_a_user_in_full(domain: Terminal) -> None:
         "last  POP3    : Not yet logged in",
         "Forwarding    : &bob@example.com",
     ]
+    assert Path(home, "Maildir/maildirsize").read_text() == "52428800S\n2048 1\n"
 
 
 def test_single_fields_flags_and_a_missing_home(domain: Terminal) -> None:

@@ -14,6 +14,7 @@ from indimail.mail.errors import MailboxUnwritable, QueueUnwritable
 from indimail.mailbox.maildir import (
     DAY,
     Settlement,
+    date_folder,
     file_name,
     is_staged,
     is_sticky,
@@ -314,3 +315,15 @@ def test_a_killed_server_does_not_repeat_what_a_reader_took(taken: str) -> None:
     after = disk.restart()
     deliver(after, [disk.boot], after.boot)
     assert len(after.contents()) == (1 if taken == "filed" else 0)
+
+
+@pytest.mark.parametrize(
+    ("dateformat", "folder"),
+    [
+        ("%Y", "/m/.2001"), ("%b-%Y", "/m/.Sep-2001"), (".%Y.%m\n", "/m/.2001.09"), ("", "/m"),
+        ("..", "/m"), ("../%Y", "/m"), ("%Y/%m", "/m"), ("a..b", "/m"), ("%Y.", "/m"),
+        ("x" * 201, "/m"), ("a\nb", "/m"), ("a\0b", "/m"), ("\udcff", "/m"),
+    ],
+)  # fmt: skip
+def test_the_folder_of_a_day(dateformat: str, folder: str) -> None:
+    assert date_folder("/m", dateformat, 1_000_000_000.0) == folder

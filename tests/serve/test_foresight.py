@@ -314,3 +314,11 @@ def test_a_lock_that_became_the_administrators_meanwhile_stays(site: Site) -> No
     site.accounts.lift_quota_lock = lambda name, domain: False  # type: ignore[method-assign]
     assert isinstance(site.plan(), Fail)
     assert site.told == []
+
+
+def test_folders_by_date_are_the_accounts_own(site: Site) -> None:
+    fill(site, 10)
+    (site.home / "Maildir" / "folder.dateformat").write_text("%b-%Y")
+    step = site.plan()
+    assert isinstance(step, Deliver)
+    assert step.dateformat == "%b-%Y"

@@ -10,7 +10,8 @@ import pytest
 from indimail.accounts.port import Account, Flag
 from indimail.delivery.blackhole import BlackHole
 from indimail.delivery.daily import DailyLimits
-from indimail.delivery.plan import Command, Deliver, Fail, Forward
+from indimail.delivery.plan import Command, Deliver, Fail, Forward, Run
+from indimail.delivery.program import Ended
 from indimail.mail.errors import AccountsUnavailable
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.ids import QueueId
@@ -310,7 +311,7 @@ def test_the_command_hears_of_a_day(command: str) -> None:
 def test_the_command_hears_of_a_mail_to_a_locked_account(command: str) -> None:
     world = Mailbox("2000", command=command)
     heard = Command((MAILDIR, "0", "2500", "3", "2000"))
-    world.plan(Fail("locked", "5.2.2", Foreseen.LOCKED, RULE, heard))
+    world.plan(Fail("locked", "5.2.2", Foreseen.LOCKED, RULE, command=heard))
     assert world.take(1400) == ["failed"]
     assert told(world) == [[MAILDIR, "1400", "2500", "3", "2000"]]
 
@@ -357,6 +358,32 @@ def test_a_bounce_is_warned_about_too(command: str) -> None:
     assert told(world) == [over, [ALICE, MAILDIR, "1300", "1", "2000", "0", "60"], over]
 
 
+def test_a_mail_goes_into_the_folder_of_its_day_and_counts_in_the_inbox() -> None:
+    world = Mailbox("3000")
+    world.plan(Deliver(MAILDIR, RULE, ALICE, limit="3000", dateformat="%b-%Y"))
+    assert world.take(1400, 1400, 1400) == ["delivered", "delivered", "failed"]
+    assert len(world.disk.names(f"{MAILDIR}/.Sep-2001/new")) == 2
+    assert world.disk.exists(f"{MAILDIR}/.Sep-2001/maildirfolder")
+    assert world.new() == []
+    assert world.held() == ["3000S", "2800 2"]
+
+
+def test_a_copy_in_a_folder_of_a_day_is_not_made_again_on_the_next() -> None:
+    world = Mailbox("NOQUOTA")
+    later = Run("later", RULE)
+    world.plan(Deliver(MAILDIR, RULE, ALICE, limit="NOQUOTA", dateformat="%d"), later)
+    world.ends["later"] = Ended(111)
+    world.mail()
+    world.rest()
+    assert world.outcome[0] == "deferred"
+    world.ends.clear()
+    world.clock.advance(86_400.0)
+    world.retry()
+    assert world.outcome[0] == "delivered"
+    days = [name for name in world.disk.names(MAILDIR) if name.startswith(".")]
+    assert len(days) == 1 and len(world.disk.names(f"{MAILDIR}/{days[0]}/new")) == 1
+
+
 # -- what is not read ------------------------------------------------------------------------------
 
 
@@ -376,11 +403,3 @@ def test_the_black_hole_is_vdelivermails_alone() -> None:
     world.plan(Deliver(MAILDIR, RULE), virtual=False)
     assert world.take(1400) == ["delivered"]
     assert len(world.new()) == 1
-
-
-def test_an_empty_mail_is_discarded() -> None:
-    world = Mailbox("NOQUOTA")
-    world.mail(b"")
-    world.rest()
-    assert world.outcome == ("delivered", "vdelivermail: discarding 0 size message\ndid 0+0+1")
-    assert world.new() == []

@@ -3,7 +3,8 @@
     vuserinfo alice@example.com
 
 Each line is a label of 14 characters, a colon and the value.  -n -p -u -g -c -d -q -l -f print
-single fields, -a all (the default).  Filters and the cluster's lines come with their features.
+single fields, -a all (the default).  With a quota, what the mailbox holds is counted anew into its
+maildirsize.  Filters and the cluster's lines come with their features.
 
 Source: spec/delivery.md 2, 2.6.
 """
@@ -26,9 +27,10 @@ from indimail.cli.site import (
     opened,
     usage,
 )
-from indimail.delivery.quota import parse_quota
+from indimail.delivery.quota import UNLIMITED, parse_quota
 from indimail.durable.disk import Disk
-from indimail.mailbox.maildirsize import count_maildir
+from indimail.mail.clock import SystemClock
+from indimail.mailbox.maildirsize import MaildirSizes, count_maildir
 from indimail.manage.names import check_case, split_address
 from indimail.manage.users import real_domain
 
@@ -153,7 +155,14 @@ def _quota(stored: str) -> str:
 
 
 def _usage(disk: Disk, account: Account) -> str:
-    return f"{'curr quota':14}: {count_maildir(disk, f'{account.directory}/Maildir')}"
+    maildir = f"{account.directory}/Maildir"
+    quota = parse_quota(account.quota) or UNLIMITED
+    usage = (
+        count_maildir(disk, maildir)
+        if quota.is_unlimited
+        else MaildirSizes(disk, SystemClock()).recount(maildir, quota)
+    )
+    return f"{'curr quota':14}: {usage}"
 
 
 def _events(events: list[LastEvent]) -> Iterator[str]:

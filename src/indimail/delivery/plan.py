@@ -31,7 +31,8 @@ class Deliver:
 
     `account` is the mailbox it is meant for, empty for a Maildir that a line names; `text` is said
     beside.  `limit` is the quota that vdelivermail obeys, as it is stored: empty, the one that the
-    Maildir's own maildirsize tells; None for qmail-local, which knows no quota.
+    Maildir's own maildirsize tells; None for qmail-local, which knows no quota.  With a
+    `dateformat` the copy goes into the sub-folder of the day on which the mail came.
     """
 
     maildir: str
@@ -39,6 +40,7 @@ class Deliver:
     account: str = ""
     text: str = ""
     limit: str | None = None
+    dateformat: str = ""
 
 
 @dataclass(frozen=True, slots=True)

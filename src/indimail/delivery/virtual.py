@@ -62,6 +62,7 @@ class AccountFacts:
     quota: str = NO_QUOTA
     is_group: bool = False  # pw_gecos begins with "MailGroup "
     dotqmail: DotQmail | None = None
+    dateformat: str = ""  # of Maildir/folder.dateformat
     holds_overquota: bool = False  # the hold file is there: defer instead of bounce
 
 
@@ -122,7 +123,11 @@ def _existing(facts: VirtualFacts, account: AccountFacts) -> tuple[Action, ...]:
     if account.is_group:
         return (Discard("Mail delivery to group is avoided", facts.rule),)
     maildir = f"{account.home}/Maildir"
-    return (Deliver(maildir, facts.rule, facts.address, limit=account.quota),)
+    return (
+        Deliver(
+            maildir, facts.rule, facts.address, limit=account.quota, dateformat=account.dateformat
+        ),
+    )
 
 
 def _locked(facts: VirtualFacts, account: AccountFacts) -> Fail | Defer | None:

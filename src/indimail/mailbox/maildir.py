@@ -14,14 +14,17 @@ tries a staged step again, after a crash or an error, asks `recovery` first.
 Every call may block on the disk.  Units: octets, seconds.  Raises `MailboxUnwritable`; then no
 copy was published.
 
-Sources: spec/delivery.md 8.1, 8.2, 5.5 (sticky bit); DESIGN 4 (local delivery is exactly once).
+Sources: spec/delivery.md 8.1, 8.2, 5.5 (sticky bit, folder.dateformat); DESIGN 4 (local delivery is
+exactly once).
 Not here: what is prepended (`delivery.headers`), quota, reading.
 """
 
 import errno
+import os
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
@@ -33,6 +36,7 @@ from indimail.mail.errors import CopyGone, MailboxFull, MailboxUnwritable, MailE
 TEMPORARY: Final = "Temporary error on maildir delivery. (#4.3.0)"
 FULL: Final = "Recipient's mailbox is full, message returned to sender. (#5.2.2)"
 FOLDER_MODE: Final = 0o750
+LONGEST_NAME: Final = 200  # octets of a folder's name
 DAY: Final = 86_400.0  # other programs clean tmp/ of files older than 36 hours
 
 _TMP: Final = "tmp"
@@ -54,6 +58,21 @@ def file_name(sec: int, queue_id: int, recipient: int, step: int, me: str, size:
     `size` counts the stored file, prepended lines included.
     """
     return f"{sec}.Q{queue_id}R{recipient}.{step}.{_escaped(me)},S={size}"
+
+
+def date_folder(folder: str, dateformat: str, at: float) -> str:
+    """Return the sub-folder of a date (folder.dateformat, as strftime has it, local time).
+
+    A format that gives no folder's name gives the Maildir itself.
+    """
+    try:
+        name = time.strftime(dateformat.strip(), time.localtime(at)).removeprefix(".")
+    except (ValueError, UnicodeError, OSError):
+        return folder
+    is_name = name.isprintable() and name[:1] not in ("", ".") and name[-1] != "."
+    if not is_name or "/" in name or ".." in name or len(os.fsencode(name)) > LONGEST_NAME:
+        return folder
+    return f"{folder}/.{name}"
 
 
 def settle(*, same_boot: bool, tmp_there: bool, seen: bool, staged_age: float) -> Settlement:
@@ -203,6 +222,9 @@ def _create(disk: Disk, folder: str, path: str, create: Callable[[], None]) -> N
     except FileNotFoundError:
         for part in ("cur", "new", _TMP):
             disk.make_directories(f"{folder}/{part}", FOLDER_MODE)
+        if folder.rpartition("/")[2].startswith("."):
+            with suppress(FileExistsError):
+                disk.write_new(f"{folder}/maildirfolder", ())
         _undone_on_error(disk, path, create)
     except FileExistsError:
         disk.unlink(path)

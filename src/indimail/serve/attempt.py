@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
 WRONG: Final = "Sorry, something is wrong here"
 NO_BOOT: Final = ""  # of a copy known not to be in tmp/: `recovery` believes only what it sees
-EMPTY: Final = "vdelivermail: discarding 0 size message"
 STOPPED: Final = "99"  # the name of a program's mark, where it left out the rest
 
 
@@ -137,9 +136,7 @@ class Attempt:
             self._walk()
 
     def _unread(self) -> Delivered | None:
-        """Discard what vdelivermail does not look at: an empty mail, a sender in the black hole."""
-        if not self.job.mail.message.size:
-            return Delivered(f"{EMPTY}\n{DID_ONE}", self._decided.plan.rule)
+        """Discard the mail of a sender in vdelivermail's black hole."""
         rule = self.local.own.black_hole().find(self._sender)
         return None if rule is None else Delivered(f"{discarding(self._sender)}\n{DID_ONE}", rule)
 
@@ -177,7 +174,8 @@ class Attempt:
                 case Deliver() | Mbox() | Run():
                     self._counts[2 if isinstance(action, Run) else 0] += 1
                     self._say(action.text if isinstance(action, Deliver) else "")
-                    done = next((mark for mark in self._done if mark[0] == place_of(action)), None)
+                    place = place_of(action, self.job.mail.message.born)
+                    done = next((mark for mark in self._done if mark[0] == place), None)
                     if done is None:
                         self._make(action)
                         return
@@ -323,8 +321,9 @@ class Attempt:
             self._store(action, block, admission)
 
     def _store(self, action: Deliver, block: bytes, admission: Admission | None) -> None:
-        job, local, folder = self.job, self.local, action.maildir
+        job, local = self.job, self.local
         message = job.mail.message
+        folder = place_of(action, message.born)
         name = maildir.file_name(
             int(local.clock.now()), message.id, job.recipient.number, self._number, local.own.me(),
             len(block) + message.size,
@@ -406,7 +405,7 @@ class Attempt:
         if isinstance(result, Exception):
             self.fail(result, action.rule, action.command)
             return
-        place, rule = place_of(action), action.rule
+        place, rule = place_of(action, self.job.mail.message.born), action.rule
         how = f"signal {result.signal}" if result.signal else f"exit {result.code}"
         text = "\n".join(filter(None, (f"{place}: {result.limit or how}", result.output.strip())))
         match judge(result, action.command, rule, virtual=action.block):
@@ -422,11 +421,11 @@ class Attempt:
                 self.send.finish(self.job, ended)
 
 
-def place_of(action: Deliver | Mbox | Run) -> str:
+def place_of(action: Deliver | Mbox | Run, born: float) -> str:
     """Return what tells a step from others of its recipient, whatever line it stands on."""
     match action:
-        case Deliver(maildir=folder):
-            return folder
+        case Deliver(maildir=folder, dateformat=dateformat):
+            return maildir.date_folder(folder, dateformat, born) if dateformat else folder
         case Mbox(path):
             return path
         case Run(command):

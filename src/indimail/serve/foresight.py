@@ -48,6 +48,7 @@ from indimail.serve.snapshot import QuotaSettings
 
 KEPT: Final = 2.0  # and 3 in the cache of the accounts: others' changes are seen within 5 s
 SIZE: Final = 20_000
+LINE: Final = 256
 OWN_FILE: Final = Name(".qmail")
 ROOT: Final = "Not allowed to perform deliveries as root."
 
@@ -278,6 +279,7 @@ class Foresight:
             quota=account.quota,
             is_group=account.gecos.startswith("MailGroup "),
             dotqmail=self._own_file(home, entry),
+            dateformat=_dateformat(self._disk, f"{home}/Maildir"),
             holds_overquota=os.path.exists(self._snapshot().quota.hold_file(f"{home}/Maildir")),
         )
 
@@ -298,6 +300,14 @@ class Foresight:
         if found.name is None:
             return None
         return DotQmail(f"{home}/{found.name.file}", found.text, home, found.file_mode)
+
+
+def _dateformat(disk: Disk, maildir: str) -> str:
+    """Return the account's date folders (``vmoduser -D``); empty for none, or where it is closed."""
+    try:
+        return disk.read(f"{maildir}/folder.dateformat", 0, LINE).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _file_of(home: Home, entry: AssignEntry, shown: str, default: str) -> DotQmail | None:
