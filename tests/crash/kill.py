@@ -8,6 +8,7 @@ where at least `ENOUGH` mails were accepted and not yet delivered.  At the end t
 and what clients, reader, Maildirs, trace and rows tell is compared.
 
 Bounded: so many kills, so many seconds; the directory and the port are this run's own.
+Some mails go to an alias of all users: each has to have its copy, once.
 """
 
 import asyncio
@@ -43,6 +44,7 @@ LONGEST: Final = 420.0  # seconds for everything
 WARM: Final = 0.15  # seconds of load before a kill at the earliest
 TAG: Final = re.compile(rb"^X-Tag: (\d+)\r?$", re.M)
 COPY: Final = re.compile(r"\d+\.Q\d+R(\d+)\.\d+\..*,S=(\d+)")
+ALIAS: Final = "everybody"  # forwards to all users
 KINDS: Final = ("a worker", "all workers", "the supervisor", "everything")
 
 
@@ -99,6 +101,8 @@ class Sender:
         tag = len(self._book.sent) + 1
         number = 2 if tag % 10 == 0 else 1
         users = tuple(f"user{(tag + n) % USERS}" for n in range(number))
+        if tag % 10 == 5 or tag % 100 == 50:
+            users, number = (ALIAS,), 1
         self._book.sent[tag] = users
         rcpt = "".join(f"RCPT TO:<{user}@example.com>\r\n" for user in users)
         writer.write(f"MAIL FROM:<sender@example.net>\r\n{rcpt}DATA\r\n".encode())
@@ -185,6 +189,8 @@ class Killing:
             instance = Instance.make(f"{folder}/i")
             for number in range(USERS):
                 instance.run("vadduser", f"user{number}@example.com", given="not-a-secret-1")
+            for number in range(USERS):
+                instance.run("valias", "-i", f"&user{number}@example.com", f"{ALIAS}@example.com")
             maildirs = {f"user{n}": instance.maildir(f"user{n}") for n in range(USERS)}
             book = Book()
             reader = MailReader(book, maildirs, self._random)
@@ -328,8 +334,10 @@ def judge(instance: Instance, maildirs: dict[str, str], book: Book) -> Verdict:
             told = [word for word, _ in outcomes.get((queue_id, number), ())]
             if rows.get((queue_id, number)) is State.WAITING:
                 told.append("deferred")
-            if not told or (told == ["delivered"] and not copies[tag, user]):
-                verdict.lost.append(f"{what}: {told or 'no outcome'}, {copies[tag, user]} copies")
+            owners = maildirs if user == ALIAS else [user]
+            missing = [one for one in owners if not copies[tag, one]]
+            if not told or (told == ["delivered"] and missing):
+                verdict.lost.append(f"{what}: {told or 'no outcome'}, no copy for {missing}")
             elif len(told) > 1:
                 verdict.doubled.append(f"{what}: outcomes {', '.join(told)}")
             else:
