@@ -73,7 +73,7 @@ def test_an_account_gets_its_mail_whatever_the_instruction(
                 "5.1.5",
                 Foreseen.ABSENT,
                 RULE,
-                "bounce-no-mailbox",
+                instruction="bounce-no-mailbox",
             ),
         ),
         (
@@ -83,7 +83,7 @@ def test_an_account_gets_its_mail_whatever_the_instruction(
                 "5.1.3",
                 Foreseen.INACTIVE,
                 RULE,
-                "bounce-no-mailbox",
+                instruction="bounce-no-mailbox",
             ),
         ),
         (
@@ -94,7 +94,7 @@ def test_an_account_gets_its_mail_whatever_the_instruction(
                 "5.1.7",
                 Foreseen.INACTIVE,
                 RULE,
-                "example.com:192.0.2.1:25",
+                instruction="example.com:192.0.2.1:25",
             ),
         ),
         (
@@ -250,7 +250,7 @@ def test_aliases_take_the_place_of_the_mailbox(facts: VirtualFacts) -> None:
     rows = ("&bob@example.org", "|sort", "/srv/all", "/srv/more/", "alice@example.com", "# note")
     assert decide_virtual(replace(facts, aliases=rows)) == (
         Forward("bob@example.org", row(1)),
-        Run("sort", row(2), skip=2, block=True, home=facts.account.home if facts.account else ""),
+        Run("sort", row(2), skip=2, block=True, home=facts.account.home if facts.account else "/"),
         Deliver("/srv/all", row(3), limit=""),
         Deliver("/srv/more", row(4), limit=""),
     )

@@ -12,9 +12,10 @@ from indimail.delivery.plan import Deliver, Fail
 from indimail.mail.channel import Channel
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.ids import QueueIds
-from indimail.mail.outcome import Failed
+from indimail.mail.outcome import Delivered, Failed
 from indimail.queue.port import (
     Accepted,
+    Bounced,
     Finished,
     MessageStatus,
     QueuedMessage,
@@ -246,3 +247,20 @@ def test_a_debt_that_a_crash_left_is_paid_at_the_start() -> None:
     world.rest()
     assert world.bounce
     assert "end msg 1 qmail-send: queue1" in world.log.lines
+
+
+def test_a_bounce_tells_of_who_failed_and_of_nobody_twice() -> None:
+    store = BrittleQueue()
+    names = ("told", "delivered", "unasked", "new")
+    addresses = [f"{name}@x" for name in names]
+    to = [QueuedRecipient(n, a, Channel.LOCAL, a) for n, a in enumerate(addresses)]
+    store.apply([Accepted(QueuedMessage(ONE, START, "eve@example.net", 5, MAIL), tuple(to))])
+    failed, done = Failed("no"), Delivered("did 0+0+1")
+    store.apply([Finished(ONE, 0, failed, START, owed=True), Finished(ONE, 1, done, START)])
+    store.apply([Bounced(ONE, (0,), None)])
+    store.apply([Finished(ONE, 2, failed, START), Finished(ONE, 3, failed, START, owed=True)])
+    world = Bouncing(store)
+    world.pass_time(1.0)
+    world.rest()
+    text = parts(world.read)[0].get_content()
+    assert [name for name in names if f"<{name}@x>" in text] == ["new"]

@@ -322,3 +322,11 @@ def test_folders_by_date_are_the_accounts_own(site: Site) -> None:
     step = site.plan()
     assert isinstance(step, Deliver)
     assert step.dateformat == "%b-%Y"
+
+
+def test_an_empty_box_is_the_postmaster_s_mailbox_and_no_alias(site: Site) -> None:
+    postmaster = replace(site.alice, name="postmaster")
+    site.accounts.add(postmaster)
+    assert site.accounts.add_alias("postmaster", "example.com", "&bob@example.org")
+    assert isinstance(site.plan("example.com-@example.com"), Deliver)
+    assert isinstance(site.plan("example.com-postmaster@example.com"), Forward)

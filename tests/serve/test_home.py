@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from indimail.delivery.dotqmail import Name, find_dotqmail_names
-from indimail.serve.home import LONGEST, Home, HomeMissing, HomeUnreadable, look, owner_of
+from indimail.serve.home import LONGEST, Home, HomeMissing, HomeUnreadable, look, owner_file_of
 
 NAMES = find_dotqmail_names("-", "list-x")
-OWNER = owner_of("-", "list-x")
+OWNER = owner_file_of("-", "list-x")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_owner_files_say_who_sends_what_is_forwarded(home: Path, files, owned, v
     ],
 )
 def test_the_name_of_an_owner_file(dash: str, ext: str, name: str) -> None:
-    assert owner_of(dash, ext) == name
+    assert owner_file_of(dash, ext) == name
 
 
 def test_octets_that_are_no_text_are_kept(home: Path) -> None:

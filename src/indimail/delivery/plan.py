@@ -119,8 +119,8 @@ class Fail:
     status: str
     foreseen: Foreseen
     rule: Rule = NO_RULE
-    instruction: str = ""
     command: Command | None = None
+    instruction: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,8 @@ class AccountFacts:
 class VirtualFacts:
     """Everything the decision looks at.
 
-    `maildir` is the Maildir that an instruction `ToMaildir` means, or why it cannot be used.
+    `maildir` is the Maildir that an instruction `ToMaildir` means, or why it cannot be used;
+    `directory` the domain's, from where relative paths in its aliases lead.
     """
 
     user: str
@@ -81,6 +82,7 @@ class VirtualFacts:
     aliases: tuple[str, ...] = ()
     domain_known: bool = True
     maildir: str | Defer = ""
+    directory: str = "/"
 
     @property
     def address(self) -> str:
@@ -143,7 +145,7 @@ def _locked(facts: VirtualFacts, account: AccountFacts) -> Fail | Defer | None:
 
 def _expanded(facts: VirtualFacts) -> tuple[Action, ...]:
     """Obey the alias rows of the recipient, if it has any: each reads like a line of a .qmail."""
-    home = facts.account.home if facts.account is not None else ""
+    home = facts.account.home if facts.account is not None else facts.directory
     rule = Rule("valias", key=facts.address)
     rows = "\n".join(facts.aliases)
     return _lines(facts, DotQmail(str(rule), rows, home, is_virtual=True)) or ()
@@ -187,7 +189,9 @@ def _absent(facts: VirtualFacts) -> Action:
             return Discard(f"{who}, discarded (delete)", facts.rule)
         case BounceNoMailbox():
             text = f"{who} here by that name. indimail (#5.1.5)"
-            return Fail(text, "5.1.5", Foreseen.ABSENT, facts.rule, str(facts.instruction))
+            return Fail(
+                text, "5.1.5", Foreseen.ABSENT, facts.rule, instruction=str(facts.instruction)
+            )
         case other:
             return _elsewhere(facts, other, f"{who} - delivering to {other}. indimail (#5.1.6)")
 
@@ -200,10 +204,12 @@ def _inactive(facts: VirtualFacts) -> Action:
             return Discard(f"{who}, discarded (delete)", facts.rule)
         case BounceNoMailbox():
             text = f"{who}. indimail(#5.1.3)"
-            return Fail(text, "5.1.3", Foreseen.INACTIVE, facts.rule, str(facts.instruction))
+            return Fail(
+                text, "5.1.3", Foreseen.INACTIVE, facts.rule, instruction=str(facts.instruction)
+            )
         case ToHost() as host:  # never tried for an inactive user
             text = f"{who} delivering to {host}. indimail(#5.1.7)"
-            return Fail(text, "5.1.7", Foreseen.INACTIVE, facts.rule, str(host))
+            return Fail(text, "5.1.7", Foreseen.INACTIVE, facts.rule, instruction=str(host))
         case other:
             return _elsewhere(facts, other, f"{who} delivering to {other}. indimail(#5.1.7)")
 

@@ -39,7 +39,7 @@ from indimail.mailbox import maildir
 from indimail.queue.port import Accepted, Step
 from indimail.queue.spool import Spool
 from indimail.serve.foresight import Decided
-from indimail.serve.forward import owner_of
+from indimail.serve.forward import new_sender
 from indimail.serve.hands import Content, Program
 from indimail.serve.job import Job
 from indimail.serve.quota import Admission, Looked
@@ -385,12 +385,11 @@ class Attempt:
         decided, message = self._decided, self.job.mail.message
         who, now = decided.who, self.local.clock.now()
         sender = self._sender
-        owner = owner_of(decided.plan, sender)
         lines = Lines(
             return_path(sender), decided.delivered_to.decode("utf-8", "surrogateescape"),
             from_line(sender, asctime(gmtime(now))),
         )  # fmt: skip
-        variables = environment(who, sender, owner or sender, lines)
+        variables = environment(who, sender, new_sender(decided.plan, sender), lines)
         block = b""
         if action.block:
             variables = of_virtual(variables, action.command)

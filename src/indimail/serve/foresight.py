@@ -42,7 +42,7 @@ from indimail.durable.disk import Disk
 from indimail.mail.errors import MailError
 from indimail.mail.verdict import NO_RULE, Rule
 from indimail.mailbox.maildir import is_maildir, is_sticky
-from indimail.serve.home import Home, HomeMissing, HomeUnreadable, Look, owner_of
+from indimail.serve.home import Home, HomeMissing, HomeUnreadable, Look, owner_file_of
 from indimail.serve.locks import Locks
 from indimail.serve.snapshot import QuotaSettings
 
@@ -199,7 +199,7 @@ class Foresight:
             seen += ((path, _signature(path)) for path in paths)
         shown = f"{entry.home}/".removeprefix(self._root)
         try:
-            home = self._look_as(entry)(entry.home, names, owner_of(entry.dash, entry.ext))
+            home = self._look_as(entry)(entry.home, names, owner_file_of(entry.dash, entry.ext))
         except HomeUnreadable as error:
             text = str(error).replace(self._root, "")
             return Plan((Defer(text, Rule(shown.rstrip("/"))),)), who, tuple(seen)
@@ -246,14 +246,15 @@ class Foresight:
         if account is not None:  # too many homes to watch: the file is looked at for each mail
             own = os.path.join(account.directory, OWN_FILE.file)
             seen.append((own, _signature(own)))
-        aliases = tuple(self._accounts.aliases(user, domain)) if user else ()
+        named = bool(user and entry.ext)  # the postmaster of an empty box has neither
+        aliases = tuple(self._accounts.aliases(user, domain)) if named else ()
         known = self._snapshot().assign.find(f"{domain}-{user}") is not None
         maildir: str | Defer = ""
         if isinstance(step.instruction, ToMaildir) and (account is None or not account.active):
             maildir = self._maildir(step.instruction.path, step.rule)
         return VirtualFacts(
             user, domain, self._account_facts(account, entry), step.instruction, step.rule,
-            aliases, known, maildir,
+            aliases, known, maildir, entry.home,
         )  # fmt: skip
 
     def _maildir(self, path: str, rule: Rule) -> str | Defer:

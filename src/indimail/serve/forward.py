@@ -34,9 +34,9 @@ from indimail.serve.job import Job
 NOBODY: Final = ("", "#@[]")  # senders whose mail has no owner but the postmaster
 
 
-def owner_of(plan: Plan, sender: str) -> str:
-    """Return who is told of what is forwarded, where it is not the sender."""
-    return plan.owner if sender not in NOBODY else ""
+def new_sender(plan: Plan, sender: str) -> str:
+    """Return NEWSENDER: the sender of what is forwarded, the address's owner where it has one."""
+    return plan.owner or sender if sender not in NOBODY else sender
 
 
 class Routed(Protocol):
@@ -73,19 +73,20 @@ class Forwards:
     def _drafts(
         self, job: Job, decided: Decided, sender: str, actions: Sequence[Forward | Relay]
     ) -> "list[_Draft]":
-        owner = owner_of(decided.plan, sender)
+        new = new_sender(decided.plan, sender)
         now = self.clock.now()
         found = []
         addresses = [action.address for action in actions if isinstance(action, Forward)]
         if addresses:
-            message = self._message(job, owner or sender, now)
-            if owner:
+            message = self._message(job, new, now)
+            # An alias hands on what the sender asked to be told; a list answers for itself.
+            told = job.recipient
+            if new != sender:
                 message = replace(message, ret="", envid="")
-            original = self._original(job, decided, owner or sender)
+                told = replace(told, notify="", orcpt="")
+            original = self._original(job, decided, new)
             block = self._received(message, decided.uid)
             block += forwarded(decided.delivered_to, addresses, original)
-            # An alias hands on what the sender asked to be told; a list answers for itself.
-            told = job.recipient if not owner else replace(job.recipient, notify="", orcpt="")
             recipients = [self._routed(n, to, told) for n, to in enumerate(addresses)]
             found.append(_Draft(message, tuple(recipients), block))
         for action in actions:

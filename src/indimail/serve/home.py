@@ -50,7 +50,7 @@ Look = Callable[[str, tuple[Name, ...], str], Home]
 
 
 def look(home: str, names: tuple[Name, ...], owner_file: str) -> Home:
-    """Return the first of the names that is a regular file; `owner_file` as `owner_of` gives it."""
+    """Return the first of the names that is a regular file; `owner_file` as `owner_file_of` gives it."""
     try:
         mode = stat.S_IMODE(os.stat(home).st_mode)
     except FileNotFoundError as error:
@@ -74,7 +74,7 @@ def look(home: str, names: tuple[Name, ...], owner_file: str) -> Home:
     return Home(mode, name, text, file_mode, owned, verp)
 
 
-def owner_of(dash: str, ext: str) -> str:
+def owner_file_of(dash: str, ext: str) -> str:
     """Return the name of an address's ``-owner`` file."""
     name = f".qmail{dash}{ext.lower().replace('.', ':')}-owner"
     return name if "\0" not in name and len(os.fsencode(name)) < 240 else ""

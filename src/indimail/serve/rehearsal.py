@@ -45,7 +45,7 @@ from indimail.policy.recipient import judge_mailbox
 from indimail.policy.relay import RelayFacts, decide_relay
 from indimail.schedule.route import Route, route
 from indimail.serve.foresight import Foresight, deferred
-from indimail.serve.forward import owner_of
+from indimail.serve.forward import new_sender
 from indimail.serve.quota import quota_of
 from indimail.serve.snapshot import Snapshot
 
@@ -141,7 +141,7 @@ class _Walk:
                 home = action.home or self._home
                 yield Rehearsed("program", f"{command} (in {home}{most})", rule)
             case Forward(address, rule):
-                sender = owner_of(plan, str(self._letter.sender)) or str(self._letter.sender)
+                sender = new_sender(plan, str(self._letter.sender))
                 way = route(Address.parse(address), self._snapshot.routing)
                 where = f"{way.channel.value}, {way.target}"
                 yield Rehearsed("forward", f"to <{way.address}> from <{sender}> ({where})", rule)
