@@ -74,6 +74,9 @@ def walk(seed: int, some: int, only: str | None = None) -> Totals:
         for text in first.verdict.wrong:
             print(f"{script} without a crash: {text}")
         totals.faults += len(first.verdict.wrong)
+        if first.verdict.again or first.verdict.rerun:
+            print(f"{script} without a crash: something is made again: {first.verdict}")
+            totals.faults += 1
         points = first.sample(-(-some // len(SCRIPTS)), seed) if some else list(first.points())
         print(
             f"seed {seed}, {script}: operations {len(first.history)} commits {first.commits} "

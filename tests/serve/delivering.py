@@ -35,6 +35,7 @@ ALICE = "alice@example.com"
 ONE = QueueId(1)
 TO_ALICE = QueuedRecipient(0, ALICE, Channel.LOCAL, ALICE)
 BLOCK = prepended("eve@example.net", ALICE, 1, "mx.example.com", 89, "today")
+PATIENCE = 500  # turns after which a world does not end by itself
 LARGE = b"Subject: large\n\n" + b"0123456789\n" * 20_000
 
 
@@ -108,10 +109,13 @@ class Delivering(Sending):
 
     def rest(self) -> None:
         """Let everything run to its end."""
-        while self.rounds.waiting or self.syncs.waiting or len(self.threads):
+        for _ in range(PATIENCE):
+            if not (self.rounds.waiting or self.syncs.waiting or len(self.threads)):
+                return
             self.threads.run()
             self.syncs.step()
             self.commit()
+        raise AssertionError("it does not come to rest")
 
     @property
     def outcome(self) -> tuple[str, str]:
