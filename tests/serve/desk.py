@@ -11,6 +11,7 @@ client.heard()                   -> ["250 2.0.0 ok ..."]
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from indimail.accounts.memory import MemoryAccounts
@@ -173,6 +174,12 @@ class Threads:
     def __len__(self) -> int:
         return len(self._work)
 
+    def work_all(self) -> None:
+        """Do all that was begun; the loop is told only after the last."""
+        begun, self._work = list(self._work), deque()
+        for work, then in begun:
+            self._work.append((partial(_itself, work()), then))
+
     def run(self, most: int = 1_000, *, last_first: bool = False) -> None:
         """Do what was begun; on several threads the last may well be done first."""
         while self._work and most:
@@ -183,6 +190,10 @@ class Threads:
             except Exception as error:
                 result = error
             then(result)
+
+
+def _itself(result: object) -> object:
+    return result
 
 
 class Queue:

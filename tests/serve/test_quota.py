@@ -126,6 +126,23 @@ def test_of_mails_at_once_only_those_fit_that_fit_together() -> None:
     assert len(world.new()) == 2
 
 
+def test_of_mails_that_were_counted_for_at_once_only_those_fit_that_fit_together() -> None:
+    world = Mailbox("2000")
+    for _ in range(2):
+        world.send_mail(1400)
+    world.threads.work_all()
+    world.rest()
+    verdicts = [record.verdict for record in world.trace.told("delivery")]
+    assert sorted(verdicts) == ["delivered", "failed"]
+
+
+def test_a_folder_counts_in_its_inbox() -> None:
+    world = Mailbox("3000")
+    world.plan(Deliver(f"{MAILDIR}/.Lists", RULE, ALICE, limit="3000"))
+    assert world.take(1400, 1400, 1400) == ["delivered", "delivered", "failed"]
+    assert world.held()[0] == "3000S"
+
+
 def test_a_copy_that_did_not_come_takes_no_room() -> None:
     world = Mailbox("3000")
     world.take(1400)
