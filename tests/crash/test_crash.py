@@ -11,7 +11,7 @@ from crash.world import QUEUE, World
 from indimail.testing.clock import FakeClock
 from indimail.testing.disk import SimulatedDisk
 
-SOME = 30
+SOME = 20
 
 
 def test_without_a_crash_every_mail_ends_as_planned() -> None:

@@ -12,14 +12,9 @@ A world that crashed is left as it lies: `World` and everything in it is dropped
 gets `disk.restart()`, the clock, and the ledger.
 """
 
-import asyncio
 import random
-import re
-import tempfile
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import cache
-from pathlib import Path
 from random import Random
 from types import TracebackType
 from typing import Any, Final, Self
@@ -27,207 +22,42 @@ from typing import Any, Final, Self
 import apsw
 
 from indimail.accounts.memory import MemoryAccounts
-from indimail.app.configuration import load
-from indimail.app.instance import Instance
 from indimail.delivery.blackhole import EMPTY
-from indimail.delivery.environment import Addressee
-from indimail.delivery.headers import delivered_to
-from indimail.delivery.program import Ended
 from indimail.durable.batch import FileSyncs, Unsynced
-from indimail.durable.committer import Done, at_once
-from indimail.mail.address import Address
+from indimail.durable.committer import at_once
 from indimail.mail.dates import header_date
 from indimail.mail.events import Event, Record
 from indimail.mail.ids import QueueIds
 from indimail.mailbox.maildirsize import MaildirSizes
 from indimail.net.connections import ConnectionTable
-from indimail.queue.port import Change, QueuedMessage, QueuedRecipient, QueueStore, Stepped
+from indimail.queue.port import Change, QueueStore, Stepped
 from indimail.queue.spool import Spool
 from indimail.queue.sqlite import SqliteQueue, SqliteReader, database_of
-from indimail.schedule.route import route
 from indimail.serve.bounce import Bounces
-from indimail.serve.foresight import Decided
 from indimail.serve.forward import Forwards
-from indimail.serve.hands import Content, OwnHands, Program
 from indimail.serve.local import LocalDelivery, Own
 from indimail.serve.locks import QuotaLocks
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
 from indimail.serve.quota import Quotas
 from indimail.serve.reception import Reception
 from indimail.serve.send import REOPEN, Send
-from indimail.serve.smtpd import SmtpConnection
-from indimail.serve.snapshot import Configuration, QuotaSettings, SessionSettings, Snapshot
+from indimail.serve.snapshot import QuotaSettings, SessionSettings
 from indimail.serve.traced import TracedOutcomes
 from indimail.testing.clock import FakeClock
 from indimail.testing.disk import SimulatedDisk
 from indimail.testing.vfs import SimulatedVfs
 from indimail.trace.write import TraceWriter
 
+from .client import Client, submit
 from .ledger import Ledger, Reader
-from .script import Sent, is_foreseen, plan_of
+from .scene import Fixed, ScriptedForesight, ScriptedHands, Silent
+from .script import Sent
 from .stepped import SteppedAside, SteppedCommitter
 
 QUEUE: Final = "/queue/queue1"
 TRACE: Final = "/trace"
-ACCEPTED: Final = re.compile(rb"^250 2\.0\.0 ok \d+ qp (\d+)\r$", re.M)
 PATIENCE: Final = 20_000  # turns after which a world does not end by itself
 RETRIES: Final = (3.0, 120.0, 400.0, 900.0)  # seconds to let pass, one after the other
-
-
-@cache
-def configuration() -> Snapshot:
-    """Read a plain configuration, once: example.com is ours."""
-    with tempfile.TemporaryDirectory() as root:
-        control = Path(root, "control")
-        control.mkdir()
-        Path(control, "me").write_text("mx.example.com\n")
-        Path(control, "rcpthosts").write_text("example.com\n")
-        Path(control, "virtualdomains").write_text("example.com:example.com\n")
-        Path(control, "bouncemaxbytes").write_text("0\n")  # a large mail makes a large bounce
-        return load(Instance(root), {})
-
-
-class Fixed(Configuration):
-    """A configuration that nobody changes."""
-
-    @property
-    def current(self) -> Snapshot:
-        return configuration()
-
-    def when_fresh(self, go_on: Callable[[], None]) -> bool:
-        return True
-
-
-class Silent:
-    """Log lines that nobody reads."""
-
-    def add(self, line: str) -> None: ...
-
-    def urgent(self, line: str) -> None: ...
-
-
-class ScriptedHands(OwnHands):
-    """Copies are real; programs end as the script says, and an mbox is what the ledger counts."""
-
-    def __init__(self, world: "World") -> None:
-        super().__init__(world.disk, world.syncs, world.aside, self._run)
-        self._world = world
-
-    def _run(self, program: Program, done: Callable[[Ended | Exception], None]) -> None:
-        what = f"{program.command} {_user(program.environment['RECIPIENT'])}"
-        self._work(what, program.content, lambda code: done(Ended(code, f"exit {code} of {what}")),
-                   done)  # fmt: skip
-
-    def append(self, path: str, content: Content, from_line: str, done: Done) -> None:
-        self._work(path, content, lambda _: done(None), done)
-
-    def _work(
-        self, what: str, content: Content, done: Callable[[int], None],
-        failed: Callable[[Exception], None],
-    ) -> None:  # fmt: skip
-        def ended(result: object) -> None:
-            if isinstance(result, Exception):
-                failed(result)
-            else:
-                assert isinstance(result, int)
-                done(result)
-
-        ledger = self._world.ledger
-        self._world.aside(lambda: ledger.run(what, b"".join(content.pieces())), ended)
-
-
-class ScriptedForesight:
-    """Plans by the name of the user."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self._clock = clock
-
-    def cached(self, target: str) -> Decided | None:
-        return self.decide(target) if is_foreseen(_user(target)) else None
-
-    def decide(self, target: str) -> Decided:
-        plan = plan_of(_user(target), self._clock.now())
-        local, _, host = target.rpartition("@")
-        who = Addressee("indimail", "/home", local, host, local)
-        return Decided(plan, delivered_to(target), who, 89, 89, (), 0.0, (0, 0))
-
-
-def _user(target: str) -> str:
-    return target.partition("@")[0].rpartition("example.com-")[2]
-
-
-class Client(asyncio.Transport):
-    """A sender and its end of the connection."""
-
-    def __init__(self, world: "World", mail: Sent) -> None:
-        super().__init__({"peername": ("127.0.0.1", 40_000), "sockname": ("127.0.0.1", 25)})
-        self._world = world
-        self._mail = mail
-        self._told = b""
-        self._gone = False
-        self.connection = SmtpConnection(world.reception, "smtp")
-
-    def begin(self) -> None:
-        """Connect, and say everything up to the body at once (PIPELINING)."""
-        self.connection.connection_made(self)
-        lines = [f"RCPT TO:<{user}@example.com>" for user in self._mail.users]
-        lines = ["EHLO client.example.net", f"MAIL FROM:<{self._mail.sender}>", *lines, "DATA"]
-        self._say("".join(f"{line}\r\n" for line in lines).encode())
-
-    def write(self, data: Any) -> None:
-        self._told += bytes(data)
-        if b"\r\n354 " in self._told:
-            self._told = b""
-            body = self._mail.body + b".\r\n"
-            size = -(-len(body) // self._mail.pieces)
-            for number, at in enumerate(range(0, len(body), size)):
-                self._say_later(number * self._mail.pause, body[at : at + size])
-        elif found := ACCEPTED.search(self._told):
-            self._world.ledger.accept(int(found[1]), self._mail)
-            self._told = b""
-            self._say(b"QUIT\r\n")
-
-    def _say(self, data: bytes) -> None:
-        self._world.ready.append(lambda: self.connection.data_received(data))
-
-    def _say_later(self, seconds: float, data: bytes) -> None:
-        if seconds:
-            self._world.after(seconds, lambda: None if self._gone else self._say(data))
-        else:
-            self._say(data)
-
-    def is_closing(self) -> bool:
-        return self._gone
-
-    def close(self) -> None:
-        if not self._gone:
-            self._gone = True
-            self._world.ready.append(lambda: self.connection.connection_lost(None))
-
-    abort = close
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
-
-
-def submit(world: "World", mail: Sent) -> None:
-    """Queue a mail as a program of this machine does, with NOTIFY=NEVER."""
-    now = world.clock.now()
-    body = b"Received: by a test\n" + mail.stored
-    message = QueuedMessage(world.ids.next(int(now * 1e6)), now, mail.sender, len(body), body)
-    recipients = []
-    for number, user in enumerate(mail.users):
-        way = route(Address(user, "example.com"), configuration().routing)
-        address = f"{user}@example.com"
-        to = QueuedRecipient(number, address, way.channel, way.target, str(way.rule), "NEVER")
-        recipients.append(to)
-
-    def told(failure: Exception | None) -> None:
-        if failure is None:
-            world.ledger.accept(message.id, mail)
-
-    world.send.accept(message, tuple(recipients), told)
 
 
 class WatchedTrace(TraceWriter):
