@@ -287,28 +287,27 @@ class Attempt:
         if action.limit is None or self._decided.uid != self.local.quotas.uid:
             self._store(action, block, None)
             return
-        size = len(block) + self.job.mail.message.size
-        quotas = self.local.quotas
+        self._ask_quota(action, block)
+
+    def _ask_quota(self, action: Deliver, block: bytes, looked: Looked | None = None) -> None:
+        """Ask on the event loop, at once or with what a thread found."""
+        quotas, size = self.local.quotas, len(block) + self.job.mail.message.size
         try:
-            admission = quotas.admit(action, size)
+            admission = quotas.admit(action, size, looked)
         except MailError as error:
             self.fail(error, action.rule, action.maildir)
             return
         if admission is not None:
             self._admitted(action, block, admission)
-            return
-        looked = self._then(self._looked, action, block, size)
-        self.local.aside(lambda: quotas.look(action, size), looked)
-
-    def _looked(self, action: Deliver, block: bytes, size: int, result: object) -> None:
-        """Judge again, by what a thread found."""
-        admission = None
-        if isinstance(result, Looked):
-            admission = self.local.quotas.admit(action, size, result)
-        if admission is None:
-            self.fail(result, action.rule, action.maildir)
         else:
-            self._admitted(action, block, admission)
+            found = self._then(self._looked, action, block)
+            self.local.aside(lambda: quotas.look(action, size), found)
+
+    def _looked(self, action: Deliver, block: bytes, result: object) -> None:
+        if isinstance(result, Looked):
+            self._ask_quota(action, block, result)
+        else:
+            self.fail(result, action.rule, action.maildir)
 
     def _admitted(self, action: Deliver, block: bytes, admission: Admission) -> None:
         if admission.quota is not None:
