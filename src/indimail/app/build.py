@@ -20,13 +20,14 @@ from zlib import crc32
 from indimail.accounts.cache import CachedLookup
 from indimail.accounts.sql import SqlAccounts, sqlite_url
 from indimail.app.aside import Aside
-from indimail.app.channel import Changed, Channel
+from indimail.app.channel import Changed, Channel, Listening, Spawn
 from indimail.app.follow import Follower
 from indimail.app.instance import Instance
 from indimail.app.logs import LogLines
 from indimail.app.turn import OncePerTurn
 from indimail.control.watch import FolderWatch
 from indimail.delivery.assign import AssignEntry
+from indimail.delivery.dotqmail import Name
 from indimail.delivery.program import Ended
 from indimail.durable.batch import FileSyncs, SyncMode, Unsynced
 from indimail.durable.committer import Committer, at_once
@@ -51,7 +52,7 @@ from indimail.serve.foresight import Place as Owned
 from indimail.serve.forward import Forwards
 from indimail.serve.handover import HandOver, Transit
 from indimail.serve.hands import Hands, OwnHands, Program
-from indimail.serve.home import HomeUnreadable, Look, look
+from indimail.serve.home import Home, HomeUnreadable, Look, look
 from indimail.serve.inject import Injection
 from indimail.serve.intake import Intake
 from indimail.serve.local import LocalDelivery, Own
@@ -61,6 +62,8 @@ from indimail.serve.quota import Quotas
 from indimail.serve.reception import Reception
 from indimail.serve.send import Send
 from indimail.serve.snapshot import SessionSettings, Snapshot
+from indimail.serve.spawned import Spawned, SpawnedHands, Who
+from indimail.serve.watched import WatchedHomes
 from indimail.trace.write import TraceWriter
 
 LOG: Final = logging.getLogger("indimail.worker")
@@ -101,11 +104,13 @@ class Parts:
         self.aside = Aside(loop, THREADS)
         self._loop = loop
         self._channel = channel
+        self._spawned: dict[Who, Spawned] = {}
+        self._watched = WatchedHomes()
         self.lines = place.lines
         self.trace = TraceWriter(instance.trace, number + 1, self.disk)
         accounts = _accounts(instance, follower.current)
         self.accounts = CachedLookup(accounts, self.clock, expiry=ACCOUNTS_KEPT)
-        self._folders = _Folders(loop)
+        self._folders = _Folders(loop, self._watched)
         self.sizes = MaildirSizes(self.disk, self.clock)
         locks = QuotaLocks(accounts, self.accounts, self.sizes, self._changed)
         self.foresight = Foresight(
@@ -167,19 +172,55 @@ class Parts:
 
     # -- users of the system ---------------------------------------------------------------------
 
-    def _hands(self, uid: int, gid: int) -> Hands:  # noqa: ARG002  others' plans only defer
-        return self.hands
+    def _hands(self, uid: int, gid: int) -> Hands:
+        """Return who works in the homes of a user."""
+        return self.hands if uid == self.place.uid else self._others(Who(uid, gid))
 
     def _look_as(self, entry: AssignEntry) -> Look:
-        if entry.uid != self.place.uid:
-            raise HomeUnreadable(
-                f"{entry.rule}: uid {entry.uid} is not the server's own {self.place.uid} "
-                "(deliveries as another user: not yet). (#4.3.0)"
-            )
-        return look
+        """Return who looks at a home; where nobody can, the look says whose rule it is."""
+        if entry.uid == self.place.uid:
+            return look
+
+        def look_there(home: str, names: tuple[Name, ...], owner_file: str) -> Home:
+            spawned = self._process_of(Who(entry.uid, entry.gid))
+            try:
+                return spawned.look(home, names, owner_file)
+            except HomeUnreadable:
+                raise
+            except MailError as error:
+                raise HomeUnreadable(f"{entry.rule}: {error}") from error
+
+        return look_there
 
     def _run(self, program: Program, done: Callable[[Ended | Exception], None]) -> None:
-        done(HomeUnreadable(f"{program.command}: programs are not run yet. (#4.3.0)"))
+        """Run a program of ours where a fork is cheap."""
+        self._others(Who(self.place.uid, os.getegid())).run(program, done)
+
+    def _others(self, who: Who) -> SpawnedHands:
+        return SpawnedHands(self._process_of(who), lambda: self.config.current.queue.programs)
+
+    def _process_of(self, who: Who) -> Spawned:
+        """Return a user's process, also where it does not run."""
+        found = self._spawned.get(who)
+        if found is None:
+            found = Spawned(who, self._loop, self._ask_for, self._idle, self._watched)
+            found = self._spawned.setdefault(who, found)  # threads come here too
+        return found
+
+    def _ask_for(self, who: Who, instead_of: int) -> None:
+        self._channel.send(Spawn(who.uid, who.gid, instead_of))
+
+    def _idle(self) -> float:
+        return self.config.current.queue.lspawn_idle
+
+    def listening(self, message: Listening) -> None:
+        """Take the supervisor's word about a user's process."""
+        self._process_of(Who(message.uid, message.gid)).told(message.path, message.error)
+
+    def tick(self) -> None:
+        """Once a second: who has nothing to do is let go."""
+        for spawned in list(self._spawned.values()):
+            spawned.tick()
 
     # -- queues ----------------------------------------------------------------------------------
 
@@ -351,6 +392,8 @@ class Parts:
         The locks end with the process: what is ours is nobody else's before.
         """
         self.handing_over.abandon()
+        for spawned in self._spawned.values():
+            spawned.close()
         for path, sock in self._queue_sockets.items():
             sock.close()
             with suppress(FileNotFoundError):
@@ -367,11 +410,13 @@ class Parts:
 class _Folders:
     """The folders of .qmail files, looked at once in a turn of the event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, homes: WatchedHomes) -> None:
         watch = FolderWatch()
         self.add = watch.add
         self.close = watch.close
-        self.changed = OncePerTurn(watch.changed, loop.call_soon)
+        self.changed = OncePerTurn(watch.changed, loop.call_soon, False)
+        nobody: frozenset[int] = frozenset()
+        self.changed_homes = OncePerTurn(homes.changed, loop.call_soon, nobody)
 
 
 def _accounts(instance: Instance, snapshot: Snapshot) -> SqlAccounts:

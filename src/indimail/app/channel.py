@@ -57,7 +57,29 @@ class Changed:
     domain: str
 
 
-Message = Ready | Stale | Configured | Invalidate | Done | Changed
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """A worker needs the delivering process of this user; it waits for `Listening`.
+
+    With `instead_of`, the process of that number hangs and is to be ended; nothing is answered.
+    """
+
+    uid: int
+    gid: int
+    instead_of: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The delivering process of a user listens at `path`, or there is none, for a reason."""
+
+    uid: int
+    gid: int
+    path: str
+    error: str
+
+
+Message = Ready | Stale | Configured | Invalidate | Done | Changed | Spawn | Listening
 
 
 class Channel:

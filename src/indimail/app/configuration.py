@@ -46,6 +46,7 @@ from indimail.delivery.blackhole import parse_black_hole
 from indimail.delivery.bounce import BounceSettings
 from indimail.delivery.daily import MAILCOUNT_LIMIT, MAILSIZE_LIMIT, DailyLimits
 from indimail.delivery.overquota import WARNINGS
+from indimail.delivery.program import Limits
 from indimail.mail.errors import ConfigErrors, Mistake
 from indimail.mail.match import DomainTable, key_of, parse_domain_rules, parse_domains, quoted
 from indimail.mail.secret import Secret
@@ -499,6 +500,16 @@ class Loading:
             black_hole=parse_black_hole(
                 self.controls["blackholedsender"].lines, self.controls["blackholedpatterns"].lines
             ),
+            programs=Limits(
+                seconds=values.number("PROGRAM_SECONDS"),
+                cpu=values.number("PROGRAM_CPU"),
+                memory=values.number("PROGRAM_MEMORY"),
+                processes=values.number("PROGRAM_PROCESSES"),
+                file=values.number("PROGRAM_FILE"),
+                output=values.number("PROGRAM_OUTPUT"),
+                at_once=values.number("PROGRAMS"),
+            ),
+            lspawn_idle=values.number("LSPAWN_IDLE"),
         )
 
     def _quota(self, values: Values) -> QuotaSettings:

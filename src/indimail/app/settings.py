@@ -138,6 +138,7 @@ _DAILY = "delivery/daily.py"
 _BLACKHOLE = "delivery/blackhole.py"
 _MAILDIRSIZE = "mailbox/maildirsize.py"
 _QUOTA = "serve/quota.py"
+_GUARD = "serve/guard.py"
 _CONF = "app/configuration.py"
 _ROUTE = "schedule/route.py"
 _INSTANCE = "app/instance.py"
@@ -254,6 +255,27 @@ QUEUE: Final = (
     _file("bouncelifetime", SECONDS, str(WEEK),
           "the same for mail with a null sender; never above queuelifetime", _SEND, _QUEUE,
           unit="seconds"),
+)  # fmt: skip
+
+PROGRAM: Final = (
+    _var("PROGRAM_SECONDS", SECONDS, "1000", "how long a program of a .qmail line may run;"
+         " 0 = no limit, as with the others", _GUARD, _QUEUE, unit="seconds"),
+    _var("PROGRAM_CPU", SECONDS, "300", "processor time of each of its processes",
+         _GUARD, _QUEUE, unit="seconds"),
+    _var("PROGRAM_MEMORY", OCTETS, "1073741824",
+         "address space of each of its processes, and memory of all of them",
+         _GUARD, _QUEUE, unit="octets"),
+    _var("PROGRAM_PROCESSES", COUNT, "100", "how many processes it may have", _GUARD, _QUEUE),
+    _var("PROGRAM_FILE", OCTETS, "1073741824", "largest file that it may write",
+         _GUARD, _QUEUE, unit="octets"),
+    _var("PROGRAM_OUTPUT", OCTETS, "1048576",
+         "most that it may say (the first 3000 octets are kept)", _GUARD, _QUEUE, unit="octets"),
+    _var("PROGRAMS", number(1, 10_000), "40",
+         "how many run at once for one user; of one home, a quarter of them",
+         "serve/programs.py", _QUEUE),
+    _var("LSPAWN_IDLE", SECONDS, "60",
+         "how long the delivering process of another user is kept with nothing to do",
+         "serve/spawned.py", _QUEUE, unit="seconds"),
 )  # fmt: skip
 
 BOUNCE: Final = (
@@ -587,7 +609,7 @@ mailalert.cfg       -                   list   -     who is told of deliveries
 """, _DELIVERY),
 )  # fmt: skip
 
-SETTINGS: Final = (*NAMES, *RECEPTION, *QUEUE, *BOUNCE, *QUOTAS, *LOCATIONS, *WAITING)
+SETTINGS: Final = (*NAMES, *RECEPTION, *QUEUE, *PROGRAM, *BOUNCE, *QUOTAS, *LOCATIONS, *WAITING)
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 VARIABLES: Final = {setting.variable: setting for setting in SETTINGS if setting.variable}
 CONTROLS: Final = {setting.control: setting for setting in SETTINGS if setting.control}

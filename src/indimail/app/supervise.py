@@ -7,7 +7,7 @@ runs.  It binds the sockets as whoever started it; workers drop to the service a
 the configuration once for all (`Configured`), restarts a worker that died and clears its
 connections, and tells the workers of account changes that our commands report on `run/control.sock`
 (one JSON line ``{"op": "invalidate", "name": ..., "domain": ...}``, answered when every worker
-has done it).
+has done it).  It forks the processes of other users as well, when a worker asks (`app.residents`).
 
 Signals: TERM, INT: drain; HUP: reload; USR1: reopen the logs.  Workers see the supervisor's death
 as the end of their channel and end within a second.
@@ -28,13 +28,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from indimail.app.channel import Changed, Channel, Configured, Done, Invalidate, Ready, Stale
+from indimail.app.channel import (
+    Changed,
+    Channel,
+    Configured,
+    Done,
+    Invalidate,
+    Ready,
+    Spawn,
+    Stale,
+)
+from indimail.app.residents import Homes, Residents
 from indimail.mail.errors import ConfigErrors
 from indimail.net.connections import ConnectionTable
 from indimail.serve.snapshot import Snapshot
 
 LAST_COMMITS: Final = 2.0  # seconds that a worker has after the grace for running sessions
 RESTART_PAUSE: Final = 1.0  # between two starts of one worker
+REAP_PAUSE: Final = 0.05
 CONFIRMED_WITHIN: Final = 5.0
 NOBODY_WAITS: Final = 0  # the token of a change that a delivery made
 LOG: Final = logging.getLogger("indimail.serve")
@@ -53,6 +64,7 @@ class Plan:
     stopped: Callable[[], None]
     reopen_logs: Callable[[], None]
     idle: Callable[[], None]  # before each wait: what the log gathered is written
+    homes: Homes
 
 
 Work = Callable[[int, Channel, ConnectionTable, Snapshot], None]
@@ -92,6 +104,7 @@ class Supervisor:
         self._stop_at = 0.0
         self._told_ready = False
         self._selector = selectors.DefaultSelector()
+        self._residents = Residents(plan.homes, self._selector)
 
     def run(self) -> int:
         """Serve until told to stop; 0 after a clean end."""
@@ -135,6 +148,7 @@ class Supervisor:
             self._selector.close()
             for other in self._workers.values():
                 other.channel.close()
+            self._residents.close()
             self._plan.control.close()
             self._work(number, channel, self._connections, self._plan.snapshot)
             code = 0
@@ -164,6 +178,8 @@ class Supervisor:
                     self._confirmed(token, worker.number)
                 case Changed(name, domain):
                     self._invalidate(NOBODY_WAITS, name, domain)
+                case Spawn(uid, gid, instead_of):
+                    self._residents.ask(uid, gid, instead_of, worker.channel.send)
 
     def _reap(self, worker: Worker) -> None:
         """Bury a worker whose channel ended, and plan its successor."""
@@ -191,6 +207,8 @@ class Supervisor:
         times = [*self._restart_at.values(), *(r.until for r in self._requests.values())]
         if self._stop_at:
             times.append(self._stop_at)
+        if self._residents.reap():
+            times.append(time.monotonic() + REAP_PAUSE)
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _keep(self) -> None:

@@ -25,7 +25,7 @@ from zlib import crc32
 import uvloop
 
 from indimail.app.build import Parts, Place
-from indimail.app.channel import Channel, Configured, Done, Invalidate, Ready
+from indimail.app.channel import Channel, Configured, Done, Invalidate, Listening, Ready
 from indimail.app.follow import Follower
 from indimail.app.turn import OncePerTurn
 from indimail.control.watch import watch
@@ -63,7 +63,7 @@ def work(
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     follower = Follower(
-        snapshot, channel, OncePerTurn(watch(place.instance.watched).changed, loop.call_soon)
+        snapshot, channel, OncePerTurn(watch(place.instance.watched).changed, loop.call_soon, False)
     )
     worker = _Worker(
         Parts(place, number, connections, follower, loop, channel), sockets, inject, channel, loop
@@ -222,6 +222,8 @@ class _Worker:
                 case Invalidate(token, name, domain):
                     self._parts.invalidate(name, domain)
                     self._channel.send(Done(token))
+                case Listening():
+                    self._parts.listening(message)
 
     # -- time ------------------------------------------------------------------------------------
 
@@ -246,6 +248,7 @@ class _Worker:
             self._open_broken()
         for send in parts.sends:
             send.tick()
+        parts.tick()
         if parts.number == 0:  # one worker is enough
             parts.adoption.tick(now)
         self._traced.tick(parts.sends)

@@ -112,6 +112,9 @@ class _Unwatched:
     def changed(self) -> bool:
         return False
 
+    def changed_homes(self) -> tuple[int, ...]:
+        return ()
+
 
 def _told(rehearsal: Rehearsal) -> tuple[str, str]:
     """Return how RCPT is answered, and why."""

@@ -6,9 +6,7 @@ import errno
 import json
 import logging
 import os
-import pwd
 import resource
-import signal
 import socket
 import sys
 import time
@@ -16,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from indimail.durable.lock import DirectoryLock
 from indimail.manage.site import acting_as
-from indimail.net.local import listen_local
+from indimail.net.local import bind_local, listen_local
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from indimail.app.channel import Channel
     from indimail.app.instance import Instance
@@ -47,8 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM; 78 for a configuration with mistakes, 71 for a port that is taken."""
     # Everything a worker needs is imported here, before any fork and before privileges are dropped.
-    from indimail.app import build, worker  # noqa: PLC0415
+    from indimail.app import build, lspawn, worker  # noqa: F401, PLC0415
     from indimail.app.configuration import Overrides, load, reload  # noqa: PLC0415
+    from indimail.app.identity import become  # noqa: PLC0415
     from indimail.app.instance import find_root, missing, open_instance  # noqa: PLC0415
     from indimail.app.logs import LogLines, log_file, set_up_logging  # noqa: PLC0415
     from indimail.app.supervise import Plan, Supervisor  # noqa: PLC0415
@@ -99,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         number: int, channel: "Channel", connections: "ConnectionTable", snapshot: "Snapshot"
     ) -> None:
         lock.release()  # held by the supervisor alone: its death gives the instance up
-        _become(uid, gid)
+        become(uid, gid)
         worker.work(place, sockets, inject, number, channel, connections, snapshot)
 
     def reopen_logs() -> None:
@@ -116,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
         stopped=bound.stopped,
         reopen_logs=reopen_logs,
         idle=lines.flush,
+        homes=_Homes(instance, uid, gid, lambda: plan.snapshot),
     )
     code = Supervisor(plan, work).run()
     lines.close()
@@ -177,6 +177,49 @@ class _Bound:
             os.unlink(os.path.join(self._run, name))
 
 
+class _Homes:
+    """What there is for the processes of other users."""
+
+    def __init__(
+        self, instance: "Instance", uid: int, gid: int, snapshot: "Callable[[], Snapshot]"
+    ) -> None:
+        self._instance = instance
+        self._owner = (uid, gid)
+        self._snapshot = snapshot
+        self._supervisor = os.getpid()
+
+    def refusal(self, uid: int, gid: int) -> str:
+        """Return why nothing is delivered as this user."""
+        if uid == 0:
+            return "nothing is delivered as root"
+        if os.geteuid() != 0 and (uid, gid) != self._owner:
+            return "the server was not started as root and cannot become another user"
+        return ""
+
+    def bind(self, uid: int, gid: int) -> tuple[str, socket.socket]:
+        """Bind run/lspawn-UID-GID.sock, for the workers alone."""
+        path = os.path.join(self._instance.run, f"lspawn-{uid}-{gid}.sock")
+        with acting_as(*self._owner):
+            return path, bind_local(path, 0o600)
+
+    def serve(self, uid: int, gid: int, listener: socket.socket, ready: socket.socket) -> None:
+        """Be the process of a user whom the configuration or the system knows."""
+        from indimail.app import lspawn  # noqa: PLC0415  imported before the fork
+        from indimail.app.residents import is_user  # noqa: PLC0415
+        from indimail.durable.batch import SyncMode  # noqa: PLC0415
+
+        snapshot = self._snapshot()
+        if (uid, gid) != self._owner and not (snapshot.assign.has(uid, gid) or is_user(uid, gid)):
+            raise PermissionError("no line of users/assign, and no user of the system")
+        mode = SyncMode(snapshot.variables.get("FILE_SYNC", SyncMode.AUTO))
+        lspawn.serve(
+            lspawn.Household(
+                uid, gid, listener, self._supervisor, self._owner[0], self._instance.root, mode
+            ),
+            ready,
+        )
+
+
 def _take(instance: "Instance") -> DirectoryLock:
     """Make sure that no other server has this instance.  Raises OSError."""
     lock = DirectoryLock.take(instance.run)
@@ -234,20 +277,6 @@ def _raise_files(needed: int) -> bool:
     if soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
     return True
-
-
-def _become(uid: int, gid: int) -> None:
-    """Drop to the service account, for good."""
-    if os.geteuid() == 0:
-        try:
-            name = pwd.getpwuid(uid).pw_name
-            os.initgroups(name, gid)
-        except KeyError:
-            os.setgroups([])
-        os.setresgid(gid, gid, gid)
-        os.setresuid(uid, uid, uid)
-    os.umask(0o077)  # SQLite makes its files by it, and mail is its owner's alone
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 
 def _notify(state: str) -> None:

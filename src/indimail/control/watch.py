@@ -21,7 +21,8 @@ from typing import Final, Protocol, Self
 from inotify_simple import INotify, flags, parse_events  # type: ignore[import-untyped]
 
 _LOST: Final = flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT | flags.IGNORED
-_WANTED: Final = (
+# What may change what stands under a name in a folder.
+WANTED: Final = (
     flags.CLOSE_WRITE | flags.MOVED_FROM | flags.MOVED_TO | flags.CREATE | flags.DELETE
     | flags.ATTRIB | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR
 )  # fmt: skip
@@ -97,7 +98,7 @@ class InotifyWatch:
         missing = []
         for path in self._missing:
             try:
-                self._watched[self._inotify.add_watch(path, _WANTED)] = path
+                self._watched[self._inotify.add_watch(path, WANTED)] = path
             except (FileNotFoundError, NotADirectoryError):
                 missing.append(path)
         found, self._missing = len(missing) < len(self._missing), missing
@@ -134,7 +135,7 @@ class FolderWatch:
         if self._inotify is None:
             return False
         try:
-            self._numbers[folder] = self._inotify.add_watch(folder, _WANTED)
+            self._numbers[folder] = self._inotify.add_watch(folder, WANTED)
         except OSError:
             return False
         return True

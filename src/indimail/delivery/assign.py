@@ -54,6 +54,11 @@ class Assign:
         self.prefixes = prefixes
         self._last = frozenset(prefix[-1] for prefix in prefixes if prefix)
 
+    def has(self, uid: int, gid: int) -> bool:
+        """Tell whether anything is delivered as this user."""
+        entries = (*self.exact.values(), *self.prefixes.values())
+        return any((entry.uid, entry.gid) == (uid, gid) for entry in entries)
+
     def find(self, local: str) -> AssignEntry | None:
         """Return the entry of a local address (what stands before its last ``@``)."""
         key = lower(local)

@@ -24,6 +24,23 @@ REPORT: Final = 3000  # octets of a program's words that are kept
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What a program may use; 0 = no limit.  Seconds, octets, processes.
+
+    `memory` holds for each of its processes, and for all of them together; `at_once` programs of
+    one user run at the same time.
+    """
+
+    seconds: int = 1000
+    cpu: int = 300
+    memory: int = 1 << 30
+    processes: int = 100
+    file: int = 1 << 30
+    output: int = 1 << 20
+    at_once: int = 40
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """How a program ended: by itself (`code`), by a signal, or by us (`limit` says why)."""
 

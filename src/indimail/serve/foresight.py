@@ -14,7 +14,8 @@ Not here: what is decided (`delivery.virtual`), the delivery itself (`serve.loca
 import os
 import pwd
 import stat
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -52,6 +53,9 @@ LINE: Final = 256
 OWN_FILE: Final = Name(".qmail")
 ROOT: Final = "Not allowed to perform deliveries as root."
 
+# Of what is not to be kept: no file has it.
+NEVER: Final = ("/", (0, 0, 0))
+
 _Looked = tuple[str, tuple[int, int, int] | None]  # a file, and what told its content
 _Seen = list[_Looked]
 Signature = tuple[_Looked, ...]
@@ -68,7 +72,7 @@ class Decided:
     gid: int
     signature: Signature
     until: float
-    epoch: tuple[int, int]
+    epoch: tuple[int, int, int]
 
 
 class Configured(Protocol):
@@ -92,6 +96,9 @@ class Folders(Protocol):
 
     def changed(self) -> bool:
         """Tell whether a name in one of them changed since the last call."""
+
+    def changed_homes(self) -> Collection[int]:
+        """Return the other users in whose homes something may have changed since the last call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +137,7 @@ class Foresight:
         self._locks = locks
         self._kept: dict[str, Decided] = {}
         self._changes = 0
+        self._changed_homes: Counter[int] = Counter()  # of other users
 
     def invalidate(self) -> None:
         """Forget: an account changed."""
@@ -140,11 +148,12 @@ class Foresight:
         """Return what is known and still true, without waiting for anything but a stat."""
         if self._folders.changed():
             self.invalidate()
+        self._changed_homes.update(self._folders.changed_homes())
         decided = self._kept.get(target)
         if (
             decided is None
             or decided.until < self._steady()
-            or decided.epoch != (self._snapshot().generation, self._changes)
+            or decided.epoch != self._epoch(decided.uid)
             or any(_signature(path) != seen for path, seen in decided.signature)
         ):
             return None
@@ -153,17 +162,16 @@ class Foresight:
     def decide(self, target: str) -> Decided:
         """Gather the facts and decide.  Raises MailError where a fact cannot be had."""
         snapshot = self._snapshot()
-        epoch = (snapshot.generation, self._changes)
+        changes = self._changes
         until = self._steady() + KEPT
         local, _, host = target.rpartition("@")
         entry = snapshot.assign.find(local) or self._system_user(local)
         who = Addressee(entry.user, entry.home, local, host, entry.ext)
+        epoch = (snapshot.generation, changes, self._changed_homes[entry.uid])
         signature: Signature = ()
         if entry.uid == 0:
             plan = Plan((Defer(f"{entry.rule}: {ROOT}", entry.rule),))
         else:
-            if entry.uid != self._place.uid:
-                until = 0.0  # its folder cannot be watched: looked at for each mail
             plan, who, signature = self._plan(entry, who, snapshot.default_delivery)
         decided = Decided(
             plan, delivered_to(target), who, entry.uid, entry.gid, signature, until, epoch
@@ -172,6 +180,10 @@ class Foresight:
             self._kept.clear()
         self._kept[target] = decided
         return decided
+
+    def _epoch(self, uid: int) -> tuple[int, int, int]:
+        """Return what is counted up by every change that concerns a delivery as this user."""
+        return self._snapshot().generation, self._changes, self._changed_homes[uid]
 
     def _system_user(self, local: str) -> AssignEntry:
         """Ask the password file, else it is for alias."""
@@ -202,7 +214,11 @@ class Foresight:
             home = self._look_as(entry)(entry.home, names, owner_file_of(entry.dash, entry.ext))
         except HomeUnreadable as error:
             text = str(error).replace(self._root, "")
+            if entry.uid != self._place.uid:
+                seen.append(NEVER)
             return Plan((Defer(text, Rule(shown.rstrip("/"))),)), who, tuple(seen)
+        if entry.uid != self._place.uid and not home.watched:
+            seen.append(NEVER)  # looked at for each mail
         if home.name is not None:
             who = replace(who, default=home.name.default)
         owner = _owner_address(who, home)

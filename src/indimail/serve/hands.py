@@ -6,7 +6,7 @@
     hands.run(program, done)                       # done(Ended(...)), or done(a MailError)
 
 `done` may run on any thread, and gets a failure as a value.  Files of many deliveries are synced
-together (`durable.batch`).  `serve.lspawn` has the hands of other users.
+together (`durable.batch`).  `serve.spawned` has the hands of other users.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,10 +21,19 @@ from indimail.mail.errors import MailError
 from indimail.mail.ids import QueueId
 from indimail.mailbox import maildir
 from indimail.mailbox.mbox import append_mbox
-from indimail.queue.spool import Spool
 
 # Runs the first call on a thread, then the second, with what it returned or raised, on the loop.
 RunAside = Callable[[Callable[[], object], Callable[[object], None]], None]
+
+
+class Bodies(Protocol):
+    """Where large bodies lie: a queue's spool, or an open file."""
+
+    def path(self, queue_id: QueueId, /) -> str | None:
+        """Return a name that can be linked; None where there is none for us."""
+
+    def read(self, queue_id: QueueId, offset: int, /) -> Iterator[bytes]:
+        """Yield the body from `offset` on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,7 @@ class Content:
     block: bytes
     body: bytes | None
     size: int
-    spool: Spool
+    spool: Bodies
     id: QueueId
     offset: int = 0
 
@@ -110,7 +119,8 @@ class OwnHands:
     def _store_large(self, folder: str, name: str, content: Content) -> Unsynced:
         """Link a spooled body where our lines are in front of it already, else copy."""
         path, block = content.spool.path(content.id), content.block
-        if content.offset == len(block) and self._disk.read(path, 0, len(block)) == block:
+        has_lines = content.offset == len(block)
+        if path and has_lines and self._disk.read(path, 0, len(block)) == block:
             linked = maildir.stage_by_link(self._disk, path, folder, name)
             if linked is not None:
                 return linked

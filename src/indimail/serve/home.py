@@ -36,6 +36,7 @@ class Home:
     """The file that is meant: `name` is None where there is none.
 
     `owned`, `verp`: the files ``-owner`` and ``-owner-default`` of the address are there.
+    `watched`: who looked tells when anything in the home changes.
     """
 
     mode: int
@@ -44,6 +45,7 @@ class Home:
     file_mode: int = 0
     owned: bool = False
     verp: bool = False
+    watched: bool = False
 
 
 Look = Callable[[str, tuple[Name, ...], str], Home]

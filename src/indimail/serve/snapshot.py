@@ -20,6 +20,7 @@ from indimail.delivery.blackhole import EMPTY, BlackHole
 from indimail.delivery.bounce import BounceSettings
 from indimail.delivery.daily import DailyLimits
 from indimail.delivery.overquota import MAILSIZE
+from indimail.delivery.program import Limits
 from indimail.mail.secret import Secret
 from indimail.mail.verdict import NO_RULE, Rule
 from indimail.mailbox.maildirsize import Counting
@@ -137,6 +138,8 @@ class QueueSettings:
     default_delivery: str = "./Maildir/"
     quota: QuotaSettings = field(default_factory=QuotaSettings)
     black_hole: BlackHole = EMPTY
+    programs: Limits = field(default_factory=Limits)
+    lspawn_idle: float = 60.0  # seconds that another user's process is kept with nothing to do
 
     @property
     def directories(self) -> tuple[str, ...]:
