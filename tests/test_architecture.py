@@ -65,6 +65,9 @@ BOUNDARIES = {
     ("durable/committer.py", "_tell"),  # of each reply and delivery that goes on after a round
     ("serve/attempt.py", "_guarded"),  # of a delivery, which would keep its slot for ever
     ("app/supervise.py", "_become_worker"),  # of the worker's process
+    ("app/residents.py", "_become"),  # of another user's process
+    ("serve/lspawn.py", "_on_frame"),  # of a worker's request
+    ("serve/guard.py", "_serve"),  # of the process that stays with a program
     ("app/logs.py", "emit"),  # logging's own: a handler never raises into who logs
     ("testing/disk.py", "until_the_crash"),  # the world is dead already
 }

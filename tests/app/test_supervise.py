@@ -13,9 +13,21 @@ from typing import Any
 import pytest
 
 from indimail.app import supervise
-from indimail.app.channel import Changed, Channel, Configured, Done, Invalidate, Ready, Stale
+from indimail.app.channel import (
+    Changed,
+    Channel,
+    Configured,
+    Done,
+    Invalidate,
+    Listening,
+    Ready,
+    Spawn,
+    Stale,
+)
 from indimail.app.supervise import Plan, Supervisor
 from indimail.mail.errors import ConfigErrors, Mistake
+from indimail.net.local import bind_local, connect_local, peer
+from indimail.serve.prctl import die_with_parent
 
 PATIENCE = 10.0
 Messages = Iterator[object]
@@ -23,6 +35,19 @@ Messages = Iterator[object]
 
 def snapshot(generation: int = 0) -> Any:
     return SimpleNamespace(generation=generation, process=SimpleNamespace(drain=0.2))
+
+
+class Nobody:
+    """Other users, of whom there are none."""
+
+    def refusal(self, uid: int, gid: int) -> str:
+        return f"no {uid} and {gid}"
+
+    def bind(self, uid: int, gid: int) -> Any:
+        raise AssertionError
+
+    def serve(self, *_: object) -> None:
+        raise AssertionError
 
 
 def broken(_running: object) -> None:
@@ -68,7 +93,7 @@ class Supervised:
 @contextmanager
 def supervised(
     tmp_path: Any, work: Callable[[int, Channel, Callable[[str], None]], None], workers: int = 2,
-    reload: Callable[[Any], Any] = lambda _: None,
+    reload: Callable[[Any], Any] = lambda _: None, homes: Any = None,
 ) -> Iterator[Supervised]:  # fmt: skip
     """Fork a supervisor; `work` gets its number, its channel, and what to note with."""
     path = f"{tmp_path}/control.sock"
@@ -86,7 +111,7 @@ def supervised(
                     workers, snapshot(), reload, control,
                     ready=lambda: note("ready"), stopping=lambda: note("stopping"),
                     stopped=lambda: note("stopped"), reopen_logs=lambda: note("reopened"),
-                    idle=lambda: None,
+                    idle=lambda: None, homes=homes or Nobody(),
                 )  # fmt: skip
                 code = Supervisor(
                     plan, lambda number, channel, *_: work(number, channel, note)
@@ -266,3 +291,95 @@ def test_a_worker_that_does_not_end_is_killed_after_the_grace(
         for pid in pids:
             with pytest.raises(ProcessLookupError):
                 os.kill(pid, 0)
+
+
+class Others(Nobody):
+    """Other users, each with a process that listens, and ends when the test says."""
+
+    def __init__(self, folder: Any) -> None:
+        self._folder = folder
+
+    def refusal(self, uid: int, gid: int) -> str:
+        return "nothing is delivered as root" if not uid else ""
+
+    def bind(self, uid: int, gid: int) -> Any:
+        path = f"{self._folder}/{uid}-{gid}.sock"
+        return path, bind_local(path, 0o600)
+
+    def serve(self, uid: int, gid: int, *sockets: Any) -> None:
+        listener, ready = sockets
+        if uid == 66:
+            raise PermissionError("no such user")
+        die_with_parent(os.getppid())
+        listener.listen()
+        ready.send(b"\0")
+        listener.setblocking(True)
+        listener.accept()
+        if uid == 5:
+            time.sleep(PATIENCE)
+
+
+def asking(*asked: Spawn) -> Callable[..., None]:
+    """Return a worker that asks for processes, and notes what it is told of them."""
+
+    def work(number: int, channel: Channel, note: Callable[[str], None]) -> None:
+        channel.send(Ready())
+        for question in asked:
+            channel.send(question)
+        for message in messages(channel):
+            if isinstance(message, Listening):
+                where = os.path.basename(message.path)
+                note(f"{number}: {message.uid} {where or message.error}")
+                if where and message.uid == 7:
+                    with socket.socket(socket.AF_UNIX) as sock:
+                        sock.connect(message.path)
+                    time.sleep(0.1)
+                    channel.send(Spawn(8, 8))
+
+    return work
+
+
+def test_workers_are_told_where_the_process_of_a_user_listens(tmp_path: Any) -> None:
+    work = asking(Spawn(5, 50), Spawn(0, 0), Spawn(5, 50))
+    with supervised(tmp_path, work, homes=Others(tmp_path)) as running:
+        said = running.notes(7)
+        told = [f"{n}: {text}" for n in (0, 1) for text in (
+            "0 nothing is delivered as root", "5 5-50.sock", "5 5-50.sock")]  # fmt: skip
+        assert said == sorted([*told, "ready"])
+        assert running.end() == 0
+
+
+def test_each_user_has_a_process(tmp_path: Any) -> None:
+    with supervised(tmp_path, asking(Spawn(7, 7)), 1, homes=Others(tmp_path)) as running:
+        assert running.notes(3) == ["0: 7 7-7.sock", "0: 8 8-8.sock", "ready"]
+        with connect_local(f"{tmp_path}/8-8.sock"):
+            pass
+        assert running.end() == 0
+
+
+def test_a_process_that_does_not_come_so_far_is_told_and_not_tried_at_once(tmp_path: Any) -> None:
+    work = asking(Spawn(66, 66))
+    with supervised(tmp_path, work, 1, homes=Others(tmp_path)) as running:
+        ended = "0: 66 its delivering process ended as it was started"
+        assert running.notes(2) == [ended, "ready"]
+
+
+def test_a_process_that_hangs_is_ended_and_another_takes_its_place(tmp_path: Any) -> None:
+    def work(number: int, channel: Channel, note: Callable[[str], None]) -> None:
+        channel.send(Ready())
+        channel.send(Spawn(5, 5))
+        for message in messages(channel):
+            if isinstance(message, Listening) and message.path:
+                with connect_local(message.path) as sock:
+                    pid = peer(sock).pid
+                    channel.send(Spawn(5, 5, pid))  # it hangs, we say
+                    channel.send(Spawn(5, 5))
+                    note(f"had {pid}")
+
+    with supervised(tmp_path, work, 1, homes=Others(tmp_path)) as running:
+        first, second = (next(n for n in iter(running.note, "") if n != "ready") for _ in "12")
+        assert first != second
+        end = time.monotonic() + PATIENCE
+        while os.path.exists(f"/proc/{first.removeprefix('had ')}"):
+            assert time.monotonic() < end
+            time.sleep(0.01)

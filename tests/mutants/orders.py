@@ -42,8 +42,21 @@ BEGIN: Final = """            run.execute("BEGIN IMMEDIATE")
             try:
                 _write(run, changes)
 """
+LSPAWN: Final = "indimail/serve/lspawn.py"
+RESIDENTS: Final = "indimail/app/residents.py"
 
 ORDERS: Final = (
+    Order(LSPAWN, "a copy is answered before its sync",
+          'errand.text("name"), content, finished)\n',
+          'errand.text("name"), content, lambda _: None)\n                finished(None)\n'),
+    Order(LSPAWN, "a published name is answered before its sync",
+          'self._hands.publish(errand.text("folder"), errand.text("name"), done)\n',
+          'self._hands.publish(errand.text("folder"), errand.text("name"), lambda _: None)\n'
+          '                done(None)\n'),
+    Order(LSPAWN, "whoever connects is answered", "peer(sock).uid != self._asking", "False"),
+    Order("indimail/serve/spawned.py", "another user's process is believed",
+          "process.uid != self.who.uid", "False"),
+    Order(RESIDENTS, "a worker connects before a process listens", "if found.listens:", "if True:"),
     Order(
         BUILD,
         "a queue that another process owns is opened",

@@ -15,7 +15,7 @@ from indimail.mail.secret import Secret
 from indimail.mail.verdict import Rule
 from indimail.mailbox.maildirsize import MaildirSizes
 from indimail.serve.foresight import KEPT, Foresight, Place
-from indimail.serve.home import look
+from indimail.serve.home import Home, HomeUnreadable, look
 from indimail.serve.locks import QuotaLocks
 from indimail.serve.snapshot import QuotaSettings
 from indimail.testing.clock import FakeClock
@@ -39,6 +39,7 @@ class Folders:
         self.can = can
         self.added: list[str] = []
         self.news = False
+        self.homes: frozenset[int] = frozenset()
 
     def add(self, folder: str) -> bool:
         self.added.append(folder)
@@ -47,6 +48,10 @@ class Folders:
     def changed(self) -> bool:
         news, self.news = self.news, False
         return news
+
+    def changed_homes(self) -> frozenset[int]:
+        homes, self.homes = self.homes, frozenset()
+        return homes
 
 
 class Site:
@@ -172,6 +177,40 @@ def test_where_folders_are_watched_their_news_count_and_files_are_not_looked_at(
     site.folders.news = True
     assert not site.cached()
     assert isinstance(site.plan(), Fail)
+
+
+def of_another_user(site: Site, *, watched: bool) -> None:
+    """Make the domain another user's, at whose home that user's process looks."""
+    entry = replace(site.config.assign.prefixes["example.com-"], uid=556)
+    site.config = Configured(Assign({}, {"example.com-": entry}))
+    site.foresight._look_as = lambda _: lambda *asked: replace(look(*asked), watched=watched)
+
+
+def test_what_another_user_s_process_saw_is_kept_until_it_tells_of_a_change(site: Site) -> None:
+    of_another_user(site, watched=True)
+    site.plan()
+    site.qmail.unlink()
+    site.folders.homes = frozenset({555, 557})
+    assert site.cached()
+    site.folders.homes = frozenset({556})
+    assert not site.cached()
+    assert isinstance(site.plan(), Fail)
+
+
+def test_what_nobody_watches_is_looked_at_for_each_mail(site: Site) -> None:
+    of_another_user(site, watched=False)
+    site.plan()
+    assert not site.cached()
+
+
+def test_a_home_that_its_user_cannot_look_at_is_tried_again_at_once(site: Site) -> None:
+    def fail(*_: object) -> Home:
+        raise HomeUnreadable("not now")
+
+    of_another_user(site, watched=True)
+    site.foresight._look_as = lambda _: fail
+    assert isinstance(site.plan(), Defer)
+    assert not site.cached()
 
 
 def test_a_change_while_it_was_decided_makes_it_old_at_once(site: Site) -> None:

@@ -1,0 +1,188 @@
+"""Deliveries as other users of the system, and programs, by a server that runs as root."""
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from live import DOMAIN, HOST, Instance, Server, until
+from support import needs_root
+
+pytestmark = pytest.mark.slow
+
+JOE = 61_005  # a uid that nobody here has
+BOMB = "b() { b | b & }; b; sleep 60"
+
+
+class Home:
+    """The home of joe, who gets joe@HOST and joe-EXT@HOST."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        os.makedirs(path, 0o700)
+        os.chown(path, JOE, JOE)
+
+    def write(self, ext: str, text: str) -> None:
+        path = f"{self.path}/.qmail{ext}"
+        Path(path).write_text(text)
+        os.chown(path, JOE, JOE)
+
+    def mails(self) -> list[Path]:
+        return sorted(Path(self.path).glob("Maildir/new/*"))
+
+
+def processes(uid: int) -> dict[int, str]:
+    """Return the processes of a user, with their names."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            status = Path(f"/proc/{pid}/status").read_text().splitlines()
+        except OSError:
+            continue
+        fields = dict(line.split(":", 1) for line in status)
+        if int(fields["Uid"].split()[0]) == uid and "Z" not in fields["State"]:
+            found[int(pid)] = fields["Name"].strip()
+    return found
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    needs_root()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)  # joe has to come through
+        yield Home(f"{folder}/joe")
+        until(lambda: not processes(JOE))
+
+
+@pytest.fixture
+def joes(instance: Instance, home: Home) -> Iterator[Server]:
+    """A server whose users/assign has joe."""
+    lines = instance.read("users/assign").rstrip().removesuffix(".")
+    lines += f"=joe:joe:{JOE}:{JOE}:{home.path}:::\n+joe-:joe:{JOE}:{JOE}:{home.path}:-::\n.\n"
+    instance.write("users/assign", lines)
+    instance.variables(PROGRAM_SECONDS=3)
+    with instance.serve() as server:
+        yield server
+
+
+def outcome(server: Server, queue_id: str, verdict: str) -> dict[str, str]:
+    """Wait for what became of a mail, for now or for good."""
+
+    def told() -> dict[str, str]:
+        records = server.instance.explain(queue_id)
+        return next((r for r in records if r["event"] == "delivery"), {})
+
+    record = until(told)
+    assert record["verdict"] == verdict, record
+    return record
+
+
+def test_mail_is_delivered_as_the_user_by_one_process_that_stays(joes: Server, home: Home) -> None:
+    home.write("", "./Maildir/\n")
+    for _ in range(5):
+        joes.instance.ended(joes.send(f"joe@{HOST}"))
+    assert len(home.mails()) == 5
+    owners = {(path.stat().st_uid, path.stat().st_mode & 0o777) for path in home.mails()}
+    assert owners == {(JOE, 0o600)}
+    assert list(processes(JOE).values()) == ["qmail-lspawn"]
+
+
+def test_an_edit_in_a_home_that_the_server_cannot_read_counts_for_the_next_mail(
+    joes: Server, home: Home
+) -> None:
+    home.write("", "./Maildir/\n")
+    joes.instance.ended(joes.send(f"joe@{HOST}"))
+    home.write("", "|exit 100\n")
+    outcome(joes, joes.send(f"joe@{HOST}"), "failed")
+    home.write("", "./Maildir/\n")
+    joes.instance.ended(joes.send(f"joe@{HOST}"))
+    assert len(home.mails()) == 2
+
+
+def test_a_program_runs_as_the_user_and_its_words_are_the_reason(joes: Server, home: Home) -> None:
+    home.write("-who", "|id -u; id -G; pwd; echo $RECIPIENT; exit 100\n")
+    record = outcome(joes, joes.send(f"joe-who@{HOST}"), "failed")
+    assert record["text"].split("\n")[:4] == [
+        str(JOE), str(JOE), home.path, f"joe-who@{HOST}",
+    ]  # fmt: skip
+
+
+def test_a_program_of_a_domain_runs_as_the_server_and_finds_it(
+    joes: Server, instance: Instance
+) -> None:
+    instance.write(f"domains/{DOMAIN}/.qmail-prog", "|id -u; echo $INDIMAIL_ROOT; exit 100\n")
+    os.chmod(instance.path(f"domains/{DOMAIN}/.qmail-prog"), 0o600)
+    record = outcome(joes, joes.send(f"prog@{DOMAIN}"), "failed")
+    owner = os.stat(instance.root).st_uid
+    assert record["text"].split("\n")[:2] == [str(owner), instance.root]
+
+
+def test_programs_that_misbehave_keep_no_other_delivery_up(joes: Server, home: Home) -> None:
+    home.write("", "./Maildir/\n")
+    for ext, command in {
+        "-hang": "sleep 1000", "-flood": "yes", "-bomb": BOMB,
+        "-hog": 'python3 -c "x = bytearray(1 << 40)"',
+        "-flight": "setsid sleep 1000 & sleep 1000",
+    }.items():  # fmt: skip
+        home.write(ext, f"|{command}\n")
+    bad = {
+        name: [joes.send(f"joe-{name}@{HOST}") for _ in range(2)]
+        for name in ("hang", "flood", "bomb", "hog", "flight")
+    }
+    began = time.monotonic()
+    sent = [joes.send(f"joe@{HOST}") for _ in range(10)]
+    until(lambda: len(home.mails()) == len(sent))
+    assert time.monotonic() - began < 5  # 1 on a machine of its own
+    limits = {  # of two bombs at once, one may find no room to fork
+        "hang": "ran longer than 3 seconds", "flood": "wrote more than 1048576 octets",
+        "bomb": "", "flight": "ran longer than 3 seconds",
+        "hog": "MemoryError",
+    }  # fmt: skip
+    for name, ids in bad.items():
+        for queue_id in ids:
+            assert limits[name] in outcome(joes, queue_id, "deferred")["text"]
+    until(lambda: list(processes(JOE).values()) == ["qmail-lspawn"])
+
+
+def test_a_process_that_was_killed_is_started_anew(joes: Server, home: Home) -> None:
+    home.write("", "./Maildir/\n")
+    joes.instance.ended(joes.send(f"joe@{HOST}"))
+    [before] = processes(JOE)
+    os.kill(before, signal.SIGKILL)
+    until(lambda: not processes(JOE))
+    joes.instance.ended(joes.send(f"joe@{HOST}"))
+    assert len(home.mails()) == 2
+    assert before not in processes(JOE)
+
+
+def test_processes_and_their_programs_end_with_a_supervisor_that_is_killed(
+    joes: Server, home: Home
+) -> None:
+    home.write("-hang", "|sleep 1000\n")
+    joes.send(f"joe-hang@{HOST}")
+    until(lambda: "sleep" in processes(JOE).values())
+    joes.signal(signal.SIGKILL)
+    until(lambda: not processes(JOE), 3)
+
+
+def test_root_gets_no_mail(joes: Server) -> None:
+    instance = joes.instance
+    lines = instance.read("users/assign").removesuffix(".\n")
+    instance.write("users/assign", f"{lines}=toor:root:0:0:/root:::\n.\n")
+    record = outcome(joes, joes.send(f"toor@{HOST}"), "deferred")
+    assert "as root" in record["text"]
+
+
+def test_who_was_not_started_as_root_delivers_as_nobody_else(instance: Instance) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("for who is not root")
+    lines = instance.read("users/assign").rstrip().removesuffix(".")
+    instance.write("users/assign", f"{lines}=joe:joe:{JOE}:{JOE}:/home/joe:::\n.\n")
+    with instance.serve() as server:
+        record = outcome(server, server.send(f"joe@{HOST}"), "deferred")
+    assert "users/assign:" in record["text"]
+    assert f"uid {JOE}: the server was not started as root" in record["text"]
