@@ -75,6 +75,19 @@ def test_the_quotas_lock_goes_with_room_and_the_administrators_does_not(server: 
     assert is_locked(instance, ALICE)
 
 
+def test_the_over_quota_command_hears_of_it(instance: Instance) -> None:
+    script = instance.path("libexec/overquota.sh")
+    os.mkdir(instance.path("libexec"), 0o755)
+    instance.write("libexec/overquota.sh", f'#!/bin/sh\necho "$@" >>{instance.root}/queue/told\n')
+    os.chmod(script, 0o755)
+    with instance.serve() as server:
+        instance.run("vsetuserquota", ALICE, "100000")
+        assert outcome(server, 200_000)[0] == "failed"
+        told = until(lambda: instance.read("queue/told")).split()
+    assert told[0] == instance.maildir("alice")
+    assert told[2:] == ["0", "0", "100000", "dummy"]
+
+
 def test_a_sender_in_the_black_hole_is_discarded(server: Server) -> None:
     instance = server.instance
     instance.write("control/blackholedsender", "# noise\n@elsewhere.example\n")
