@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from indimail.queue.sqlite import SCHEMA_VERSION
 from live import ALICE, BOB, Instance, Server, Talk, queue_id, until
 
 pytestmark = pytest.mark.slow
@@ -68,7 +69,7 @@ def test_a_suffix_of_relayclient_is_appended_to_each_recipient(server: Server) -
 
 def test_a_delivery_that_is_put_off_says_why_and_when_next(server: Server) -> None:
     server.instance.write("tcp/tcp.smtp", "127.:allow,!CHECKRECIPIENT\n")
-    server.instance.write("domains/example.com/.qmail-default", "./nowhere\n./twice\n")
+    server.instance.write("domains/example.com/.qmail-default", "&two words\n")
     number = server.send()
     delivery = until(lambda: _told(server.instance, number, "delivery"))
     assert "deferred" in delivery and "next try" in delivery
@@ -87,7 +88,7 @@ def test_a_delivery_that_is_put_off_says_why_and_when_next(server: Server) -> No
 def test_a_retry_that_is_due_when_the_server_starts_is_made(instance: Instance) -> None:
     right = instance.read("domains/example.com/.qmail-default")
     instance.write("tcp/tcp.smtp", "127.:allow,!CHECKRECIPIENT\n")
-    instance.write("domains/example.com/.qmail-default", "./nowhere\n./twice\n")
+    instance.write("domains/example.com/.qmail-default", "&two words\n")
     with instance.serve() as server:
         number = server.send()
         until(lambda: _told(instance, number, "delivery"))
@@ -240,7 +241,7 @@ def test_a_queue_that_opens_late_takes_mail_from_everybody(instance: Instance) -
             talk.close()
         done = instance.run("sendmail", "-f", ALICE, BOB, given="Subject: x\n", code=None)
         assert done.returncode == os.EX_TEMPFAIL, done.stderr
-        _set_version(instance, "queue1", 1)
+        _set_version(instance, "queue1", SCHEMA_VERSION)
         until(lambda: _sent(server))
         for talk in server.on_each_worker():
             instance.ended(talk.mail(BOB, "Subject: x\r\n\r\n"))
