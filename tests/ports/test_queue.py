@@ -173,12 +173,15 @@ def test_a_step_that_is_done_is_known_for_the_next_attempt(store: QueueStore) ->
     done = Step(0, 0, "/home/Maildir", "1.Q1R0.0.mx,S=5", "boot", 4.0, done=True)
     program = Step(0, 1, "|exit 0", "", "", 5.0, done=True)
     store.apply([Staged(ONE, staged)])
+    assert store.steps(ONE) == [staged]
     store.apply([Stepped(ONE, done), Stepped(ONE, program)])
-    assert store.staged() == [(ONE, done), (ONE, program)]
-    store.apply([Postponed(ONE, 0, 9.0, "later", "")])
-    assert store.staged() == [(ONE, done), (ONE, program)]
-    store.apply([Finished(ONE, 0, Delivered("ok"), 6.0)])
     assert store.staged() == []
+    assert store.steps(ONE) == [done, program]
+    store.apply([Postponed(ONE, 0, 9.0, "later", "")])
+    assert store.steps(ONE) == [done, program]
+    assert store.steps(QueueId(ONE + 1)) == []
+    store.apply([Finished(ONE, 0, Delivered("ok"), 6.0)])
+    assert store.steps(ONE) == []
 
 
 def test_forwards_are_queued_with_the_end_of_the_delivery_that_made_them(

@@ -42,11 +42,11 @@ LARGE = b"Subject: large\n\n" + b"0123456789\n" * 20_000
 class Telling(BrittleQueue):
     """Tells its changes to the list that has the disk's operations."""
 
-    steps: list[str]
+    happened: list[str]
 
     def apply(self, changes: Any) -> None:
         super().apply(changes)
-        self.steps += [f"commit {type(change).__name__}" for change in changes]
+        self.happened += [f"commit {type(change).__name__}" for change in changes]
 
 
 class Delivering(Sending):
@@ -61,7 +61,7 @@ class Delivering(Sending):
         self.programs: list[Program] = []
         mine = store or Telling()
         if isinstance(mine, Telling):
-            mine.steps = self.steps
+            mine.happened = self.steps
         super().__init__(mine)
 
     def start(self) -> Any:

@@ -123,8 +123,12 @@ class MemoryQueue:
         return [Due(id_, number, channel, due) for due, id_, number in found[:limit]]
 
     def staged(self) -> list[tuple[QueueId, Step]]:
-        """Return every staged or done step of a recipient that still waits."""
-        return [(key[0], step) for key, step in sorted(self._steps.items())]
+        """Return every step that is staged and not done."""
+        return [(key[0], step) for key, step in sorted(self._steps.items()) if not step.done]
+
+    def steps(self, queue_id: QueueId) -> list[Step]:
+        """Return the steps, staged or done, of a message's recipients that wait, in order."""
+        return [step for key, step in sorted(self._steps.items()) if key[0] == queue_id]
 
     def untraced(self) -> list[QueueId]:
         """Return ids with finished recipients whose rows are still here."""

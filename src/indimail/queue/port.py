@@ -233,7 +233,10 @@ class QueueReader(Protocol):
         """
 
     def staged(self) -> list[tuple[QueueId, Step]]:
-        """Return every staged or done step of a recipient that still waits (for recovery)."""
+        """Return every step that is staged and not done (for recovery)."""
+
+    def steps(self, queue_id: QueueId) -> list[Step]:
+        """Return the steps, staged or done, of a message's recipients that wait, in order."""
 
     def untraced(self) -> list[QueueId]:
         """Return ids with finished recipients whose rows are still here (for recovery)."""

@@ -124,6 +124,7 @@ RECIPIENT_COLUMNS: Final = (
     "number, address, channel, target, route, notify, orcpt, attempts, due, state, text, rule, at,"
     " owed"
 )
+STEP_COLUMNS: Final = "number, step, place, name, boot, at, last, done"
 
 
 class SqliteReader:
@@ -188,16 +189,21 @@ class SqliteReader:
         ]
 
     def staged(self) -> list[tuple[QueueId, Step]]:
-        """Return every staged or done step of a recipient that still waits."""
+        """Return every step that is staged and not done."""
         with _translated():
-            return [
-                (QueueId(id_), Step(*(*row, bool(last), bool(done))))
-                for id_, *row, last, done in self._db.execute(
-                    "SELECT id, number, step, place, name, boot, step.at, last, done FROM step"
-                    " JOIN recipient USING (id, number) WHERE state = 'waiting'"
-                    " ORDER BY id, number, step"
-                )
-            ]
+            rows = self._db.execute(
+                f"SELECT id, {STEP_COLUMNS} FROM step WHERE NOT done ORDER BY id, number, step"  # noqa: S608
+            )
+            return [(QueueId(id_), _step(row)) for id_, *row in rows]
+
+    def steps(self, queue_id: QueueId) -> list[Step]:
+        """Return the steps, staged or done, of a message's recipients that wait, in order."""
+        with _translated():
+            rows = self._db.execute(
+                f"SELECT {STEP_COLUMNS} FROM step WHERE id = ? ORDER BY number, step",  # noqa: S608
+                (queue_id,),
+            )
+            return [_step(row) for row in rows]
 
     def untraced(self) -> list[QueueId]:
         """Return ids with finished recipients whose rows are still here."""
@@ -386,6 +392,11 @@ def _recipient_row(c: Accepted, r: QueuedRecipient) -> tuple[object, ...]:
 
 def _step_row(s: Step) -> tuple[object, ...]:
     return (s.number, s.step, s.place, s.name, s.boot, s.at, s.last, s.done)
+
+
+def _step(row: Sequence[Any]) -> Step:
+    *columns, last, done = row
+    return Step(*(*columns, bool(last), bool(done)))
 
 
 def _finished_row(c: Finished) -> tuple[object, ...]:

@@ -163,9 +163,6 @@ class Send:
         self._take_back()
         self._drop(id_ for id_ in self._perhaps if self._store.message(id_) is None)
         self._perhaps.clear()
-        self._steps: dict[tuple[int, int], dict[int, Step]] = {}
-        for queue_id, step in self._store.staged():
-            self._steps.setdefault((queue_id, step.number), {})[step.step] = step
         self._retrace()
         self._owed = dict.fromkeys(self._store.owed(), 0.0)
         if not self.life:  # later, files without a row may be bodies that arrive
@@ -186,9 +183,8 @@ class Send:
     def _load_staged(self) -> None:
         """Let staged copies be settled first, while their readers have touched few of them."""
         loaded: dict[QueueId, _Loaded] = {}
-        for (queue_id, number), steps in self._steps.items():
-            if not all(step.done for step in steps.values()):
-                self._load_one(QueueId(queue_id), number, loaded)
+        for queue_id, step in self._store.staged():
+            self._load_one(queue_id, step.number, loaded)
         self._pump()
 
     def _retrace(self) -> None:
@@ -354,12 +350,12 @@ class Send:
                 return
             if found.message.body is None:
                 self._spooled.add(queue_id)
-            loaded[queue_id] = self._mail_of(found), _waiting(found)
-        mail, waiting = loaded[queue_id]
+            loaded[queue_id] = self._mail_of(found), _waiting(found), self._look.steps(queue_id)
+        mail, waiting, steps = loaded[queue_id]
         recipient = waiting.get(number)
         if recipient is not None:
-            steps = tuple(self._steps.get((queue_id, number), {}).values())
-            self._add(Job(mail, recipient, self.life, steps), fresh=False)
+            mine = tuple(step for step in steps if step.number == number)
+            self._add(Job(mail, recipient, self.life, mine), fresh=False)
 
     def _mail_of(self, found: MessageStatus) -> Mail:
         """Share the `Mail` that jobs of this message already have."""
@@ -409,13 +405,13 @@ class Send:
 
         May be called on any thread; `done` runs on the event loop.
         """
-        self._keep(job, step, Staged(job.mail.message.id, step), done)
+        self._keep(job, Staged(job.mail.message.id, step), done)
 
     def step(self, job: Job, step: Step, done: Callable[[], None]) -> None:
         """Mark a step that is made, of several; `done` as above."""
-        self._keep(job, step, Stepped(job.mail.message.id, step), done)
+        self._keep(job, Stepped(job.mail.message.id, step), done)
 
-    def _keep(self, job: Job, step: Step, change: Change, done: Callable[[], None]) -> None:
+    def _keep(self, job: Job, change: Change, done: Callable[[], None]) -> None:
         if job.life != self.life:
             return
 
@@ -423,7 +419,6 @@ class Send:
             if failure is not None:
                 self._close(_as_ours(failure))
             elif job.life == self.life:
-                self._steps.setdefault(job.key, {})[step.step] = step
                 done()
 
         self._mark(change, committed)
@@ -496,7 +491,6 @@ class Send:
         self._log.delivery(job.delivery, _LOG_WORDS[type(outcome)], outcome.text)
         self._log_status(settings)
         if isinstance(change, Finished):
-            self._steps.pop(job.key, None)
             self._trace.add(
                 Record(message.id, now, Event.OUTCOME, verdict, outcome.text, rule, facts=facts)
             )
@@ -686,8 +680,8 @@ def _spooled(*mails: Accepted) -> list[QueueId]:
     return [mail.message.id for mail in mails if mail.message.body is None]
 
 
-# A mail, and its recipients that wait in the database, by their numbers.
-_Loaded = tuple[Mail, dict[int, QueuedRecipient]]
+# A mail, its recipients that wait in the database, by their numbers, and what was made for them.
+_Loaded = tuple[Mail, dict[int, QueuedRecipient], list[Step]]
 
 
 def _waiting(found: MessageStatus) -> dict[int, QueuedRecipient]:
