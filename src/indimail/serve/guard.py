@@ -34,8 +34,8 @@ from indimail.serve.descendants import below, end_children
 from indimail.serve.prctl import adopt_orphans, call_myself
 
 SHELL: Final = "/bin/sh"
-FIRST_LOOK: Final = 0.1  # seconds until processes and memory are counted, then twice that ...
-LAST_LOOK: Final = 0.5  # ... up to this
+FIRST_LOOK: Final = 0.05  # seconds until processes and memory are counted, then twice that ...
+LAST_LOOK: Final = 0.2  # ... up to this
 ENDED_WITHIN: Final = 5.0
 OPEN_FILES: Final = 1024  # what programs expect; the server has more
 LONGEST_VARIABLE: Final = 65_536

@@ -25,7 +25,9 @@ from indimail.serve.guard import Task, read_result, start
 PATIENCE: Final = 60.0
 SHARE: Final = 4
 COUNTED: Final = 10.0  # seconds for which the number of a user's tasks is believed
-ROOM: Final = 5  # a user may have more tasks by so many times the limit of one program
+# The kernel counts a user's tasks, not a program's: so many programs may fork what they want before
+# another one cannot, and is deferred.  Their guards end them at their next look.
+ROOM: Final = 10
 
 Done = Callable[[Ended | MailError], None]
 
