@@ -85,7 +85,7 @@ def test_mail_of_a_user_who_went_after_the_250_fails_for_good_and_is_told(
         db.execute("delete from indimail where pw_name='bob'")
     instance.write("control/holdlocal", "0\n")
     with instance.serve():
-        outcome = instance.ended(queue_id)[-1]
+        [outcome] = [r for r in instance.ended(queue_id) if r["event"] == "outcome"]
     assert outcome["verdict"] == "failed"
     assert outcome["rule"] == "domains/example.com/.qmail-default:1"
     assert instance.mails("bob") == []
