@@ -104,7 +104,7 @@ def _new_mail_beside(server: Ours, count: int) -> float:
     try:
         for number in range(5):
             # To a user whose own deferred mails were not looked at yet, or long ago.
-            times.append(_deliver_one(server, USERS[-1 - number]))
+            times.append(deliver_one(server, USERS[-1 - number]))
             time.sleep(0.2)
     finally:
         server.stop()
@@ -112,7 +112,7 @@ def _new_mail_beside(server: Ours, count: int) -> float:
     return max(times)
 
 
-def _deliver_one(server: Ours, user: str) -> float:
+def deliver_one(server: Ours, user: str) -> float:
     """Send one mail and return the seconds until its file is there, known by its id."""
     begun = time.monotonic()
     with smtplib.SMTP("127.0.0.1", server.port, "new.example.net") as client:

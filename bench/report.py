@@ -26,6 +26,8 @@ LIMITS = (
     ("100,000 deferred, CPU per mail", "deferred", "cpu_ratio", "times", 1.10),
     ("100,000 deferred, PSS rise", "deferred", "pss_rise_mib", "MiB", 16.0),
     ("100,000 due at once, a new mail in", "deferred", "new_mail_seconds", "s", 2.0),
+    ("deliveries as another user, CPU per mail", "residents", "cpu_ratio", "times", 1.5),
+    ("programs that hang, flood, fork, eat: mail beside", "programs", "beside_seconds", "s", 1.0),
 )
 
 

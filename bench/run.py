@@ -22,13 +22,14 @@ from bench.load import Run, send
 from bench.machine import describe
 from bench.ours import Ours
 from bench.postfix import Postfix
+from bench.residents import measure_programs, measure_residents
 from bench.scenarios import SCENARIOS, Scenario
 from bench.server import BenchError, Server
 from bench.stream import measure_stream
 from bench.syncs import count_syncs
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-EXTRAS = ("syncs", "idle", "stream", "deferred")  # beside the scenarios
+EXTRAS = ("syncs", "idle", "stream", "deferred", "residents", "programs")  # beside the scenarios
 QUICKLY = 4  # so many times fewer mails with --quick
 
 
@@ -143,6 +144,14 @@ class Bench:
             rounds = 1 if self.arguments.quick else 3
             self.results["deferred"] = measure_deferred(self.ours, rounds)
             say(f"deferred: {self.results['deferred']}")
+        if self.wants("residents"):
+            self.results["residents"] = measure_residents(
+                self.ours, 1 if self.arguments.quick else 3
+            )
+            say(f"residents: {self.results['residents']}")
+        if self.wants("programs"):
+            self.results["programs"] = measure_programs(self.ours())
+            say(f"programs: {self.results['programs']}")
         if self.mails:
             self.results["explained"] = check_explained(self.mails)
             say(f"explain: {self.results['explained']} random mails told their story")
