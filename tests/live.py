@@ -152,10 +152,12 @@ class Instance:
 
     def serve(
         self, *listen: str, workers: int = 2, environ: dict[str, str] | None = None,
-        files: tuple[int, int] | None = None,
+        files: tuple[int, int] | None = None, as_owner: bool = False,
     ) -> "Server":  # fmt: skip
         """Start a server, and wait until all workers accept."""
-        server = self.start(*listen, workers=workers, environ=environ, files=files)
+        server = self.start(
+            *listen, workers=workers, environ=environ, files=files, as_owner=as_owner
+        )
         try:
             server.wait_until_ready()
         except BaseException:
@@ -165,11 +167,23 @@ class Instance:
 
     def start(
         self, *listen: str, workers: int = 2, environ: dict[str, str] | None = None,
-        files: tuple[int, int] | None = None,
+        files: tuple[int, int] | None = None, as_owner: bool = False,
     ) -> "Server":  # fmt: skip
-        """Start a server, and wait for nothing; `files` are its RLIMIT_NOFILE, soft and hard."""
+        """Start a server, and wait for nothing.
+
+        `files` are its RLIMIT_NOFILE, soft and hard; `as_owner`: started by who owns the instance.
+        """
         listeners = [f"--listen={name}" for name in listen or ("smtp=127.0.0.1:0",)]
         command = [sys.executable, "-m", "indimail.cli.main", "serve", f"--workers={workers}"]
+        owner = os.stat(self.root).st_uid
+        if as_owner and os.geteuid() != owner:
+            command = [
+                "setpriv",
+                f"--reuid={owner}",
+                f"--regid={owner}",
+                "--clear-groups",
+                *command,
+            ]
         if files is not None:
             command = ["prlimit", f"--nofile={files[0]}:{files[1]}", *command]
         output = f"{self.root}.output"
