@@ -136,19 +136,34 @@ class Instance:
         return [_octets(path) for path in paths]
 
     def explain(self, *arguments: str) -> "list[dict[str, str]]":
-        """Return the records of `indimail explain --json`."""
-        found: list[dict[str, str]] = json.loads(self.run("explain", *arguments, "--json").stdout)
-        return found
+        """Return the records of `indimail explain --json`, once there are some."""
+        return until(lambda: self._explained(*arguments))
 
     def ended(self, queue_id: str) -> "list[dict[str, str]]":
-        """Return a mail's records once one of them is an outcome."""
+        """Return a mail's records once it came to an end.
+
+        An outcome is in the queue's row a moment before the trace is written: a delivery is not.
+        """
 
         def told() -> "list[dict[str, str]]":
-            done = self.run("explain", queue_id, "--json", code=None)
-            records: list[dict[str, str]] = json.loads(done.stdout or "[]")
-            return records if any(r["event"] == "outcome" for r in records) else []
+            records = self._explained(queue_id)
+            return records if {"delivery", "outcome"} <= {r["event"] for r in records} else []
 
         return until(told)
+
+    def steps(self, queue_id: str, count: int) -> "list[dict[str, str]]":
+        """Return a mail's records of steps, once there are so many."""
+
+        def told() -> "list[dict[str, str]]":
+            found = [r for r in self._explained(queue_id) if r["event"] == "step"]
+            return found if len(found) >= count else []
+
+        return until(told)
+
+    def _explained(self, *arguments: str) -> "list[dict[str, str]]":
+        done = self.run("explain", *arguments, "--json", code=None)
+        found: list[dict[str, str]] = json.loads(done.stdout or "[]")
+        return found
 
     def serve(
         self, *listen: str, workers: int = 2, environ: dict[str, str] | None = None,

@@ -20,14 +20,9 @@ def told(instance: Instance, number: str, event: str = "delivery") -> dict[str, 
     """Return the first such record of a mail, once there is one."""
 
     def found() -> list[dict[str, str]]:
-        records = instance.explain(number) if _is_known(instance, number) else []
-        return [record for record in records if record["event"] == event]
+        return [record for record in instance.explain(number) if record["event"] == event]
 
     return until(found)[0]
-
-
-def _is_known(instance: Instance, number: str) -> bool:
-    return instance.run("explain", number, code=None).returncode == 0
 
 
 def read(octets: bytes) -> EmailMessage:
@@ -142,8 +137,7 @@ def test_an_alias_goes_where_its_rows_say(shared: Server) -> None:
     for user in ("alice", "bob"):
         mail = arrived(shared.instance, user, "to the sellers")
         assert f"X-Forwarded-For: sales@{DOMAIN}\n".encode() in mail
-    records = [r for r in shared.instance.explain(number) if r["event"] == "step"]
-    assert sorted(record["rule"] for record in records) == [
+    assert sorted(record["rule"] for record in shared.instance.steps(number, 2)) == [
         f"valias[sales@{DOMAIN}]:1", f"valias[sales@{DOMAIN}]:2",
     ]  # fmt: skip
 
@@ -158,8 +152,7 @@ def test_a_user_s_own_file_takes_the_place_of_the_mailbox(shared: Server) -> Non
         arrived(instance, "bob", "kept and sent on")
         arrived(instance, "alice", "kept and sent on")
         assert "kept and sent on" in instance.read(f"{home}/box")
-        records = [r for r in instance.explain(number) if r["event"] == "step"]
-        assert sorted(record["line"] for record in records) == [2, 3, 4]
+        assert sorted(record["line"] for record in instance.steps(number, 3)) == [2, 3, 4]
     finally:
         os.unlink(instance.path(f"{home}/.qmail"))
 
