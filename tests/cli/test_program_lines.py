@@ -1,11 +1,14 @@
 """The programs of dot-qmail files, as processes with the environment of a delivery."""
 
+import email
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email import policy
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -53,7 +56,7 @@ class Delivery:
         environ = {"PATH": os.environ["PATH"], "INDIMAIL_ROOT": str(self.home), **ENVIRON}
         environ |= {name: value for name, value in changed.items() if value is not None}
         for name in [name for name, value in changed.items() if value is None]:
-            del environ[name]
+            environ.pop(name, None)
         argv = [sys.executable, "-m", "indimail.cli.main", *command]
         with tempfile.TemporaryFile() as file:
             file.write(mail)
@@ -311,3 +314,149 @@ def test_a_maildir_that_is_not_there_is_not_made(delivery: Delivery) -> None:
     ran = delivery.run("maildirdeliver", "./Maildri/")
     assert ran == Ran(111, "", "maildirdeliver: Unable to chdir to maildir. (#4.2.1)\n")
     assert not (delivery.home / "Maildri").exists()
+
+
+# -- autoresponder --------------------------------------------------------------------------------
+
+AWAY = b"I am away. You wrote about %S.\n"
+TO_ALICE = (
+    b"To: alice@example.com\nMessage-ID: <1@example.net>\nSubject: =?utf-8?q?caf=C3=A9?=\n\nhi\n"
+)
+OF_ALICE = {"RECIPIENT": "example.com-alice@example.com", "HOST": "example.com", "EXT": "alice"}
+ANSWER = ("autoresponder", "away", "answered")
+
+
+@pytest.fixture
+def away(delivery: Delivery) -> Delivery:
+    (delivery.home / "away").write_bytes(AWAY)
+    (delivery.home / "answered").mkdir()
+    return delivery
+
+
+def answer(away: Delivery, *options: str, mail: bytes = TO_ALICE, **changed: str | None) -> Ran:
+    name, *operands = ANSWER
+    return away.run(name, *options, *operands, mail=mail, **{**OF_ALICE, **changed})
+
+
+def last_sent(delivery: Delivery) -> tuple[Submission, EmailMessage]:
+    submission, body = delivery.sent()
+    mail = email.message_from_bytes(body, policy=policy.default)
+    assert isinstance(mail, EmailMessage)
+    return submission, mail
+
+
+@pytest.mark.parametrize("as_pipe", [False, True])
+def test_autoresponder_answers_once(away: Delivery, as_pipe: bool) -> None:
+    ran = away.run(*ANSWER, mail=TO_ALICE, as_pipe=as_pipe, **OF_ALICE)
+    assert ran == Ran(0, "autoresponder: qp 0\n", "")
+    submission, reply = last_sent(away)
+    assert submission == Submission("", ("eve@example.net",))
+    assert [reply[name] for name in ("From", "To", "Subject", "In-Reply-To", "Auto-Submitted")] == [
+        "alice@example.com", "eve@example.net", "Autoreply: Re: café", "<1@example.net>",
+        "auto-replied",
+    ]  # fmt: skip
+    assert reply.get_content() == "I am away. You wrote about café.\n"
+    again = answer(away, SENDER="EVE@example.net")
+    assert again == Ran(0, "autoresponder: silent: EVE@example.net was answered\n", "")
+    assert answer(away, "-q", SENDER="bob@example.net") == Ran(0, "", "")
+    assert len(os.listdir(away.home / "queue" / "spool")) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "subject", "content_type", "sender"),
+    [
+        (("-S", "Away"), "Away", "text/plain", "alice@example.com"),
+        (("-s", "Fort: für "), "Fort: für café", "text/plain", "alice@example.com"),
+        (("-T", "text/html"), "Autoreply: Re: café", "text/html", "alice@example.com"),
+        (("-T", "type"), "Autoreply: Re: café", "text/x-note", "alice@example.com"),
+        (("-f", "Al <al@example.com>"), "Autoreply: Re: café", "text/plain", "Al <al@example.com>"),
+        (("-b", "2000-01-01 00:00:00", "-e", "2999-12-31 23:59:59"),
+         "Autoreply: Re: café", "text/plain", "alice@example.com"),
+        (("-c",), "Autoreply: Re: café", "multipart/mixed", "alice@example.com"),
+    ],
+)  # fmt: skip
+def test_autoresponder_writes_as_it_is_told(
+    away: Delivery, options: tuple[str, ...], subject: str, content_type: str, sender: str
+) -> None:
+    (away.home / "type").write_text("text/x-note; charset=utf-8\n")
+    assert answer(away, *options).code == 0
+    _, reply = last_sent(away)
+    found = reply["Subject"], reply.get_content_type(), reply["From"]
+    assert found == (subject, content_type, sender)
+    assert (TO_ALICE in away.sent()[1]) is (content_type == "multipart/mixed")
+
+
+@pytest.mark.parametrize(
+    ("options", "mail", "changed", "why"),
+    [
+        (("-b", "2999-01-01"), TO_ALICE, {}, "it is before -b"),
+        (("-e", "2000-01-01 00:00:00"), TO_ALICE, {}, "it is after -e"),
+        ((), TO_ALICE, {"SENDER": ""}, "a bounce"),
+        ((), MAIL, {}, "the recipient is not in To, Cc or Bcc"),
+        (("-l",), b"List-Id: <a.b>\n\n", {}, "mail of a list: list-id"),
+        (("-l",), b"X: y\n" * 60_000 + TO_ALICE, {}, None),
+        ((), TO_ALICE, {"SENDER": "Spam@example.org"}, "control/badrcptto:2 refuses Spam@example.org"),
+        ((), TO_ALICE, {"SENDER": "a@bad.example"}, "control/badrcptto:1 refuses a@bad.example"),
+    ],
+)  # fmt: skip
+def test_autoresponder_is_silent_and_the_file_goes_on(
+    away: Delivery,
+    options: tuple[str, ...],
+    mail: bytes,
+    changed: dict[str, str],
+    why: str | None,
+) -> None:
+    (away.home / "control").mkdir()
+    (away.home / "control" / "badrcptto").write_text("@bad.example\nspam@example.org\n")
+    ran = answer(away, *options, mail=mail, **changed)
+    assert ran.code == 0
+    assert why is None or ran.out == f"autoresponder: silent: {why}\n"
+    assert away.sent_nothing()
+    assert not any((away.home / "answered").iterdir())
+
+
+def test_autoresponder_shows_and_sends_nothing(away: Delivery) -> None:
+    ran = answer(away, "-N", mail=MAIL.replace(b"\n\n", b"\nTo: alice@example.com\n\n"))
+    assert ran.out.endswith("\n\nI am away. You wrote about hello.\n")
+    assert ran.err == "autoresponder: shown, not sent\n"
+    assert away.sent_nothing()
+    assert not any((away.home / "answered").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("receipt", "code", "told"),
+    [
+        (Receipt(88, 1, "Dtoo large"), 0, "autoresponder: silent: unable to forward"),
+        (Receipt(53, 1, "disk full"), 111, "autoresponder: unable to forward"),
+    ],
+)
+def test_a_reply_that_is_not_taken_counts_for_none(
+    away: Delivery, owner: Owner, receipt: Receipt, code: int, told: str
+) -> None:
+    owner.receipt = receipt
+    ran = answer(away)
+    assert ran.code == code
+    assert (ran.out + ran.err).startswith(told)
+    assert not any((away.home / "answered").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("command", "changed"),
+    [
+        (("autoresponder",), {}),
+        (("autoresponder", "away"), {}),
+        (("autoresponder", "-b", "soon", "away", "answered"), {}),
+        (("autoresponder", "nowhere", "answered"), {}),
+        (("autoresponder", "away", "nowhere"), {}),
+        (ANSWER, {"SENDER": None}),
+        (ANSWER, {"DTLINE": None}),
+        (ANSWER, {"RECIPIENT": None}),
+        (ANSWER, {"HOST": None}),
+    ],
+)
+def test_autoresponder_tries_again_where_it_is_set_up_wrong(
+    away: Delivery, command: tuple[str, ...], changed: dict[str, str | None]
+) -> None:
+    ran = away.run(*command, mail=TO_ALICE, **{**OF_ALICE, **changed})
+    assert (ran.code, ran.out, bool(ran.err)) == (111, "", True)
+    assert away.sent_nothing()

@@ -2,6 +2,7 @@
 
 import email
 import os
+import sys
 from email import policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -153,6 +154,32 @@ def test_a_user_s_own_file_takes_the_place_of_the_mailbox(shared: Server) -> Non
         arrived(instance, "alice", "kept and sent on")
         assert "kept and sent on" in instance.read(f"{home}/box")
         assert sorted(record["line"] for record in instance.steps(number, 3)) == [2, 3, 4]
+    finally:
+        os.unlink(instance.path(f"{home}/.qmail"))
+
+
+def test_who_is_away_answers_once_and_keeps_the_mail(shared: Server) -> None:
+    instance = shared.instance
+    home = os.path.dirname(instance.maildir("bob")).removeprefix(f"{instance.root}/")
+    program = f"{home}/autoresponder"  # of that name: it keeps DTLINE
+    instance.write(
+        program, f'#!/bin/sh\nexec {sys.executable} -m indimail.cli.main autoresponder "$@"\n'
+    )
+    os.chmod(instance.path(program), 0o755)
+    instance.write(f"{home}/away", "I am away, and read %S later.\n")
+    instance.run_as_owner("mkdir", instance.path(f"{home}/answered"))
+    instance.write(f"{home}/.qmail", "|./autoresponder ./away ./answered\n./Maildir/\n")
+    try:
+        for text in ("the first", "the second"):
+            with shared.connect() as talk:
+                header = f"To: {BOB}\r\nSubject: {text} mail\r\n"
+                number = talk.mail(BOB, f"{header}\r\n{text}\r\n", sender=ALICE)
+            assert {r["verdict"] for r in instance.steps(number, 2)} == {"done"}
+            arrived(instance, "bob", text)
+        mail = arrived(instance, "alice", "I am away, and read the first mail later.")
+        assert mail.startswith(b"Return-Path: <>\n")
+        assert read(mail)["From"] == BOB
+        assert not any(b"read the second mail" in mail for mail in instance.mails("alice"))
     finally:
         os.unlink(instance.path(f"{home}/.qmail"))
 

@@ -143,6 +143,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "filterto", "send on what a program makes of the mail",
         "|filterto bob@example.net ./shorten",
     ),
+    "autoresponder": CommandRow(
+        "autoresponder", "answer the mail, from a .qmail file",
+        "|autoresponder -q ./.vacation.msg ./.vacation.dir", is_script=True, misused=111,
+    ),
     "bouncesaying": _program(
         "bouncesaying", "bounce the mail with a text",
         "|bouncesaying 'This address is closed.'",
