@@ -422,6 +422,18 @@ def test_the_black_hole_is_in_two_files(tmp_path):
     assert found.find("good@spam.example") is None
 
 
+@pytest.mark.parametrize(("text", "lines"), [("0\n", 0), ("2\n", 2), ("-1\n", -1), ("", 0)])
+def test_so_many_equal_delivered_to_lines_are_allowed(tmp_path, text, lines):
+    texts = {"control/maxdeliveredto": text}
+    assert loaded(tmp_path, texts).queue.local.max_delivered_to == lines
+
+
+def test_what_is_no_number_of_lines_is_told(tmp_path):
+    assert mistakes(tmp_path, {"control/maxdeliveredto": "-2\n"}) == [
+        "control/maxdeliveredto:1: found '-2', expected a whole number from -1 to 10000"
+    ]
+
+
 def test_parts_lie_where_the_toml_or_the_environment_says(tmp_path):
     put(tmp_path, {"indimail.toml": '[variables]\nCONTROLDIR = "ctl"\nCERTDIR = false\n'})
     environ = {"CONTROLDIR": "/elsewhere", "CERTDIR": "/elsewhere", "ASSIGNDIR": "u"}

@@ -139,6 +139,13 @@ def test_a_loop_is_told(site: Terminal) -> None:
     assert "looping" in found["text"]
 
 
+def test_a_loop_may_have_so_many_rounds(site: Terminal) -> None:
+    write(site, "control/maxdeliveredto", "1\n")
+    line = "Delivered-To: example.com-alice@example.com\n"
+    assert told(site, ALICE, mail=f"{line}\n")["end"] == "delivered"
+    assert told(site, ALICE, mail=f"{line}{line}\n")["end"] == "failed"
+
+
 def test_who_is_elsewhere_is_queued_for_there(site: Terminal) -> None:
     found = told(site, "bob@example.org")
     assert (found["end"], found["text"], found["steps"]) == ("queued", "for example.org", [])

@@ -41,7 +41,7 @@ from indimail.serve.maillog import DeliveryLog, TcpserverLog
 from indimail.serve.quota import Quotas
 from indimail.serve.reception import Reception
 from indimail.serve.send import REOPEN, Send
-from indimail.serve.snapshot import QuotaSettings, SessionSettings
+from indimail.serve.snapshot import LocalSettings, QuotaSettings, SessionSettings
 from indimail.serve.traced import TracedOutcomes
 from indimail.testing.clock import FakeClock
 from indimail.testing.disk import SimulatedDisk
@@ -126,7 +126,8 @@ class World:
             foresight, lambda uid, gid: ScriptedHands(self),
             Forwards(ids, self.clock, lambda: config.current, header_date, self.aside),
             self.clock, self.aside, wake,
-            Own(lambda: "mx.example.com", self.disk.boot, header_date, lambda: EMPTY),
+            Own(lambda: "mx.example.com", self.disk.boot, header_date, lambda: EMPTY,
+                LocalSettings),
             Quotas(sizes, QuotaSettings, self.disk, self.clock, locks, self.aside, 89),
         )  # fmt: skip
         bounces = Bounces(

@@ -23,7 +23,7 @@ from indimail.queue.port import MessageStatus, QueuedMessage, QueuedRecipient
 from indimail.serve.forward import Forwards
 from indimail.serve.hands import OwnHands, Program
 from indimail.serve.local import LocalDelivery, Own
-from indimail.serve.snapshot import QuotaSettings
+from indimail.serve.snapshot import LocalSettings, QuotaSettings
 from indimail.testing.clock import START
 from indimail.testing.disk import Operation
 from serve.desk import Foresight, Threads, quotas, snapshot
@@ -57,6 +57,7 @@ class Delivering(Sending):
         self.accounts = MemoryAccounts()
         self.quota = QuotaSettings()
         self.black_hole = EMPTY
+        self.local_settings = LocalSettings()
         self.ends: dict[str, Ended | Exception] = {}
         self.programs: list[Program] = []
         mine = store or Telling()
@@ -76,7 +77,8 @@ class Delivering(Sending):
             known, lambda uid, gid: self.hands,
             Forwards(QueueIds(1), self.clock, lambda: config, lambda _: "today", self.threads),
             self.clock, self.threads, lambda call: call(),
-            Own(lambda: "mx.example.com", "this boot", lambda _: "today", lambda: self.black_hole),
+            Own(lambda: "mx.example.com", "this boot", lambda _: "today", lambda: self.black_hole,
+                lambda: self.local_settings),
             quotas(self.disk, self.clock, self.threads, self.accounts, lambda: self.quota),
         )  # fmt: skip
         self.local: Any = self.delivery

@@ -135,6 +135,11 @@ def mode(value: int) -> Prepare:
     return lambda world: world.home.chmod(value)
 
 
+def setting(**values: Any) -> Prepare:
+    """Change what holds for all local deliveries."""
+    return lambda world: setattr(world, "local_settings", replace(world.local_settings, **values))
+
+
 def no_home(world: World) -> None:
     world.home.rmdir()
 
@@ -181,6 +186,10 @@ ROWS = [
     Row("4.1 loop", (file("./m/\n"),), FAILS,
         "This message is looping: it already has my Delivered-To line. (#5.4.6)",
         mail=f"Delivered-To: {BOB}\n\n".encode()),
+    Row("4.1 loop: so many lines are allowed", (file("./m/\n"), setting(max_delivered_to=1)), OK,
+        "", ("copy R/bob/m",), mail=f"Delivered-To: {BOB}\n\n".encode()),
+    Row("4.1 loop: and one more is not", (file("./m/\n"), setting(max_delivered_to=1)), FAILS,
+        "This message is looping", mail=f"Delivered-To: {BOB}\n".encode() * 2 + b"\n"),
     Row("4.1 search: no file", (), FAILS, "Sorry, no mailbox here by that name. (#5.1.1)"),
     Row("4.1 .qmail: cannot open", (lambda w: (w.home / ".qmail-a-b-c").symlink_to("/proc/self/mem"),),
         LATER, "Unable to open bob/.qmail-a-b-c: "),

@@ -70,6 +70,7 @@ from indimail.serve.snapshot import (
     Grant,
     InjectSettings,
     ListenerConfig,
+    LocalSettings,
     ProcessSettings,
     QueueSettings,
     QuotaSettings,
@@ -497,6 +498,7 @@ class Loading:
             bounces=self._bounces(values),
             default_delivery="\n".join(values.lines("defaultdelivery")),
             quota=self._quota(values),
+            local=LocalSettings(max_delivered_to=values.number("maxdeliveredto")),
             black_hole=parse_black_hole(
                 self.controls["blackholedsender"].lines, self.controls["blackholedpatterns"].lines
             ),

@@ -76,7 +76,7 @@ def signed(low: int, high: int, unit: str = "") -> Kind:
             raise ValueError(text)
         return value
 
-    expected = f"a whole number from {low} to {high} ({unit})"
+    expected = f"a whole number from {low} to {high}" + (f" ({unit})" if unit else "")
     return Kind("number", expected, parse, empty_is_unset=True)
 
 

@@ -173,6 +173,9 @@ NAMES: Final = (
     _file("defaultdelivery", LINES, "./Maildir/",
           "lines of a .qmail for who has none, or an empty one", "serve/foresight.py", _QUEUE),
     _file("envnoathost", HOST, ME, "domain added to an address without one", _ROUTE, _DELIVERY),
+    _file("maxdeliveredto", signed(-1, 10_000), "0",
+          "more equal Delivered-To lines of ours are a loop; -1: none is", "delivery/loop.py",
+          _QUEUE),
 )  # fmt: skip
 
 RECEPTION: Final = (
@@ -603,7 +606,6 @@ ratecontrol         -                   list   -     rates by domain
 -                   BOUNCEPROCESSOR     text   -     program that looks at each bounce
 """, _QUEUE),
     *_off(QUOTA, """
-maxdeliveredto      -                   count  -     most Delivered-To lines
 localdomains        -                   list   -     domains with local limits
 mailalert.cfg       -                   list   -     who is told of deliveries
 """, _DELIVERY),

@@ -128,7 +128,8 @@ class Attempt:
         elif staged is not None:
             self._settle(staged, publish=settled is maildir.Settlement.PUBLISH)
             return
-        if is_looping(header, self._decided.delivered_to):
+        allowed = self.local.own.settings().max_delivered_to
+        if is_looping(header, self._decided.delivered_to, allowed):
             self.send.finish(self.job, Failed(LOOPING, self._decided.plan.rule))
         elif self._decided.plan.virtual and (unread := self._unread()) is not None:
             self.send.finish(self.job, unread)

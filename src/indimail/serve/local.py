@@ -31,6 +31,7 @@ from indimail.serve.forward import Forwards
 from indimail.serve.hands import Hands, RunAside
 from indimail.serve.job import Job
 from indimail.serve.quota import Quotas
+from indimail.serve.snapshot import LocalSettings
 
 HEADER_SEEN: Final = 65_536  # octets of a spooled mail in which its header is looked for
 
@@ -43,6 +44,7 @@ class Own:
     boot: str
     dates: Callable[[float], str]  # formats a time for a header
     black_hole: Callable[[], BlackHole]
+    settings: Callable[[], LocalSettings]
 
 
 @dataclass(frozen=True, slots=True)

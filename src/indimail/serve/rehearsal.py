@@ -97,7 +97,8 @@ def rehearse(letter: Letter, foresight: Foresight, snapshot: Snapshot, disk: Dis
     rcpt: Accept | Refuse | TryLater = relay
     if isinstance(relay, Accept):
         rcpt = judge_mailbox(foreseen, plan.rule, letter.sender, letter.recipient)
-    if delivered_to and is_looping(letter.header, delivered_to):
+    allowed = snapshot.queue.local.max_delivered_to
+    if delivered_to and is_looping(letter.header, delivered_to, allowed):
         return Rehearsal(way, rcpt, end=Failed(LOOPING, plan.rule))
     discards = snapshot.queue.black_hole.find(str(letter.sender)) if plan.virtual else None
     if discards is not None:

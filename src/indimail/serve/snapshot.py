@@ -122,6 +122,16 @@ class QuotaSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalSettings:
+    """What holds for deliveries to all local addresses.
+
+    `max_delivered_to` is how many equal Delivered-To lines are no loop yet; below 0, any number.
+    """
+
+    max_delivered_to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class QueueSettings:
     """Which queues there are; `count` of them, from `start` on, take new mail."""
 
@@ -137,6 +147,7 @@ class QueueSettings:
     bounces: BounceSettings = field(default_factory=BounceSettings)
     default_delivery: str = "./Maildir/"
     quota: QuotaSettings = field(default_factory=QuotaSettings)
+    local: LocalSettings = field(default_factory=LocalSettings)
     black_hole: BlackHole = EMPTY
     programs: Limits = field(default_factory=Limits)
     lspawn_idle: float = 60.0  # seconds that another user's process is kept with nothing to do
