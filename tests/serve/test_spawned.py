@@ -476,6 +476,19 @@ def test_a_thread_does_not_wait_for_ever(world: World, monkeypatch: pytest.Monke
     assert isinstance(found, Temporary)
 
 
+@pytest.mark.parametrize("fields", [{"failure": 5}, {"code": "x"}, {"limit": []}])
+def test_an_answer_that_is_none_fails_what_was_asked(world: World, fields: dict[str, Any]) -> None:
+    world.stop()
+
+    def lie(sock: socket.socket) -> None:
+        sock.send(pack(GREETING, {}) + pack(1, fields))
+
+    world.start(lie)
+    program = Program("true", str(world.home), {}, (), world.content())
+    world.hands.run(program, world.told.append)
+    assert "answers wrongly" in str(world.result())
+
+
 @given(st.lists(st.binary(max_size=60), max_size=5))
 def test_whatever_it_says_raises_nothing(frames: list[bytes]) -> None:
     loop = asyncio.SelectorEventLoop()

@@ -265,8 +265,13 @@ class Spawned:
                 self._send(request)
             return
         answered = self._open.pop(answer.number, None)
-        if answered is not None:
+        if answered is None:
+            return
+        try:
             answered(answer)
+        except BrokenFrame:
+            answered(self._gone("answers wrongly"))
+            raise
 
 
 class SpawnedHands:
