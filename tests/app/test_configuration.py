@@ -428,6 +428,16 @@ def test_so_many_equal_delivered_to_lines_are_allowed(tmp_path, text, lines):
     assert loaded(tmp_path, texts).queue.local.max_delivered_to == lines
 
 
+def test_local_domains_are_listed_and_a_variable_closes_every_home(tmp_path):
+    texts = {"control/localdomains": "example.com\n"}
+    local = loaded(tmp_path, texts).local
+    assert local.local_domains == {"example.com": Rule("control/localdomains", 1)}
+    assert local.only_local is None
+    local = loaded(tmp_path, texts, {"LOCALDOMAINS": ""}).local
+    assert local.only_local == Rule("environment", key="LOCALDOMAINS")
+    assert loaded(tmp_path, texts).fingerprint == loaded(tmp_path, texts).fingerprint
+
+
 def test_what_is_no_number_of_lines_is_told(tmp_path):
     assert mistakes(tmp_path, {"control/maxdeliveredto": "-2\n"}) == [
         "control/maxdeliveredto:1: found '-2', expected a whole number from -1 to 10000"

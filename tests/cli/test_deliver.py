@@ -139,6 +139,16 @@ def test_a_loop_is_told(site: Terminal) -> None:
     assert "looping" in found["text"]
 
 
+def test_a_home_that_takes_local_mail_alone_is_told(site: Terminal) -> None:
+    write(site, "domains/example.com/.localdomains", "")
+    write(site, "control/localdomains", "example.com\n")
+    found = told(site, ALICE, "--sender", "eve@example.net")
+    assert (found["end"], found["steps"]) == ("failed", [])
+    assert "remote domains" in found["text"]
+    assert found["rcpt"]["answer"] == "accepted"  # who wrote is asked with each mail
+    assert told(site, ALICE, "--sender", BOB)["end"] == "delivered"
+
+
 def test_a_loop_may_have_so_many_rounds(site: Terminal) -> None:
     write(site, "control/maxdeliveredto", "1\n")
     line = "Delivered-To: example.com-alice@example.com\n"

@@ -286,7 +286,8 @@ ORDERS: Final = (
           "                    if self._forwards:\n                        break\n"
           "                    self._refuse(action)\n                    return\n"),
     Order(ATTEMPT, "a loop goes on",
-          "if is_looping(header, self._decided.delivered_to, allowed):", "if False:"),
+          "elif is_looping(header, self._decided.delivered_to, settings.max_delivered_to):",
+          "elif False:"),
     Order(SPOOL, "a forward that could not be written leaves its file",
           "                self.discard(queue_id)\n", "                pass\n"),
     Order(FORWARD, "one of two forwards that could not be written leaves its file",

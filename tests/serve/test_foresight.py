@@ -17,7 +17,7 @@ from indimail.mailbox.maildirsize import MaildirSizes
 from indimail.serve.foresight import KEPT, Foresight, Place
 from indimail.serve.home import Home, HomeUnreadable, look
 from indimail.serve.locks import QuotaLocks
-from indimail.serve.snapshot import QuotaSettings
+from indimail.serve.snapshot import LocalSettings, QuotaSettings
 from indimail.testing.clock import FakeClock
 
 ALICE = "example.com-alice@example.com"
@@ -30,6 +30,7 @@ class Configured:
     generation: int = 1
     default_delivery: str = "./Maildir/"
     quota: QuotaSettings = QuotaSettings()
+    local: LocalSettings = LocalSettings()
 
 
 class Folders:
@@ -153,8 +154,13 @@ def write_own(site: Site) -> None:
     (site.home / ".qmail").write_text("./Maildir/\n")
 
 
+def close_to_others(site: Site) -> None:
+    (site.domain / ".localdomains").write_text("")
+
+
 @pytest.mark.parametrize(
-    "change", [edit, touch, remove, make_nearer, reload, invalidate, write_own]
+    "change",
+    [edit, touch, remove, make_nearer, reload, invalidate, write_own, close_to_others],
 )
 def test_a_change_is_seen_at_the_next_mail(site: Site, change) -> None:
     site.plan()

@@ -42,6 +42,14 @@ def test_a_pipe_is_no_file_and_stops_nobody(home: Path) -> None:
     assert look(str(home), NAMES, OWNER).name is None
 
 
+@pytest.mark.parametrize("name", [".qmail-other", ".qmail-list-x"])
+def test_a_home_says_that_it_takes_mail_of_local_domains_alone(home: Path, name: str) -> None:
+    (home / name).write_text("&bob\n")
+    assert not look(str(home), NAMES, OWNER).local_only
+    (home / ".localdomains").touch()
+    assert look(str(home), NAMES, OWNER).local_only
+
+
 @pytest.mark.parametrize(
     ("files", "owned", "verp"),
     [

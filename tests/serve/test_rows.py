@@ -17,6 +17,7 @@ import pytest
 from indimail.accounts.memory import MemoryAccounts
 from indimail.accounts.port import Account, Flag
 from indimail.delivery.assign import Assign, AssignEntry
+from indimail.delivery.localdomains import REMOTE
 from indimail.delivery.program import Ended
 from indimail.durable.disk import SystemDisk
 from indimail.mail.channel import Channel
@@ -59,6 +60,7 @@ class World(Delivering):
         exact = {"bob": replace(bob, dash="")}
         config = Configured(Assign(exact, {"bob-": bob, "example.com-": domain}))
         config.default_delivery = "./Default/"
+        self.config = config
         sizes = MaildirSizes(SystemDisk(), self.clock)
         locks = QuotaLocks(self.users, self.users, sizes, lambda name, domain: None)
         known: Any = Foresight(
@@ -137,7 +139,11 @@ def mode(value: int) -> Prepare:
 
 def setting(**values: Any) -> Prepare:
     """Change what holds for all local deliveries."""
-    return lambda world: setattr(world, "local_settings", replace(world.local_settings, **values))
+
+    def prepare(world: World) -> None:
+        world.local_settings = world.config.local = replace(world.local_settings, **values)
+
+    return prepare
 
 
 def no_home(world: World) -> None:
@@ -165,6 +171,8 @@ OK, LATER, FAILS = "delivered", "deferred", "failed"
 TO = "forward x@example.org from eve@example.net"
 BOUNCING = instruction("bounce-no-mailbox")
 INACTIVE = changed(active=False)
+CLOSED = file("", name=".localdomains")
+LOCAL = setting(local_domains={"example.com": Rule("control/localdomains", 1)})
 
 
 def ends(number: str, code: int, verdict: str, *did: str) -> Row:
@@ -183,6 +191,18 @@ ROWS = [
     Row("4.1 home: sticky", (file("./m/\n"), mode(0o1750)), LATER,
         "Home directory is sticky: user is editing his .qmail file. (#4.2.1)"),
     Row("4.1 home: the group may write", (file("./m/\n"), mode(0o770)), OK, "", ("copy R/bob/m",)),
+    Row("4.1 .localdomains: another domain", (file("./m/\n"), CLOSED), FAILS, REMOTE),
+    Row("4.1 .localdomains: a domain of ours", (file("./m/\n"), CLOSED, LOCAL), OK, "",
+        ("copy R/bob/m",), sender="carol@example.com"),
+    Row("4.1 .localdomains: a report", (file("./m/\n"), CLOSED), OK, "", ("copy R/bob/m",),
+        sender=""),
+    Row("4.1 LOCALDOMAINS", (file("./m/\n"), setting(only_local=Rule("LOCALDOMAINS"))), FAILS, REMOTE),
+    Row("4.1 LOCALDOMAINS of a virtual user", (BOUNCING, LOCAL, setting(only_local=Rule("x"))), FAILS,
+        REMOTE, to=ALICE),
+    Row("4.1 .localdomains comes before the search", (CLOSED,), FAILS, REMOTE),
+    Row("4.1 .localdomains comes behind the home", (CLOSED, mode(0o752)), LATER, "writable"),
+    Row("4.1 .localdomains comes before the loop", (file("./m/\n"), CLOSED), FAILS, REMOTE,
+        mail=f"Delivered-To: {BOB}\n\n".encode()),
     Row("4.1 loop", (file("./m/\n"),), FAILS,
         "This message is looping: it already has my Delivered-To line. (#5.4.6)",
         mail=f"Delivered-To: {BOB}\n\n".encode()),

@@ -282,7 +282,9 @@ def test_a_home_is_looked_at(world: World) -> None:
     home = world.apart(lambda: world.spawned.look(str(world.home), names, ".qmail-b:c-owner"))
     assert (home.mode, home.file_mode, home.name) == (0o700, 0o600, names[1])
     assert home.text == "./Maildir/ \udcff\n"
-    assert (home.owned, home.verp, home.watched) == (True, False, True)
+    assert (home.owned, home.verp, home.local_only, home.watched) == (True, False, False, True)
+    (world.home / ".localdomains").touch()
+    assert world.apart(lambda: world.spawned.look(str(world.home), names, "")).local_only
 
 
 def test_an_edit_in_a_home_that_was_looked_at_is_seen_at_once(world: World) -> None:

@@ -132,7 +132,7 @@ class Parts:
             self.foresight, self._hands, forwards, self.clock, self.aside,
             loop.call_soon_threadsafe,
             Own(lambda: follower.current.me, boot_id(), header_date,
-                lambda: follower.current.queue.black_hole, lambda: follower.current.queue.local),
+                lambda: follower.current.queue.black_hole, lambda: follower.current.local),
             Quotas(self.sizes, lambda: follower.current.quota, self.disk, self.clock, locks,
                    self.aside, place.uid),
         )  # fmt: skip

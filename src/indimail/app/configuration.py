@@ -498,7 +498,7 @@ class Loading:
             bounces=self._bounces(values),
             default_delivery="\n".join(values.lines("defaultdelivery")),
             quota=self._quota(values),
-            local=LocalSettings(max_delivered_to=values.number("maxdeliveredto")),
+            local=self._local(values),
             black_hole=parse_black_hole(
                 self.controls["blackholedsender"].lines, self.controls["blackholedpatterns"].lines
             ),
@@ -512,6 +512,15 @@ class Loading:
                 at_once=values.number("PROGRAMS"),
             ),
             lspawn_idle=values.number("LSPAWN_IDLE"),
+        )
+
+    def _local(self, values: Values) -> LocalSettings:
+        """Return what holds for deliveries to all local addresses."""
+        domains, only_local = self.controls["localdomains"].lines, values["LOCALDOMAINS"].rule
+        return LocalSettings(
+            max_delivered_to=values.number("maxdeliveredto"),
+            local_domains=self._noted(*parse_domain_rules(domains, suffixes=True)),
+            only_local=only_local if values.switch("LOCALDOMAINS") else None,
         )
 
     def _quota(self, values: Values) -> QuotaSettings:

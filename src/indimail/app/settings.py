@@ -136,6 +136,7 @@ _BOUNCE = "delivery/bounce.py"
 _OVERQUOTA = "delivery/overquota.py"
 _DAILY = "delivery/daily.py"
 _BLACKHOLE = "delivery/blackhole.py"
+_LOCALDOMAINS = "delivery/localdomains.py"
 _MAILDIRSIZE = "mailbox/maildirsize.py"
 _QUOTA = "serve/quota.py"
 _GUARD = "serve/guard.py"
@@ -176,6 +177,10 @@ NAMES: Final = (
     _file("maxdeliveredto", signed(-1, 10_000), "0",
           "more equal Delivered-To lines of ours are a loop; -1: none is", "delivery/loop.py",
           _QUEUE),
+    _file("localdomains", RULES, None,
+          "domains from which homes with a file .localdomains take mail", _LOCALDOMAINS, _QUEUE),
+    _var("LOCALDOMAINS", SWITCH, None, "every home takes mail from localdomains alone",
+         _LOCALDOMAINS, _QUEUE),
 )  # fmt: skip
 
 RECEPTION: Final = (
@@ -606,7 +611,6 @@ ratecontrol         -                   list   -     rates by domain
 -                   BOUNCEPROCESSOR     text   -     program that looks at each bounce
 """, _QUEUE),
     *_off(QUOTA, """
-localdomains        -                   list   -     domains with local limits
 mailalert.cfg       -                   list   -     who is told of deliveries
 """, _DELIVERY),
 )  # fmt: skip

@@ -141,11 +141,13 @@ class Plan:
 
     `owner` is the sender of what is forwarded where it is not the mail's own.  `virtual`: all of it
     is one vdelivermail line, which counts as one program, and forwards with the mail's own sender.
+    `only_local`: why mail from other domains is not taken, where it is not (`delivery.localdomains`).
     """
 
     actions: tuple[Action, ...]
     owner: str = ""
     virtual: bool = False
+    only_local: Rule | None = None
 
     @property
     def rule(self) -> Rule:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from indimail.delivery.blackhole import discarding
 from indimail.delivery.environment import Lines, environment, of_virtual
 from indimail.delivery.headers import ahead, ahead_of_command, from_line, return_path
+from indimail.delivery.localdomains import refuse_remote
 from indimail.delivery.loop import LOOPING, is_looping
 from indimail.delivery.plan import (
     DID_ONE,
@@ -128,10 +129,13 @@ class Attempt:
         elif staged is not None:
             self._settle(staged, publish=settled is maildir.Settlement.PUBLISH)
             return
-        allowed = self.local.own.settings().max_delivered_to
-        if is_looping(header, self._decided.delivered_to, allowed):
-            self.send.finish(self.job, Failed(LOOPING, self._decided.plan.rule))
-        elif self._decided.plan.virtual and (unread := self._unread()) is not None:
+        plan, settings = self._decided.plan, self.local.own.settings()
+        remote = refuse_remote(self._sender, plan.only_local, settings.local_domains)
+        if remote is not None:
+            self.send.finish(self.job, remote)
+        elif is_looping(header, self._decided.delivered_to, settings.max_delivered_to):
+            self.send.finish(self.job, Failed(LOOPING, plan.rule))
+        elif plan.virtual and (unread := self._unread()) is not None:
             self.send.finish(self.job, unread)
         else:
             self._walk()

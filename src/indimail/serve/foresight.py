@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from indimail.accounts.port import Account, Flag, Lookup
-from indimail.delivery import getpw
+from indimail.delivery import getpw, localdomains
 from indimail.delivery.assign import Assign, AssignEntry
 from indimail.delivery.dotqmail import (
     DotQmail,
@@ -45,7 +45,7 @@ from indimail.mail.verdict import NO_RULE, Rule
 from indimail.mailbox.maildir import is_maildir, is_sticky
 from indimail.serve.home import Home, HomeMissing, HomeUnreadable, Look, owner_file_of
 from indimail.serve.locks import Locks
-from indimail.serve.snapshot import QuotaSettings
+from indimail.serve.snapshot import LocalSettings, QuotaSettings
 
 KEPT: Final = 2.0  # and 3 in the cache of the accounts: others' changes are seen within 5 s
 SIZE: Final = 20_000
@@ -84,6 +84,8 @@ class Configured(Protocol):
     def assign(self) -> Assign: ...
     @property
     def default_delivery(self) -> str: ...
+    @property
+    def local(self) -> LocalSettings: ...
     @property
     def quota(self) -> QuotaSettings: ...
 
@@ -205,7 +207,8 @@ class Foresight:
     ) -> tuple[Plan, Addressee, Signature]:
         """Read the .qmail file that is meant and do what its lines say."""
         names = find_dotqmail_names(entry.dash, entry.ext)
-        paths = [os.path.join(entry.home, name.file) for name in names]
+        files = (*(name.file for name in names), localdomains.FILE)
+        paths = [os.path.join(entry.home, file) for file in files]
         seen: _Seen = []
         if entry.uid == self._place.uid and not self._folders.add(entry.home):
             seen += ((path, _signature(path)) for path in paths)
@@ -224,15 +227,18 @@ class Foresight:
         owner = _owner_address(who, home)
         if (wrong := check_home(shown.rstrip("/"), home.mode)) is not None:
             return Plan((wrong,), owner), who, tuple(seen)
+        only_local = self._snapshot().local.only_local
+        if home.local_only:
+            only_local = Rule(f"{shown}{localdomains.FILE}")
         file = _file_of(home, entry, shown, default)
         if file is None:
-            return Plan((missing_dotqmail(),), owner), who, tuple(seen)
+            return Plan((missing_dotqmail(),), owner, only_local=only_local), who, tuple(seen)
         steps = read_dotqmail(file)
         if isinstance(steps, Defer):
-            return Plan((steps,), owner), who, tuple(seen)
+            return Plan((steps,), owner, only_local=only_local), who, tuple(seen)
         actions = join([(n, self._expanded(step, entry, who.host, seen)) for n, step in steps])
         virtual = len(steps) == 1 and isinstance(steps[0][1], VDeliver)
-        return Plan(actions, "" if virtual else owner, virtual), who, tuple(seen)
+        return Plan(actions, "" if virtual else owner, virtual, only_local), who, tuple(seen)
 
     def _expanded(
         self, step: Step, entry: AssignEntry, host: str, seen: _Seen

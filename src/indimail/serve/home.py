@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from indimail.delivery import localdomains
 from indimail.delivery.dotqmail import Name
 from indimail.mail.errors import Temporary
 
@@ -36,6 +37,7 @@ class Home:
     """The file that is meant: `name` is None where there is none.
 
     `owned`, `verp`: the files ``-owner`` and ``-owner-default`` of the address are there.
+    `local_only`: it takes mail of local domains alone (`delivery.localdomains`).
     `watched`: who looked tells when anything in the home changes.
     """
 
@@ -45,6 +47,7 @@ class Home:
     file_mode: int = 0
     owned: bool = False
     verp: bool = False
+    local_only: bool = False
     watched: bool = False
 
 
@@ -59,9 +62,10 @@ def look(home: str, names: tuple[Name, ...], owner_file: str) -> Home:
         raise HomeMissing(f"Unable to switch to {home}: {error.strerror}. (#4.3.0)") from error
     except OSError as error:
         raise HomeUnreadable(f"Unable to switch to {home}: {error.strerror}. (#4.3.0)") from error
+    local_only = _is_file(home, localdomains.FILE)
     name = next((name for name in names if _is_file(home, name.file)), None)
     if name is None:
-        return Home(mode)
+        return Home(mode, local_only=local_only)
     path = os.path.join(home, name.file)
     try:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
@@ -73,7 +77,7 @@ def look(home: str, names: tuple[Name, ...], owner_file: str) -> Home:
         raise HomeUnreadable(f"{path}: more than {LONGEST} characters. (#4.3.0)")
     owned = bool(owner_file) and _is_file(home, owner_file)
     verp = owned and _is_file(home, f"{owner_file}-default")
-    return Home(mode, name, text, file_mode, owned, verp)
+    return Home(mode, name, text, file_mode, owned, verp, local_only)
 
 
 def owner_file_of(dash: str, ext: str) -> str:

@@ -218,7 +218,7 @@ def _look(worker: _Worker, errand: Errand) -> tuple[Fields, bytes]:
     home = look(errand.text("home"), names, errand.text("owner"))
     fields: Fields = {
         "mode": home.mode, "file_mode": home.file_mode, "owned": home.owned, "verp": home.verp,
-        "watched": watched,
+        "local_only": home.local_only, "watched": watched,
     }  # fmt: skip
     if home.name is not None:
         fields["name"] = names.index(home.name)

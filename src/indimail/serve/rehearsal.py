@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from indimail.delivery.blackhole import discarding
+from indimail.delivery.localdomains import refuse_remote
 from indimail.delivery.loop import LOOPING, is_looping
 from indimail.delivery.overquota import QuotaFacts, decide_quota
 from indimail.delivery.plan import (
@@ -97,8 +98,11 @@ def rehearse(letter: Letter, foresight: Foresight, snapshot: Snapshot, disk: Dis
     rcpt: Accept | Refuse | TryLater = relay
     if isinstance(relay, Accept):
         rcpt = judge_mailbox(foreseen, plan.rule, letter.sender, letter.recipient)
-    allowed = snapshot.queue.local.max_delivered_to
-    if delivered_to and is_looping(letter.header, delivered_to, allowed):
+    settings = snapshot.local
+    remote = refuse_remote(str(letter.sender), plan.only_local, settings.local_domains)
+    if remote is not None:
+        return Rehearsal(way, rcpt, end=remote)
+    if delivered_to and is_looping(letter.header, delivered_to, settings.max_delivered_to):
         return Rehearsal(way, rcpt, end=Failed(LOOPING, plan.rule))
     discards = snapshot.queue.black_hole.find(str(letter.sender)) if plan.virtual else None
     if discards is not None:

@@ -126,9 +126,12 @@ class LocalSettings:
     """What holds for deliveries to all local addresses.
 
     `max_delivered_to` is how many equal Delivered-To lines are no loop yet; below 0, any number.
+    `only_local`: by which rule all homes take mail of `local_domains` alone, not only those that say so.
     """
 
     max_delivered_to: int = 0
+    local_domains: Mapping[str, Rule] = field(default_factory=dict)
+    only_local: Rule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +213,11 @@ class Snapshot:
     def default_delivery(self) -> str:
         """The lines of a .qmail for who has none."""
         return self.queue.default_delivery
+
+    @property
+    def local(self) -> LocalSettings:
+        """What holds for deliveries to all local addresses."""
+        return self.queue.local
 
     @property
     def quota(self) -> QuotaSettings:

@@ -142,7 +142,7 @@ class Spawned:
             return Home(
                 answer.whole("mode"), name, answer.octets.decode("utf-8", "surrogateescape"),
                 answer.whole("file_mode"), answer.truth("owned"), answer.truth("verp"),
-                answer.truth("watched"),
+                answer.truth("local_only"), answer.truth("watched"),
             )  # fmt: skip
         except (BrokenFrame, IndexError) as error:
             raise self._gone("answers wrongly") from error
