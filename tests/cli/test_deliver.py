@@ -76,7 +76,9 @@ def test_a_user_s_mail_is_a_copy(site: Terminal) -> None:
          f"550 5.1.1 sorry, eve@example.net mailbox {BOB} is absent on this domain (#5.1.1)",
          ("bounce", f"no account {BOB} here by that name. indimail (#5.1.5)", f"{QMAIL}:1")),
         ("ROOT/mail/A2E/example.com/alice", 0, "accepted",
-         ("copy", "into mail/A2E/example.com/alice/Maildir", f"{QMAIL}:1")),
+         ("copy", "into mail/A2E/example.com/alice/Maildir"
+          f" (no account {BOB} - delivering to mail/A2E/example.com/alice. indimail (#5.1.6))",
+          f"{QMAIL}:1")),
         ("other@example.org", 0, "accepted",
          ("forward", "to <other@example.org> from <eve@example.net> (remote, example.org)",
           f"{QMAIL}:1")),
@@ -147,6 +149,18 @@ def test_a_home_that_takes_local_mail_alone_is_told(site: Terminal) -> None:
     assert "remote domains" in found["text"]
     assert found["rcpt"]["answer"] == "accepted"  # who wrote is asked with each mail
     assert told(site, ALICE, "--sender", BOB)["end"] == "delivered"
+
+
+def test_who_has_the_mail_of_an_extension_is_told(
+    site: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QMAIL_EXT", "")
+    found = told(site, "alice-lists@example.com")
+    assert found["rcpt"]["answer"] == "accepted"
+    assert found["steps"][0]["text"].replace(f"{site.root}/", "") == (
+        "into mail/A2E/example.com/alice/Maildir"
+        f" (no account alice-lists@example.com - delivering to {ALICE} (QMAIL_EXT))"
+    )
 
 
 def test_a_loop_may_have_so_many_rounds(site: Terminal) -> None:

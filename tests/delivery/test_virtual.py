@@ -28,7 +28,13 @@ from indimail.delivery.plan import (
     outcome,
 )
 from indimail.delivery.quota import Usage
-from indimail.delivery.virtual import AccountFacts, VirtualFacts, decide_virtual, virtual_user
+from indimail.delivery.virtual import (
+    AccountFacts,
+    VirtualFacts,
+    base_user,
+    decide_virtual,
+    virtual_user,
+)
 from indimail.mail.errors import Mistake
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.outcome import Deferred, Delivered, Failed
@@ -299,6 +305,20 @@ def test_the_order_of_the_questions(facts: VirtualFacts, kind: type[Action]) -> 
 )
 def test_the_user_of_an_extension(ext: str, user: str) -> None:
     assert virtual_user(ext) == user
+
+
+@pytest.mark.parametrize(
+    ("user", "base"),
+    [("alice-x", "alice"), ("alice-x-y", "alice"), ("alice-", "alice"), ("alice", ""), ("-x", "")],
+)
+def test_who_stands_in_for_an_absent_user(user: str, base: str) -> None:
+    assert base_user(user) == base
+
+
+def test_who_has_the_mail_of_another_says_so() -> None:
+    [step] = decide_virtual(replace(HERE, extended="alice-x"))
+    text = "no account alice-x@example.com - delivering to alice@example.com (QMAIL_EXT)"
+    assert step == replace(MAILBOX, text=text)
 
 
 def test_the_table_has_a_mistake_in_it() -> None:

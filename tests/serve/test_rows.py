@@ -133,6 +133,13 @@ def changed(**values: Any) -> Prepare:
     )
 
 
+def another(name: str) -> Prepare:
+    """Add one more user."""
+    return lambda world: world.users.add(
+        Account(name, "example.com", Secret("x"), directory=str(world.root / name))
+    )
+
+
 def mode(value: int) -> Prepare:
     return lambda world: world.home.chmod(value)
 
@@ -171,6 +178,7 @@ OK, LATER, FAILS = "delivered", "deferred", "failed"
 TO = "forward x@example.org from eve@example.net"
 BOUNCING = instruction("bounce-no-mailbox")
 INACTIVE = changed(active=False)
+EXT, ALICE_EXT = setting(qmail_ext=True), "alice-a-b@example.com"
 CLOSED = file("", name=".localdomains")
 LOCAL = setting(local_domains={"example.com": Rule("control/localdomains", 1)})
 
@@ -284,6 +292,24 @@ ROWS = [
     Row("4.5 no owner of a double bounce", (file("&x@example.org\n"),
         file("", name=".qmail-a-b-c-owner")), OK, "", ("forward x@example.org from #@[]",),
         sender="#@[]"),
+    # -- 5.2: QMAIL_EXT
+    Row("5.2 QMAIL_EXT", (BOUNCING, EXT), OK,
+        "no account alice-a-b@example.com - delivering to alice@example.com (QMAIL_EXT)",
+        ("copy R/alice/Maildir",), to=ALICE_EXT),
+    Row("5.2 QMAIL_EXT is not set", (BOUNCING,), FAILS,
+        "no account alice-a-b@example.com here by that name. indimail (#5.1.5)", to=ALICE_EXT),
+    Row("5.2 QMAIL_EXT: the user's .qmail", (BOUNCING, EXT, own("|one\n")), OK, "", ("run one",),
+        to=ALICE_EXT),
+    Row("5.2 QMAIL_EXT: the user's rows of valias", (BOUNCING, EXT, alias("&x@example.org")), OK, "",
+        (TO,), to=ALICE_EXT),
+    Row("5.2 QMAIL_EXT: first the rows of the full name", (BOUNCING, EXT,
+        alias("&x@example.org", of="alice-a-b"), own("|one\n")), OK, "", (TO,), to=ALICE_EXT),
+    Row("5.2 QMAIL_EXT: first the account of the full name", (BOUNCING, EXT, another("alice-a-b")), OK,
+        "did 0+0+1", ("copy R/alice-a-b/Maildir",), to=ALICE_EXT),
+    Row("5.2 QMAIL_EXT: an inactive user", (BOUNCING, EXT, INACTIVE), FAILS,
+        "account alice@example.com is inactive. indimail(#5.1.3)", to=ALICE_EXT),
+    Row("5.2 QMAIL_EXT: nobody stands in", (BOUNCING, EXT), FAILS,
+        "no account bob-a@example.com here by that name. indimail (#5.1.5)", to="bob-a@example.com"),
     # -- 5.3: an existing user
     Row("5.3 a locked", (BOUNCING, changed(flags=Flag.BOUNCE_MAIL)), FAILS,
         "account alice@example.com locked/overquota 0/NOQUOTA. indimail (#5.1.1)", to=ALICE),

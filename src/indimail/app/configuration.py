@@ -519,6 +519,7 @@ class Loading:
         domains, only_local = self.controls["localdomains"].lines, values["LOCALDOMAINS"].rule
         return LocalSettings(
             max_delivered_to=values.number("maxdeliveredto"),
+            qmail_ext=values.switch("QMAIL_EXT"),
             local_domains=self._noted(*parse_domain_rules(domains, suffixes=True)),
             only_local=only_local if values.switch("LOCALDOMAINS") else None,
         )

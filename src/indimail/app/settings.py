@@ -179,6 +179,9 @@ NAMES: Final = (
           _QUEUE),
     _file("localdomains", RULES, None,
           "domains from which homes with a file .localdomains take mail", _LOCALDOMAINS, _QUEUE),
+    _var("QMAIL_EXT", SWITCH, None,
+         "mail for an absent user-ext of a virtual domain goes to the user", "delivery/virtual.py",
+         _QUEUE),
     _var("LOCALDOMAINS", SWITCH, None, "every home takes mail from localdomains alone",
          _LOCALDOMAINS, _QUEUE),
 )  # fmt: skip

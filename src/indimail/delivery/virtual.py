@@ -4,7 +4,8 @@
     decide_virtual(facts)       -> (Deliver("/srv/mail/A2E/example.com/alice/Maildir", rule),)
 
 The caller looks the facts up: the domain under its real name (not an alias domain's), the account
-under `virtual_user(ext)`, the valias rows (none when `ext` is empty), the home's `.qmail`, the
+under `virtual_user(ext)` (with QMAIL_EXT, who has neither account nor valias rows under
+`base_user(user)`), the valias rows (none when `ext` is empty), the home's `.qmail`, the
 Maildir that an instruction names.  A lookup that fails is the caller's Deferred, never a "no" in
 the facts.
 
@@ -71,7 +72,8 @@ class VirtualFacts:
     """Everything the decision looks at.
 
     `maildir` is the Maildir that an instruction `ToMaildir` means, or why it cannot be used;
-    `directory` the domain's, from where relative paths in its aliases lead.
+    `directory` the domain's, from where relative paths in its aliases lead.  `extended` is the absent
+    user of an address for which `user` stands in (QMAIL_EXT), empty for any other.
     """
 
     user: str
@@ -83,6 +85,7 @@ class VirtualFacts:
     domain_known: bool = True
     maildir: str | Defer = ""
     directory: str = "/"
+    extended: str = ""
 
     @property
     def address(self) -> str:
@@ -96,6 +99,12 @@ def virtual_user(ext: str) -> str:
     An empty extension is the postmaster, for whom no aliases are looked up.
     """
     return ext.strip('"').lower() if ext else "postmaster"
+
+
+def base_user(user: str) -> str:
+    """Return who stands in for an absent ``user-ext``: what is before the first dash, or nobody."""
+    base, dash, _ = user.partition("-")
+    return base if dash else ""
 
 
 def decide_virtual(facts: VirtualFacts) -> tuple[Action, ...]:
@@ -124,12 +133,14 @@ def _existing(facts: VirtualFacts, account: AccountFacts) -> tuple[Action, ...]:
             return own
     if account.is_group:
         return (Discard("Mail delivery to group is avoided", facts.rule),)
-    maildir = f"{account.home}/Maildir"
+    absent = f"no account {facts.extended}@{facts.domain}"
+    text = f"{absent} - delivering to {facts.address} (QMAIL_EXT)" if facts.extended else ""
     return (
         Deliver(
-            maildir, facts.rule, facts.address, limit=account.quota, dateformat=account.dateformat
+            f"{account.home}/Maildir", facts.rule, facts.address, text,
+            limit=account.quota, dateformat=account.dateformat,
         ),
-    )
+    )  # fmt: skip
 
 
 def _locked(facts: VirtualFacts, account: AccountFacts) -> Fail | Defer | None:

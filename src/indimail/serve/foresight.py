@@ -38,7 +38,13 @@ from indimail.delivery.instruction import ToMaildir
 from indimail.delivery.overquota import may_lift
 from indimail.delivery.plan import Action, Defer, Deliver, Jump, Plan, join
 from indimail.delivery.quota import UNLIMITED, Usage, parse_quota
-from indimail.delivery.virtual import AccountFacts, VirtualFacts, decide_virtual, virtual_user
+from indimail.delivery.virtual import (
+    AccountFacts,
+    VirtualFacts,
+    base_user,
+    decide_virtual,
+    virtual_user,
+)
 from indimail.durable.disk import Disk
 from indimail.mail.errors import MailError
 from indimail.mail.verdict import NO_RULE, Rule
@@ -265,19 +271,28 @@ class Foresight:
         user = virtual_user(entry.ext)
         domain = self._accounts.real_domain(host.lower())
         account = self._accounts.find(user, domain) if user else None
+        named = bool(user and entry.ext)  # the postmaster of an empty box has no aliases
+        aliases = tuple(self._accounts.aliases(user, domain)) if named else ()
+        extended = ""
+        if account is None and not aliases and (base := self._stand_in(user, domain)) is not None:
+            extended, user, account = user, base.name, base
+            aliases = tuple(self._accounts.aliases(user, domain))
         if account is not None:  # too many homes to watch: the file is looked at for each mail
             own = os.path.join(account.directory, OWN_FILE.file)
             seen.append((own, _signature(own)))
-        named = bool(user and entry.ext)  # the postmaster of an empty box has neither
-        aliases = tuple(self._accounts.aliases(user, domain)) if named else ()
         known = self._snapshot().assign.find(f"{domain}-{user}") is not None
         maildir: str | Defer = ""
         if isinstance(step.instruction, ToMaildir) and (account is None or not account.active):
             maildir = self._maildir(step.instruction.path, step.rule)
         return VirtualFacts(
             user, domain, self._account_facts(account, entry), step.instruction, step.rule,
-            aliases, known, maildir, entry.home,
+            aliases, known, maildir, entry.home, extended,
         )  # fmt: skip
+
+    def _stand_in(self, user: str, domain: str) -> Account | None:
+        """Return the account that has the mail of an absent user: QMAIL_EXT."""
+        base = base_user(user) if self._snapshot().local.qmail_ext else ""
+        return self._accounts.find(base, domain) if base else None
 
     def _maildir(self, path: str, rule: Rule) -> str | Defer:
         """Return the path itself where it is a Maildir, else the Maildir below it; it has to exist."""

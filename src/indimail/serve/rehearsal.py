@@ -158,7 +158,7 @@ class _Walk:
                 yield self._ends(action)
 
     def _copy(self, action: Deliver) -> Iterator[Rehearsed]:
-        text = f"into {action.maildir}"
+        text = f"into {action.maildir}" + (f" ({action.text})" if action.text else "")
         maildir = inbox(action.maildir)
         quota = quota_of(action.limit) if action.limit else None
         if action.limit == "":

@@ -126,10 +126,12 @@ class LocalSettings:
     """What holds for deliveries to all local addresses.
 
     `max_delivered_to` is how many equal Delivered-To lines are no loop yet; below 0, any number.
+    `qmail_ext`: mail for an absent ``user-ext`` goes to the user.
     `only_local`: by which rule all homes take mail of `local_domains` alone, not only those that say so.
     """
 
     max_delivered_to: int = 0
+    qmail_ext: bool = False
     local_domains: Mapping[str, Rule] = field(default_factory=dict)
     only_local: Rule | None = None
 
