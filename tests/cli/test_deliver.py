@@ -163,6 +163,17 @@ def test_who_has_the_mail_of_an_extension_is_told(
     )
 
 
+def test_what_is_discarded_instead_of_bounced_is_told(
+    site: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISCARD_BOUNCE", "")
+    assert site("vsetuserquota", ALICE, "1000").code == 0
+    found = told(site, ALICE, mail="x" * 1199 + "\n")
+    assert [step["step"] for step in found["steps"]] == ["copy", "discard"]
+    assert (found["end"], found["text"]) == ("delivered", "did 0+0+1")
+    assert [step["step"] for step in told(site, BOB)["steps"]] == ["discard"]
+
+
 def test_a_loop_may_have_so_many_rounds(site: Terminal) -> None:
     write(site, "control/maxdeliveredto", "1\n")
     line = "Delivered-To: example.com-alice@example.com\n"

@@ -7,7 +7,7 @@ import pytest
 from indimail.accounts.memory import MemoryAccounts
 from indimail.accounts.port import Account, Flag
 from indimail.delivery.assign import Assign, AssignEntry
-from indimail.delivery.plan import Action, Defer, Deliver, Fail, Forward, Run
+from indimail.delivery.plan import Action, Defer, Deliver, Fail, Forward, Run, foresee
 from indimail.durable.disk import SystemDisk
 from indimail.mail.errors import AccountsUnavailable
 from indimail.mail.foreseen import Foreseen
@@ -152,6 +152,22 @@ def invalidate(site: Site) -> None:
 
 def write_own(site: Site) -> None:
     (site.home / ".qmail").write_text("./Maildir/\n")
+
+
+def test_what_is_discarded_instead_of_bounced_is_accepted_at_rcpt(site: Site) -> None:
+    target = "example.com-nobody@example.com"
+    assert foresee(site.foresight.decide(target).plan) is Foreseen.ABSENT
+    site.config = replace(site.config, local=LocalSettings(discard_bounce=True))
+    assert foresee(site.foresight.decide(target).plan) is Foreseen.DELIVERABLE
+
+
+def test_a_user_who_stands_in_is_looked_at_for_each_mail(site: Site) -> None:
+    site.config = replace(site.config, local=LocalSettings(qmail_ext=True))
+    target = "example.com-alice-x@example.com"
+    assert foresee(site.foresight.decide(target).plan) is Foreseen.DELIVERABLE
+    assert site.foresight.cached(target) is not None
+    write_own(site)
+    assert site.foresight.cached(target) is None
 
 
 def close_to_others(site: Site) -> None:

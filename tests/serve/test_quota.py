@@ -10,7 +10,7 @@ import pytest
 from indimail.accounts.port import Account, Flag
 from indimail.delivery.blackhole import BlackHole
 from indimail.delivery.daily import DailyLimits
-from indimail.delivery.plan import Command, Deliver, Fail, Forward, Run
+from indimail.delivery.plan import Command, Deliver, Discard, Fail, Forward, Run
 from indimail.delivery.program import Ended
 from indimail.mail.errors import AccountsUnavailable
 from indimail.mail.foreseen import Foreseen
@@ -19,7 +19,7 @@ from indimail.mail.secret import Secret
 from indimail.mail.verdict import Rule
 from indimail.mailbox.maildirsize import Counting
 from indimail.queue.port import Accepted, QueuedMessage, Staged, Step
-from indimail.serve.snapshot import QuotaSettings
+from indimail.serve.snapshot import LocalSettings, QuotaSettings
 from indimail.testing.clock import START
 from indimail.testing.disk import Kind
 from serve.delivering import ALICE, BLOCK, MAILDIR, ONE, RULE, TO_ALICE, Delivering
@@ -331,6 +331,9 @@ def test_the_command_hears_of_a_mail_to_a_locked_account(command: str) -> None:
     world.plan(Fail("locked", "5.2.2", Foreseen.LOCKED, RULE, command=heard))
     assert world.take(1400) == ["failed"]
     assert told(world) == [[MAILDIR, "1400", "2500", "3", "2000"]]
+    world.plan(Discard("locked", RULE, heard))
+    assert world.take(1500) == ["delivered"]
+    assert told(world)[1:] == [[MAILDIR, "1500", "2500", "3", "2000"]]
 
 
 def test_only_an_executable_is_run(command: str) -> None:
@@ -399,6 +402,23 @@ def test_a_copy_in_a_folder_of_a_day_is_not_made_again_on_the_next() -> None:
     assert world.outcome[0] == "delivered"
     days = [name for name in world.disk.names(MAILDIR) if name.startswith(".")]
     assert len(days) == 1 and len(world.disk.names(f"{MAILDIR}/{days[0]}/new")) == 1
+
+
+# -- DISCARD_BOUNCE --------------------------------------------------------------------------------
+
+
+def test_what_does_not_fit_is_discarded_and_never_made_again() -> None:
+    world = Mailbox("2000")
+    world.local_settings = LocalSettings(discard_bounce=True)
+    world.plan(Deliver(MAILDIR, RULE, ALICE, limit="2000"), Run("late", RULE), virtual=False)
+    world.ends["late"] = Ended(111)
+    assert world.take(2500) == ["deferred"]
+    world.limit = "9000"
+    world.plan(Deliver(MAILDIR, RULE, ALICE, limit="9000"), Run("late", RULE), virtual=False)
+    world.ends.clear()
+    world.retry()
+    assert world.outcome[0] == "delivered"
+    assert world.new() == []
 
 
 # -- what is not read ------------------------------------------------------------------------------

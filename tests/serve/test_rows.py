@@ -178,6 +178,8 @@ OK, LATER, FAILS = "delivered", "deferred", "failed"
 TO = "forward x@example.org from eve@example.net"
 BOUNCING = instruction("bounce-no-mailbox")
 INACTIVE = changed(active=False)
+NO_BOUNCE = setting(discard_bounce=True)
+LONG = b"Subject: x\n\n" + b"0123456789\n" * 200
 EXT, ALICE_EXT = setting(qmail_ext=True), "alice-a-b@example.com"
 CLOSED = file("", name=".localdomains")
 LOCAL = setting(local_domains={"example.com": Rule("control/localdomains", 1)})
@@ -379,6 +381,23 @@ ROWS = [
         "Invalid SMTPROUTE Specification [nonsense]. indimail (#5.1.8)", to=NOBODY),
     Row("5.4 otherwise: who exists has his mail", (instruction("nonsense"),), OK, "",
         ("copy R/alice/Maildir",), to=ALICE),
+    # -- 5: DISCARD_BOUNCE
+    Row("5 DISCARD_BOUNCE: nobody", (BOUNCING, NO_BOUNCE), OK,
+        "here by that name. indimail (#5.1.5), discarded (DISCARD_BOUNCE)\ndid 0+0+1", to=NOBODY),
+    Row("5 DISCARD_BOUNCE: an inactive user", (BOUNCING, NO_BOUNCE, INACTIVE), OK,
+        "is inactive. indimail(#5.1.3), discarded (DISCARD_BOUNCE)", to=ALICE),
+    Row("5 DISCARD_BOUNCE: a locked user", (BOUNCING, NO_BOUNCE, changed(flags=Flag.BOUNCE_MAIL)), OK,
+        "indimail (#5.1.1), discarded (DISCARD_BOUNCE)", to=ALICE),
+    Row("5 DISCARD_BOUNCE: a full mailbox", (BOUNCING, NO_BOUNCE, changed(quota="1000")), OK,
+        "indimail (#5.1.4), discarded (DISCARD_BOUNCE)", to=ALICE, mail=LONG),
+    Row("5 DISCARD_BOUNCE: the lines behind it are made", (NO_BOUNCE,
+        rule(f"{VDELIVERMAIL} bounce-no-mailbox\n|one\n")), OK, "did 0+0+1", ("run one",), to=NOBODY),
+    Row("5 DISCARD_BOUNCE: not of a program", (BOUNCING, NO_BOUNCE, own("|one\n")), FAILS,
+        "one failed code(100)", ("run one",), to=ALICE, ends={"one": Ended(100)}),
+    Row("5 DISCARD_BOUNCE: what waits waits", (instruction("nonsense"), NO_BOUNCE), LATER,
+        "Invalid SMTPROUTE", to=NOBODY),
+    Row("5 DISCARD_BOUNCE: qmail-local's bounces", (NO_BOUNCE,), FAILS,
+        "Sorry, no mailbox here by that name. (#5.1.1)"),
     Row("5 the line with a |", (rule(f"| {VDELIVERMAIL} delete\n"),), OK, "discarded (delete)",
         to=NOBODY),
     Row("5 a line that lacks an argument", (rule("/var/indimail/sbin/vdelivermail ''\n"),), LATER,

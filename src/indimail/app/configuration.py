@@ -520,6 +520,7 @@ class Loading:
         return LocalSettings(
             max_delivered_to=values.number("maxdeliveredto"),
             qmail_ext=values.switch("QMAIL_EXT"),
+            discard_bounce=values.switch("DISCARD_BOUNCE"),
             local_domains=self._noted(*parse_domain_rules(domains, suffixes=True)),
             only_local=only_local if values.switch("LOCALDOMAINS") else None,
         )

@@ -182,6 +182,9 @@ NAMES: Final = (
     _var("QMAIL_EXT", SWITCH, None,
          "mail for an absent user-ext of a virtual domain goes to the user", "delivery/virtual.py",
          _QUEUE),
+    _var("DISCARD_BOUNCE", SWITCH, None,
+         "what would bounce for its user or quota is discarded in virtual domains", "delivery/plan.py",
+         _QUEUE),
     _var("LOCALDOMAINS", SWITCH, None, "every home takes mail from localdomains alone",
          _LOCALDOMAINS, _QUEUE),
 )  # fmt: skip

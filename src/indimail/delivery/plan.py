@@ -89,10 +89,14 @@ class Relay:
 
 @dataclass(frozen=True, slots=True)
 class Discard:
-    """Done without a copy, as the operator wants it; `text` is for the log, nobody is told."""
+    """Done without a copy, as the operator wants it; `text` is for the log, nobody is told.
+
+    `command` runs beside, as with `Fail`.
+    """
 
     text: str
     rule: Rule = NO_RULE
+    command: "Command | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +210,11 @@ def foresee(plan: Plan) -> Foreseen:
             return foreseen
         case _:
             return Foreseen.DELIVERABLE
+
+
+def discarded(fail: Fail) -> Discard:
+    """Return what DISCARD_BOUNCE makes of what vdelivermail would bounce."""
+    return Discard(f"{fail.text}, discarded (DISCARD_BOUNCE)", fail.rule, fail.command)
 
 
 def outcome(action: Discard | Fail | Defer) -> Outcome:

@@ -29,6 +29,7 @@ from indimail.delivery.plan import (
     Mbox,
     Relay,
     Run,
+    discarded,
     outcome,
 )
 from indimail.delivery.program import Ended, Next, judge
@@ -169,8 +170,8 @@ class Attempt:
                     self._forwards.append(action)
                     self._counts[1] += 1
                     self._say(action.text)
-                case Discard(text):
-                    self._say(text)
+                case Discard():
+                    self._discard(action)
                 case Fail() | Defer():
                     if isinstance(action, Fail) and action.instruction:
                         self.send.tell(self.job, "failed", action.instruction, action.rule)
@@ -319,10 +320,21 @@ class Attempt:
             self.job.mailbox = admission.usage, admission.quota
         for command in admission.commands:
             self.tell_of_quota(command)
-        if admission.plan is not None:
-            self._refuse(admission.plan)
+        match admission.plan:
+            case None:
+                self._store(action, block, admission)
+            case Fail() as fail:
+                self.over(action, fail)
+            case defer:
+                self._refuse(defer)
+
+    def over(self, action: Deliver, fail: Fail) -> None:
+        """A mailbox is full, or had enough for a day: end, or go on where vdelivermail does."""
+        if self.local.own.settings().discard_bounce:
+            self._discard(discarded(fail))
+            self._did(place_of(action, self.job.mail.message.born))
         else:
-            self._store(action, block, admission)
+            self._refuse(fail)
 
     def _store(self, action: Deliver, block: bytes, admission: Admission | None) -> None:
         job, local = self.job, self.local
@@ -338,11 +350,18 @@ class Attempt:
         self.hands.store(folder, name, self.content(block), copy.stored)
 
     def _refuse(self, action: Fail | Defer) -> None:
-        """End as the plan says; of a mailbox that is locked the over-quota command hears."""
-        if action.command is not None:
-            size = len(self.block()) + self.job.mail.message.size
-            self.tell_of_quota(action.command.of(size))
+        """End as the plan says."""
+        self._tell_of_lock(action.command)
         self.send.finish(self.job, outcome(action))
+
+    def _discard(self, action: Discard) -> None:
+        self._say(action.text)
+        self._tell_of_lock(action.command)
+
+    def _tell_of_lock(self, command: Command | None) -> None:
+        """Let the over-quota command hear of a mail to a mailbox that is locked."""
+        if command is not None:
+            self.tell_of_quota(command.of(len(self.block()) + self.job.mail.message.size))
 
     def tell_of_quota(self, command: Command) -> None:
         """Run the over-quota command, with the mail before it; nobody waits for it."""

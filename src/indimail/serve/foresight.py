@@ -36,7 +36,7 @@ from indimail.delivery.environment import Addressee
 from indimail.delivery.headers import delivered_to
 from indimail.delivery.instruction import ToMaildir
 from indimail.delivery.overquota import may_lift
-from indimail.delivery.plan import Action, Defer, Deliver, Jump, Plan, join
+from indimail.delivery.plan import Action, Defer, Deliver, Fail, Jump, Plan, discarded, join
 from indimail.delivery.quota import UNLIMITED, Usage, parse_quota
 from indimail.delivery.virtual import (
     AccountFacts,
@@ -261,6 +261,8 @@ class Foresight:
         self, entry: AssignEntry, host: str, step: VDeliver, seen: _Seen
     ) -> tuple[Action, ...]:
         actions = decide_virtual(self._facts(entry, host, step, seen))
+        if self._snapshot().local.discard_bounce:
+            actions = tuple(discarded(a) if isinstance(a, Fail) else a for a in actions)
         if entry.uid == self._place.uid:
             for action in actions:
                 if isinstance(action, Deliver) and is_sticky(self._disk, action.maildir):

@@ -30,6 +30,7 @@ from indimail.delivery.plan import (
     Plan,
     Relay,
     Run,
+    discarded,
     foresee,
     outcome,
 )
@@ -176,8 +177,13 @@ class _Walk:
             )
         )  # fmt: skip
         yield Rehearsed("copy", text, action.rule, verdict.figures)
-        if verdict.plan is not None:
-            yield self._ends(verdict.plan)
+        match verdict.plan:
+            case None:
+                return
+            case Fail() as fail if self._snapshot.local.discard_bounce:
+                yield Rehearsed("discard", discarded(fail).text, fail.rule)
+            case refused:
+                yield self._ends(refused)
 
     def _ends(self, action: Fail | Defer) -> Rehearsed:
         self.end = outcome(action)
