@@ -48,7 +48,10 @@ def default(terminal: Terminal) -> str:
     (["vmoduser", "-P", "-", "alice@example.com"], 100, "vmoduser: Password not provided\n"),
     (["vmoduser", "-P", "x", "-h", "ROT13", "alice@example.com"], 100, "vmoduser: wrong hash method "
      "ROT13: DES MD5 SHA-256 SHA-512 YESCRYPT ARGON2ID\n"),
-    (["vmoduser", "-l", "-", "alice@example.com"], 69, "vmoduser: -l: not yet: autoresponders\n"),
+    (["vmoduser", "-l", "+", "alice@example.com"], 100,
+     "vmoduser: -l +: found nothing, expected a text of at most 1048576 octets\n"),
+    (["vmoduser", "-l", "/nowhere", "alice@example.com"], 74,
+     "vmoduser: /nowhere: No such file or directory\n"),
     (["vmoduser", "-C", "alice@example.com"], 69, "vmoduser: -C: not yet: CRAM, with SMTP AUTH\n"),
     (["vsetuserquota", "Alice@example.com", "5M"], 100,
      "vsetuserquota: warning: email [Alice@example.com] has an uppercase character\n"),
@@ -290,3 +293,21 @@ def test_a_postmaster_that_cannot_be_is_refused(
 ) -> None:
     ran = terminal("init", "--me", "mx.example.org", "--postmaster", address)
     assert ran == Ran(64, "", f"indimail init: --postmaster {address}: {reason}\n")
+
+
+@pytest.mark.parametrize("given", ["+", "FILE"])
+def test_an_automatic_reply_is_set_and_removed(
+    domain: Terminal, tmp_path: Path, given: str
+) -> None:
+    file = tmp_path / "away"
+    file.write_text("I am away.\n")
+    home = Path(alice(domain).directory)
+    set_ = domain(
+        "vmoduser", "-l", str(file) if given == "FILE" else given, "alice@example.com",
+        stdin="I am away.\n",
+    )  # fmt: skip
+    assert (set_.code, set_.out) == (0, "alice@example.com: automatic reply set\n")
+    assert (home / ".vacation.msg").read_text() == "I am away.\n"
+    removed = domain("vmoduser", "-l", "-", "alice@example.com")
+    assert (removed.code, removed.out) == (0, "alice@example.com: automatic reply removed\n")
+    assert os.listdir(home) == ["Maildir"]

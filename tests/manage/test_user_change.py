@@ -143,6 +143,28 @@ def test_folders_by_date(world: World) -> None:
         assert not path.exists()
 
 
+def test_an_automatic_reply_is_two_lines_a_text_and_a_directory(world: World) -> None:
+    home = Path(world.alice.directory)
+    home.joinpath(".qmail").write_text("&bob@example.com\n")
+    for text in (b"I am away.\n", b"I am still away.\n"):
+        world.change(UserChange(autoreply=text))
+        assert home.joinpath(".vacation.msg").read_bytes() == text
+        assert home.joinpath(".vacation.dir").is_dir()
+        program = f"| autoresponder -q {home}/.vacation.msg {home}/.vacation.dir"
+        assert home.joinpath(".qmail").read_text() == f"{program}\n{home}/Maildir/\n"
+    home.joinpath(".vacation.dir/1.2.bob@example.org").touch()
+    for _ in range(2):
+        world.change(UserChange(autoreply=b""))
+        assert os.listdir(home) == ["Maildir"]
+
+
+def test_who_has_no_automatic_reply_keeps_the_instructions(world: World) -> None:
+    file = Path(world.alice.directory, ".qmail")
+    file.write_text("&bob@example.com\n")
+    world.change(UserChange(autoreply=b""))
+    assert file.read_text() == "&bob@example.com\n"
+
+
 @pytest.mark.parametrize(("change", "text"), [
     (UserChange(quota="much"), "invalid quota [much] for alice@example.com, which has "
      "[52428800,1000]: expected 50M, 50M,1000, NOQUOTA; +5M or -5M where there is a limit"),
@@ -172,7 +194,10 @@ def test_a_row_without_a_home_makes_no_directory_anywhere(
     world.accounts.modify("alice", "example.com", lambda row: replace(row, directory=""))
     monkeypatch.chdir(tmp_path)
     refused = Refused("alice@example.com: found [], expected the full path of a home", 1)
-    for change in (UserChange(switch=True), UserChange(quota="1M"), UserChange(date_format="%Y")):
+    for change in (
+        UserChange(switch=True), UserChange(quota="1M"), UserChange(date_format="%Y"),
+        UserChange(autoreply=b"away"), UserChange(autoreply=b""),
+    ):  # fmt: skip
         assert world.change(change) == refused
     assert os.listdir(tmp_path) == ["i"]
     assert isinstance(world.change(UserChange(given=Flag.NO_POP)), Account)

@@ -1,19 +1,22 @@
-"""`vmoduser`: change a user's quota, name, password, flags; make one inactive, or active again.
+"""`vmoduser`: change a user's quota, name, password, flags, automatic reply; make one inactive.
 
     vmoduser -q +50M -c "Alice B." alice@example.com
     vmoduser -P - alice@example.com       # asks for the password
     vmoduser -b alice@example.com         # lock; -t -b turns the flag over, -x clears all
+    vmoduser -l away.txt alice@example.com    # answer with that text; -l + stdin, -l - no more
 
 Exit codes and texts: spec/delivery.md 1.3, 2, 2.3.  The work: `manage.user_change`.
 """
 
 import argparse
+import sys
 from functools import reduce
 from operator import or_
 from typing import Final
 
 from indimail.accounts.port import Flag
 from indimail.cli.address import default_domain
+from indimail.cli.autoresponder import LONGEST_TEXT
 from indimail.cli.credentials import make_credentials
 from indimail.cli.site import (
     Command,
@@ -37,7 +40,6 @@ from indimail.manage.users import check_domain_is_ours, real_domain
 
 PROGRAM = "vmoduser"
 LATER = {
-    "l": "autoresponders",
     "m": "SCRAM, with SMTP AUTH",
     "C": "CRAM, with SMTP AUTH",
 }
@@ -61,7 +63,7 @@ FLAGS: Final = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = add_options(parser, LATER, taking_value="lm")
+    options = add_options(parser, LATER, taking_value="m")
     parser.description = "Change a user."
     parser.add_argument("email", nargs="?")
     options.add_argument(
@@ -85,6 +87,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_argument(
         "-D", dest="date", metavar="FORMAT", help="folders by date (%%b-%%Y); empty: none"
+    )
+    options.add_argument(
+        "-l", dest="autoreply", metavar="FILE", help="answer with its text; +: stdin; -: no more"
     )
     options.add_argument("-x", dest="none", action="store_true", help="take all flags away")
     options.add_argument("-t", dest="toggle", action="store_true", help="turn given flags over")
@@ -111,6 +116,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.email is None:
         raise usage(args, 100)
     check(check_case("email", args.email))
+    autoreply = None if args.autoreply is None else _autoreply(args.autoreply)
     with opened(PROGRAM, args) as command:
         name, domain = split_address(args.email)
         domain = domain or default_domain(command.site)
@@ -127,6 +133,7 @@ def _run(args: argparse.Namespace) -> None:
             toggle=args.toggle,
             switch=args.switch,
             date_format=args.date,
+            autoreply=autoreply,
         )
         if change == UserChange():
             raise usage(args, 100)
@@ -135,9 +142,26 @@ def _run(args: argparse.Namespace) -> None:
         if isinstance(outcome, Refused):
             raise Failed(outcome.text, outcome.code)
         command.tell_server(AccountChanged(name, domain))
+        if autoreply is not None:
+            print(f"{outcome.address}: automatic reply {'set' if autoreply else 'removed'}")
         if args.verbose:
             state = "active" if outcome.active else "inactive"
             print(f"changed user {outcome.address}: {state}, quota {outcome.quota}")
+
+
+def _autoreply(given: str) -> bytes:
+    """Return the text, read as who runs the command; nothing: no more replies."""
+    if given == "-":
+        return b""
+    if given == "+":
+        text = sys.stdin.buffer.read(LONGEST_TEXT + 1)
+    else:
+        with open(given, "rb") as file:
+            text = file.read(LONGEST_TEXT + 1)
+    if not 0 < len(text) <= LONGEST_TEXT:
+        what = f"a text of at most {LONGEST_TEXT} octets"
+        raise Failed(f"-l {given}: found {'more' if text else 'nothing'}, expected {what}", 100)
+    return text
 
 
 def _password(command: Command, args: argparse.Namespace, name: str, domain: str) -> Secret | None:

@@ -1,4 +1,4 @@
-"""Change what is known of a user: quota, name, password, flags, active or not, date folders.
+"""Change a user: quota, name, password, flags, active or not, date folders, automatic reply.
 
     change = UserChange(quota="+5M", given=Flag.NO_POP)
     change_user(site, accounts, disk, "alice", "example.com", change, now)  -> Account, or Refused
@@ -10,7 +10,7 @@ An account that is made inactive keeps its mail, its filters, its quota and its 
 row moves to `indibak`.
 
 Sources: spec/delivery.md 1.3, 2 (vmoduser, vsetuserquota), 2.3, 10 (5).
-Not here: autoresponders (vmoduser -l).
+Not here: the files of an automatic reply (`manage.autoreply`).
 """
 
 import os
@@ -29,6 +29,7 @@ from indimail.accounts.port import (
 from indimail.control.files import write_atomic
 from indimail.durable.disk import Disk
 from indimail.mail.secret import Secret
+from indimail.manage.autoreply import remove_autoreply, write_autoreply
 from indimail.manage.layout import make_home
 from indimail.manage.quota_change import EXPECTED, new_quota, recount
 from indimail.manage.site import Refused, Site, alone
@@ -42,7 +43,7 @@ class UserChange:
 
     `quota` as users write it, ``+5M`` and ``-5M`` too; `given` are flags to set, or with `toggle`
     to turn over, after `clear` took all away; `switch` makes an active user inactive and back;
-    an empty `date_format` ends the sorting into date folders.
+    an empty `date_format` ends the sorting into date folders, an empty `autoreply` the replies.
     """
 
     quota: str | None = None
@@ -53,6 +54,7 @@ class UserChange:
     toggle: bool = False
     switch: bool = False
     date_format: str | None = None
+    autoreply: bytes | None = None
 
 
 class _Ended(Exception):
@@ -80,7 +82,7 @@ def change_user(
         refused = _check(account, change)
         if refused is not None:
             return refused
-        if change.date_format or (change.switch and not account.active):
+        if change.date_format or change.autoreply or (change.switch and not account.active):
             make_home(disk, account.directory)  # before the row says that mail may come
         try:
             # Commit point: the row.  What follows are files that can be made again.
@@ -104,8 +106,8 @@ def _check(account: Account, change: UserChange) -> Refused | None:
         return Refused(f"invalid name {gecos!r}: expected {what}", 100)
     if change.password is not None and len(change.password.reveal()) > PASSWORD_LENGTH:
         return Refused("Password too long", 100)
-    has_files = change.switch or change.quota is not None or change.date_format is not None
-    if has_files and not os.path.isabs(account.directory):
+    has_files = (change.quota, change.date_format, change.autoreply) != (None, None, None)
+    if (has_files or change.switch) and not os.path.isabs(account.directory):
         what = "the full path of a home"
         return Refused(f"{account.address}: found [{account.directory}], expected {what}", 1)
     date = change.date_format or ""
@@ -153,6 +155,10 @@ def _follow(
         recount(disk, maildir, account.quota)
     if change.date_format is not None:
         _write_date_format(disk, maildir, change.date_format)
+    if change.autoreply:
+        write_autoreply(disk, account.directory, change.autoreply)
+    elif change.autoreply is not None:
+        remove_autoreply(disk, account.directory)
 
 
 def _write_date_format(disk: Disk, maildir: str, text: str) -> None:
