@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from cli.owner import Owner
+from indimail.control.cdb import build_cdb
 from indimail.durable.disk import SystemDisk
 from indimail.queue.submission import Receipt, Submission, read_spooled
 
@@ -155,10 +156,101 @@ def test_what_the_delivery_did_not_say_is_told(
 @pytest.mark.parametrize(
     "command",
     [("forward",), ("condredirect", "a@b"), ("condtomaildir", "Maildir"), ("filterto", "a@b"),
-     ("bouncesaying",), ("except",), ("preline",), ("maildirdeliver",), ("preline", "-x", "cat")],
+     ("bouncesaying",), ("except",), ("preline",), ("maildirdeliver",), ("fastforward",),
+     ("preline", "-x", "cat")],
 )  # fmt: skip
 def test_wrong_use_is_for_good(delivery: Delivery, command: tuple[str, ...]) -> None:
     assert delivery.run(*command).code == 100
+
+
+# -- fastforward ----------------------------------------------------------------------------------
+
+BASE = [
+    (b":alice@example.com", b"&bob@example.net\0&carol@example.org\0"),
+    (b":@example.org", b"&all@example.net\0"),
+    (b":nobody@", b""),
+    (b"?list@example.com", b"owner@example.com"),
+    (b":list@example.com", b"&bob@example.net\0"),
+    (b":run@", b"|cat >seen\0&bob@example.net\0"),
+    (b":lines@", b"!cat >seen\0"),
+    (b":bad@", b"|exit 100\0&bob@example.net\0"),
+    (b":later@", b"&bob@example.net\0!exit 1\0"),
+    (b":file@", b"./list.bin\0&bob@example.net\0"),
+    (b":loop@example.com", b"&loop@example.com\0"),
+]
+NO_MAILBOX = "Sorry, no mailbox here by that name. (#5.1.1)\n"
+
+
+@pytest.fixture
+def base(delivery: Delivery) -> Delivery:
+    (delivery.home / "a.cdb").write_bytes(build_cdb(BASE))
+    return delivery
+
+
+def test_fastforward_sends_on_what_the_data_base_has(base: Delivery) -> None:
+    ran = base.run("fastforward", "a.cdb", RECIPIENT="Alice@example.com", QQEH="X-Kept: 1\n")
+    assert ran == Ran(0, "fastforward: qp 0\n", "")
+    assert base.sent() == (
+        Submission("eve@example.net", ("bob@example.net", "carol@example.org")),
+        DELIVERED_TO.encode() + b"X-Kept: 1\n" + MAIL,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "recipient", "code", "out"),
+    [
+        ((), "zoe@example.com", 100, NO_MAILBOX),
+        (("-p",), "zoe@example.com", 0, ""),
+        (("-p",), "zoe@example.org", 99, "fastforward: qp 0\n"),
+        (("-p", "-P"), "zoe@example.com", 100, NO_MAILBOX),
+        (("-d",), "zoe@example.org", 0, "fastforward: qp 0\n"),
+        ((), "nobody@example.com", 0, ""),
+        (("-n",), "list@example.com", 0, "from <owner@example.com>\nto <bob@example.net>\n"),
+        (("-pn",), "lines@x", 99, "run !cat >seen\nfrom <eve@example.net>\n"),
+    ],
+)
+def test_fastforward_knows_who_gets_it(
+    base: Delivery, options: tuple[str, ...], recipient: str, code: int, out: str
+) -> None:
+    local, _, host = recipient.partition("@")
+    given = {"DEFAULT": local, "HOST": host} if "-d" in options else {"RECIPIENT": recipient}
+    ran = base.run("fastforward", *options, "a.cdb", **given)
+    assert ran == Ran(code, out, "")
+    assert base.sent_nothing() is ("qp" not in out)
+
+
+@pytest.mark.parametrize("as_pipe", [False, True])
+def test_fastforward_runs_programs_with_the_mail(base: Delivery, as_pipe: bool) -> None:
+    seen = base.home / "seen"
+    assert base.run("fastforward", "a.cdb", as_pipe=as_pipe, RECIPIENT="run@x").code == 0
+    assert seen.read_bytes() == MAIL
+    assert base.sent()[1] == DELIVERED_TO.encode() + MAIL
+    assert base.run("fastforward", "a.cdb", as_pipe=as_pipe, RECIPIENT="lines@x").code == 0
+    lines = ENVIRON["UFLINE"] + ENVIRON["RPLINE"] + DELIVERED_TO
+    assert seen.read_bytes() == lines.encode() + MAIL
+
+
+@pytest.mark.parametrize(
+    ("file", "recipient", "code", "reason"),
+    [
+        ("a.cdb", "bad@x", 100, "permanent child error: '|exit 100'"),
+        ("a.cdb", "later@x", 111, "temporary child error: '!exit 1'"),
+        ("a.cdb", "file@x", 111, "'./list.bin': lists of setmaillist are not read"),
+        ("a.cdb", "loop@example.com", 111, "the address leads to itself"),
+        ("none.cdb", "a@x", 111, "No such file or directory"),
+        ("broken.cdb", "a@x", 111, "broken.cdb: found 3 octets, expected a whole constant data "
+         "base (make it again from its text)"),
+        ("a.cdb", None, 100, "RECIPIENT not set"),
+    ],
+)  # fmt: skip
+def test_fastforward_sends_nothing_where_something_is_wrong(
+    base: Delivery, file: str, recipient: str | None, code: int, reason: str
+) -> None:
+    (base.home / "broken.cdb").write_bytes(b"abc")
+    given = {} if recipient is None else {"RECIPIENT": recipient}
+    ran = base.run("fastforward", file, **given)
+    assert ran == Ran(code, "", f"fastforward: {reason}\n")
+    assert base.sent_nothing()
 
 
 # -- conditions -----------------------------------------------------------------------------------

@@ -143,6 +143,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "filterto", "send on what a program makes of the mail",
         "|filterto bob@example.net ./shorten",
     ),
+    "fastforward": _program(
+        "fastforward", "send the mail on as a data base says, from a .qmail file",
+        "|fastforward -p ./aliases.cdb",
+    ),
     "autoresponder": CommandRow(
         "autoresponder", "answer the mail, from a .qmail file",
         "|autoresponder -q ./.vacation.msg ./.vacation.dir", is_script=True, misused=111,

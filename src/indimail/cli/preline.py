@@ -11,7 +11,6 @@ Source: spec/delivery.md 7.
 """
 
 import argparse
-import os
 from typing import Final
 
 from indimail.cli.program_line import (
@@ -19,11 +18,9 @@ from indimail.cli.program_line import (
     Ended,
     add_program,
     attempt,
-    exit_code,
-    message,
     optional,
     program_of,
-    start_program,
+    run_fed,
     variable,
 )
 
@@ -49,22 +46,7 @@ def _run(args: argparse.Namespace) -> int:
     front = b"".join(variable(name, TEMPORARY) for name in wanted)
     front += optional("QQEH") if args.QQEH else b""
     argv = program_of(args)
-    reading, writing = os.pipe()
-    pid = start_program(argv, (os.POSIX_SPAWN_DUP2, reading, 0))
-    os.close(reading)
-    if pid is None:
+    code = run_fed(argv, front)
+    if code is None:
         raise Ended(f"unable to run {argv[0]}", TEMPORARY)
-    _feed(writing, front)
-    return exit_code(pid)
-
-
-def _feed(fd: int, front: bytes) -> None:
-    """Write the message; a program that has read enough closes the pipe."""
-    try:
-        with open(fd, "wb", buffering=0) as pipe:
-            for piece in message(front):
-                left = memoryview(piece)
-                while left:
-                    left = left[pipe.write(left) :]
-    except BrokenPipeError:
-        return
+    return code

@@ -152,6 +152,27 @@ def exit_code(pid: int) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
+def run_fed(argv: Sequence[str], front: bytes) -> int | None:
+    """Run a program that gets lines in front of the message, as `run_program` does."""
+    reading, writing = os.pipe()
+    pid = start_program(argv, (os.POSIX_SPAWN_DUP2, reading, 0))
+    os.close(reading)
+    _feed(writing, front)
+    return None if pid is None else exit_code(pid)
+
+
+def _feed(fd: int, front: bytes) -> None:
+    """Write the message; a program that has read enough closes the pipe."""
+    try:
+        with open(fd, "wb", buffering=0) as pipe:
+            for piece in message(front):
+                left = memoryview(piece)
+                while left:
+                    left = left[pipe.write(left) :]
+    except BrokenPipeError:
+        return
+
+
 def says_yes(argv: Sequence[str], *, reverse: bool) -> bool:
     """Ask a program whether to do it: exit code 0 is yes, with `reverse` any other."""
     match run_program(argv):
