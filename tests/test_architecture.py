@@ -63,7 +63,7 @@ EMPTY_NAMES = re.compile(r"Manager|Helper|Util|Base(?![a-z])|Handler")
 BOUNDARIES = {
     ("durable/committer.py", "_finish"),  # of the committer's thread
     ("durable/committer.py", "_tell"),  # of each reply and delivery that goes on after a round
-    ("serve/attempt.py", "_guarded"),  # of a delivery, which would keep its slot for ever
+    ("serve/attempt.py", "guarded"),  # of a delivery, which would keep its slot for ever
     ("app/supervise.py", "_become_worker"),  # of the worker's process
     ("app/residents.py", "_become"),  # of another user's process
     ("serve/lspawn.py", "_on_frame"),  # of a worker's request

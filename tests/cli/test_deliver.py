@@ -174,6 +174,17 @@ def test_what_is_discarded_instead_of_bounced_is_told(
     assert [step["step"] for step in told(site, BOB)["steps"]] == ["discard"]
 
 
+def test_rows_behind_a_full_one_are_told(site: Terminal) -> None:
+    full = f"{site.root}/mail/full"
+    os.makedirs(full)
+    Path(full, "maildirsize").write_text("1000S\n")
+    for row in (full, "/else/where"):
+        assert site("valias", "-i", row, ALICE).code == 0
+    found = told(site, ALICE, mail="x" * 1199 + "\n")
+    assert sorted(step["step"] for step in found["steps"]) == ["bounce", "copy", "copy"]
+    assert (found["end"], "insufficient quota" in found["text"]) == ("failed", True)
+
+
 def test_a_loop_may_have_so_many_rounds(site: Terminal) -> None:
     write(site, "control/maxdeliveredto", "1\n")
     line = "Delivered-To: example.com-alice@example.com\n"

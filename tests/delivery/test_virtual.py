@@ -257,8 +257,8 @@ def test_aliases_take_the_place_of_the_mailbox(facts: VirtualFacts) -> None:
     assert decide_virtual(replace(facts, aliases=rows)) == (
         Forward("bob@example.org", row(1)),
         Run("sort", row(2), skip=2, block=True, home=facts.account.home if facts.account else "/"),
-        Deliver("/srv/all", row(3), limit=""),
-        Deliver("/srv/more", row(4), limit=""),
+        Deliver("/srv/all", row(3), limit="", is_row=True),
+        Deliver("/srv/more", row(4), limit="", is_row=True),
     )
 
 

@@ -1,5 +1,7 @@
 """An attempt with several steps: their order, their marks, what a later attempt leaves out."""
 
+import errno
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -259,6 +261,76 @@ def test_a_copy_of_several_that_a_crash_left_staged_is_counted_as_made(last) -> 
     assert world.new() == ["NAME,S=5"]
     assert ran(world) == ([] if last else ["run tell"])
     assert world.outcome == ("delivered", "did 1+0+1" if last else "did 1+0+2")
+
+
+# -- rows of valias --------------------------------------------------------------------------------
+
+FULL = Deliver("/mail/full/Maildir", line(1), limit="1000", is_row=True)
+ROW = Deliver(MAILDIR, line(2), limit="", is_row=True)
+LONG = b"Subject: x\n\n" + b"0123456789\n" * 200
+
+
+def test_rows_behind_a_full_one_are_made_and_then_it_bounces() -> None:
+    world = Delivering()
+    world.plan(FULL, ROW, SEND_ON, TELL)
+    world.mail(LONG)
+    world.rest()
+    verdict, text = world.outcome
+    assert verdict == "failed"
+    assert text.startswith("/mail/full/Maildir has insufficient quota. ")
+    assert world.trace.told("outcome")[0].rule == FULL.rule
+    assert told(world)[0] == ("failed", text, str(FULL.rule))
+    assert len(world.new()) == 1
+    assert ran(world) == ["run tell"]
+    assert "bob@example.org" in [s.recipient.address for m in world.forwarded for s in m.recipients]
+
+
+@pytest.mark.parametrize("limit", ["1000", "NOQUOTA"])
+def test_a_row_that_was_full_is_not_made_by_a_later_attempt(limit: str) -> None:
+    world = Delivering()
+    world.plan(FULL, ROW, TELL)
+    world.ends["tell"] = Ended(111)
+    world.mail(LONG)
+    world.rest()
+    assert world.outcome[0] == "deferred"
+    [(_, first, _), *_] = told(world)
+    world.ends.clear()
+    world.plan(replace(FULL, limit=limit), ROW, TELL)
+    world.retry()
+    assert world.outcome == ("failed", first)
+    assert len(world.new()) == 1
+    assert not world.disk.exists("/mail/full/Maildir/new")
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_a_row_that_was_full_is_remembered_by_the_copy_that_a_crash_left(last: bool) -> None:
+    store = BrittleQueue()
+    store.apply([Accepted(QueuedMessage(ONE, START, "", 5, b"hello"), (TO_ALICE,))])
+    full = Step(
+        0, 0, FULL.maildir, "refused: it is full", "this boot", START, last=False, done=True
+    )
+    copy = Step(0, 1, MAILDIR, "NAME,S=5", "this boot", START, last=last)
+    store.apply([Stepped(ONE, full), Staged(ONE, copy)])
+    world = Delivering(store)
+    world.plan(FULL, ROW, *(() if last else (TELL,)))
+    for folder in ("tmp", "new", "cur"):
+        world.disk.make_directories(f"{MAILDIR}/{folder}")
+    world.disk.write_new(f"{MAILDIR}/tmp/NAME,S=5", (b"hello",))
+    world.rest()
+    assert world.new() == ["NAME,S=5"]
+    assert world.outcome == ("failed", "it is full")
+
+
+def test_a_full_quota_of_the_disk_is_one_of_the_row() -> None:
+    world = Delivering()
+    row = replace(FULL, limit="NOQUOTA")
+    world.plan(row, ROW)
+    world.disk.fail(Kind.CREATE, row.maildir, errno.EDQUOT)
+    world.mail(LONG)
+    world.rest()
+    assert world.outcome[0] == "failed"
+    assert "Recipient's mailbox is full" in world.outcome[1]
+    assert len(world.new()) == 1
 
 
 # -- exit 99 ---------------------------------------------------------------------------------------

@@ -126,6 +126,17 @@ def alias(*rows: str, of: str = "alice") -> Prepare:
     return lambda world: [world.users.add_alias(of, "example.com", row) for row in rows]
 
 
+def full(maildir: str) -> Prepare:
+    """Make a Maildir with a quota that is used up."""
+
+    def prepare(world: World) -> None:
+        for part in ("cur", "new", "tmp"):
+            world.disk.make_directories(f"{maildir}/{part}")
+        world.disk.write_new(f"{maildir}/maildirsize", (b"1000S\n",))
+
+    return prepare
+
+
 def changed(**values: Any) -> Prepare:
     """Change alice's account."""
     return lambda world: world.users.modify(
@@ -341,6 +352,24 @@ ROWS = [
         to=ALICE, ends={"one": Ended(99)}),
     Row("5.3 b exit 99 in valias", (BOUNCING, alias("|one", "|two")), OK, "", ("run one",),
         to=ALICE, ends={"one": Ended(99)}),
+    Row("5.3 b a full row of valias: the others are made", (BOUNCING, alias("/all", "/full", "|one"),
+        alias("&x@example.org"), full("/full")), FAILS, "/full has insufficient quota.",
+        (TO, "copy /all", "run one"), to=ALICE, mail=LONG),
+    Row("5.3 b full rows of valias", (BOUNCING, alias("/full", "/more"), full("/full"), full("/more")),
+        FAILS, "(#5.1.4)\n/more has insufficient quota.", to=ALICE, mail=LONG),
+    Row("5.3 b a full row and a program that fails", (BOUNCING, alias("/full", "|one", "|two"),
+        full("/full")), FAILS, "one failed code(100)", ("run one",), to=ALICE, mail=LONG,
+        ends={"one": Ended(100)}),
+    Row("5.3 b a row that is held ends it", (BOUNCING, alias("/full", "|one"), full("/full"),
+        lambda w: w.disk.make_directories("/full/holdoverquota")), LATER, "(#5.1.4)", to=ALICE,
+        mail=LONG),
+    Row("5.3 b a full mailbox of .qmail ends it", (BOUNCING, own("/full\n|one\n"), full("/full")),
+        FAILS, "/full has insufficient quota.", to=ALICE, mail=LONG),
+    Row("5.3 b a full row beside other lines of the file ends it", (alias("/full", "|one"),
+        rule(f"{VDELIVERMAIL} delete\n|two\n"), full("/full")), FAILS,
+        "/full has insufficient quota.", to=ALICE, mail=LONG),
+    Row("5.3 b DISCARD_BOUNCE of a full row", (BOUNCING, NO_BOUNCE, alias("/full", "|one"),
+        full("/full")), OK, "(#5.1.4), discarded (DISCARD_BOUNCE)", ("run one",), to=ALICE, mail=LONG),
     Row("5.3 b the first failure ends it", (BOUNCING, own("|one\n./Maildir/\n")), FAILS,
         "one failed code(100). Permanent error", ("run one",), to=ALICE, ends={"one": Ended(100)}),
     Row("5.3 c a group without aliases", (BOUNCING, changed(gecos="MailGroup staff")), OK,

@@ -4,9 +4,10 @@
     Plan((Run("./sort", rule), Mbox("/home/bob/mbox", rule), Forward("bob@example.net", rule)))
     Plan((Fail("no account ... (#5.1.5)", "5.1.5", Foreseen.ABSENT, rule),))
 
-The steps are made in order; the first that fails ends the attempt.  What is to be forwarded goes out
-as one mail after all other steps, so an attempt that fails forwards nothing.  `foresee` gives the
-same plan's meaning at RCPT time, so that the two never contradict.
+The steps are made in order; the first that fails ends the attempt, but for rows of valias whose
+mailbox is full.  What is to be forwarded goes out as one mail after all other steps, so an attempt
+that a step ended forwards nothing.  `foresee` gives the same plan's meaning at RCPT time, so that the
+two never contradict.
 
 Source: spec/delivery.md 4 (order, exit codes, forwards), 5.2 to 5.4, 9.1; spec/smtp.md 4.3.
 Not here: how a plan is reached (`delivery.dotqmail`, `delivery.virtual`), how it is carried out
@@ -32,7 +33,8 @@ class Deliver:
     `account` is the mailbox it is meant for, empty for a Maildir that a line names; `text` is said
     beside.  `limit` is the quota that vdelivermail obeys, as it is stored: empty, the one that the
     Maildir's own maildirsize tells; None for qmail-local, which knows no quota.  With a
-    `dateformat` the copy goes into the sub-folder of the day on which the mail came.
+    `dateformat` the copy goes into the sub-folder of the day on which the mail came.  `is_row`: a
+    line of valias says it, so where it is full the other rows are made before the mail bounces.
     """
 
     maildir: str
@@ -41,6 +43,7 @@ class Deliver:
     text: str = ""
     limit: str | None = None
     dateformat: str = ""
+    is_row: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +218,11 @@ def foresee(plan: Plan) -> Foreseen:
 def discarded(fail: Fail) -> Discard:
     """Return what DISCARD_BOUNCE makes of what vdelivermail would bounce."""
     return Discard(f"{fail.text}, discarded (DISCARD_BOUNCE)", fail.rule, fail.command)
+
+
+def joined(failures: Sequence[Failed]) -> Failed:
+    """Return the end of a delivery of whose rows some failed; the first one's rule."""
+    return Failed("\n".join(failure.text for failure in failures), failures[0].rule)
 
 
 def outcome(action: Discard | Fail | Defer) -> Outcome:

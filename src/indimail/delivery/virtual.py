@@ -159,7 +159,8 @@ def _expanded(facts: VirtualFacts) -> tuple[Action, ...]:
     home = facts.account.home if facts.account is not None else facts.directory
     rule = Rule("valias", key=facts.address)
     rows = "\n".join(facts.aliases)
-    return _lines(facts, DotQmail(str(rule), rows, home, is_virtual=True)) or ()
+    file = DotQmail(str(rule), rows, home, is_virtual=True)
+    return _lines(facts, file, are_rows=True) or ()
 
 
 def _own_lines(facts: VirtualFacts, dotqmail: DotQmail) -> tuple[Action, ...] | None:
@@ -169,7 +170,9 @@ def _own_lines(facts: VirtualFacts, dotqmail: DotQmail) -> tuple[Action, ...] | 
     return _lines(facts, replace(dotqmail, is_virtual=True))
 
 
-def _lines(facts: VirtualFacts, dotqmail: DotQmail) -> tuple[Action, ...] | None:
+def _lines(
+    facts: VirtualFacts, dotqmail: DotQmail, *, are_rows: bool = False
+) -> tuple[Action, ...] | None:
     """Return the steps of lines that take the mailbox's place, None where they leave it."""
     if not dotqmail.text:
         return None
@@ -186,7 +189,7 @@ def _lines(facts: VirtualFacts, dotqmail: DotQmail) -> tuple[Action, ...] | None
             case Jump(run, to):
                 joined.append((number, Jump(replace(run, block=True), to)))
             case Deliver():
-                joined.append((number, (replace(step, limit=""),)))
+                joined.append((number, (replace(step, limit="", is_row=are_rows),)))
             case action:
                 joined.append((number, (action,)))
     return join(joined) or None

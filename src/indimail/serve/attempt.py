@@ -18,6 +18,7 @@ from indimail.delivery.environment import Lines, environment, of_virtual
 from indimail.delivery.headers import ahead, ahead_of_command, from_line, return_path
 from indimail.delivery.localdomains import refuse_remote
 from indimail.delivery.loop import LOOPING, is_looping
+from indimail.delivery.overquota import MAILBOX_FULL
 from indimail.delivery.plan import (
     DID_ONE,
     Command,
@@ -30,11 +31,13 @@ from indimail.delivery.plan import (
     Relay,
     Run,
     discarded,
+    joined,
     outcome,
 )
 from indimail.delivery.program import Ended, Next, judge
 from indimail.delivery.verp import expanded
-from indimail.mail.errors import CopyGone, MailError, Permanent
+from indimail.mail.errors import CopyGone, MailboxFull, MailError, Permanent
+from indimail.mail.foreseen import Foreseen
 from indimail.mail.outcome import Deferred, Delivered, Failed, Outcome
 from indimail.mail.verdict import Rule
 from indimail.mailbox import maildir
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
 WRONG: Final = "Sorry, something is wrong here"
 NO_BOOT: Final = ""  # of a copy known not to be in tmp/: `recovery` believes only what it sees
 STOPPED: Final = "99"  # the name of a program's mark, where it left out the rest
+REFUSED: Final = "refused: "  # how the name of a row's mark begins, where its mailbox was full
 
 
 class Scheduler(Protocol):
@@ -81,6 +85,7 @@ class Attempt:
         "_counts",
         "_decided",
         "_done",
+        "_failures",
         "_forwards",
         "_number",
         "_said",
@@ -102,6 +107,7 @@ class Attempt:
         self._counts = [0, 0, 0]  # files, forwards, programs
         self._said: list[str] = []
         self._forwards: list[Forward | Relay] = []
+        self._failures: list[Failed] = []  # of rows, behind which the others are made
         self._done = [(step.place, step.name) for step in job.steps if step.done]
         self._number = 1 + max(step.step for step in job.steps) if job.steps else 0
 
@@ -109,13 +115,13 @@ class Attempt:
 
     def begin(self, header: bytes, settled: maildir.Settlement | None = None) -> None:
         """Start; on the event loop."""
-        self._guarded(partial(self._begin, header, settled))
+        self.guarded(partial(self._begin, header, settled))
 
     def _go_on(self) -> None:
         """Make the next step; on the event loop."""
-        self._guarded(self._walk)
+        self.guarded(self._walk)
 
-    def _guarded(self, move: Callable[[], None]) -> None:
+    def guarded(self, move: Callable[[], None]) -> None:
         """What nobody thought of keeps no slot, and stops no other mail."""
         try:
             move()
@@ -152,6 +158,8 @@ class Attempt:
         if step.last:  # then no walk counts what was made
             made = [0 if mark.place.startswith("/") else 2 for mark in self.job.steps]
             self._counts = [made.count(0), 0, made.count(2)]
+            for mark in self.job.steps:
+                self._recall(mark.name, self._decided.plan.rule)
         rule = self._decided.plan.rule
         copy = Copy(self, step.place, step.name, rule, step.step, last=step.last)
         if publish:
@@ -188,13 +196,19 @@ class Attempt:
                     self._done.remove(done)
                     if isinstance(action, Run) and done[1] == STOPPED:
                         self._leave_out(action)
+                    self._recall(done[1], action.rule)
         self._end()
+
+    def _recall(self, mark: str, rule: Rule) -> None:
+        """Fail in the end for a row that an earlier attempt found full."""
+        if mark.startswith(REFUSED):
+            self._failures.append(Failed(mark.removeprefix(REFUSED), rule))
 
     def _then(self, go_on: Callable[..., None], *known: object) -> Callable[[object], None]:
         """Return what a hand tells its result, on any thread: the attempt goes on in the loop."""
 
         def told(result: object) -> None:
-            self.local.wake(partial(self._guarded, partial(go_on, *known, result)))
+            self.local.wake(partial(self.guarded, partial(go_on, *known, result)))
 
         return told
 
@@ -224,7 +238,7 @@ class Attempt:
     def _end(self) -> None:
         """Every step is made: forward, and say so."""
         if not self._forwards:
-            self.send.finish(self.job, self._delivered())
+            self.send.finish(self.job, self._result())
             return
 
         self.local.forwards.make(
@@ -239,13 +253,16 @@ class Attempt:
         for action in self._forwards:
             self._tell_one_of_several(f"forward to {action.address}", action.rule)
         numbers = [f"qp {forward.message.id}" for forward in result]
-        self.send.finish(self.job, self._delivered(*numbers), result)
+        self.send.finish(self.job, self._result(*numbers), result)
 
     def _fail_to_forward(self, failure: object) -> None:
         said = f"Unable to forward message: {failure}. (#4.3.0)"
         self.send.finish(self.job, Deferred(said, self._forwards[0].rule))
 
-    def _delivered(self, *numbers: str) -> Delivered:
+    def _result(self, *numbers: str) -> Outcome:
+        """Return the end of a walk that made all steps."""
+        if self._failures:
+            return joined(self._failures)
         plan = self._decided.plan
         did = DID_ONE if plan.virtual else "did {}+{}+{}".format(*self._counts)
         return Delivered("\n".join([*self._said, did, *numbers]), plan.rule)
@@ -330,9 +347,14 @@ class Attempt:
 
     def over(self, action: Deliver, fail: Fail) -> None:
         """A mailbox is full, or had enough for a day: end, or go on where vdelivermail does."""
+        place = place_of(action, self.job.mail.message.born)
         if self.local.own.settings().discard_bounce:
             self._discard(discarded(fail))
-            self._did(place_of(action, self.job.mail.message.born))
+            self._did(place)
+        elif action.is_row and self._decided.plan.virtual:
+            self.send.tell(self.job, "failed", fail.text, fail.rule)
+            self._failures.append(Failed(fail.text, fail.rule))
+            self._did(place, f"{REFUSED}{fail.text}")
         else:
             self._refuse(fail)
 
@@ -379,7 +401,7 @@ class Attempt:
         """The recipient has all; on any thread."""
         if self._has_several:  # a single one needs no turn of the loop
             self.local.wake(partial(self._tell_one_of_several, copy.folder, copy.rule))
-        self.send.finish(self.job, self._delivered())
+        self.send.finish(self.job, self._result())
 
     def block(self) -> bytes:
         """Return the lines in front of this recipient's copy; the same at every attempt."""
@@ -475,6 +497,12 @@ class Counted:
         """It did not come, unless it was counted; on any thread."""
         self._attempt.local.quotas.forget(self._admission)
 
+    def full(self, failure: MailboxFull) -> None:
+        """The disk's quota is a quota too (5.5 step 8); on the event loop."""
+        deliver = self._deliver
+        fail = Fail(str(failure), MAILBOX_FULL, Foreseen.DELIVERABLE, deliver.rule)
+        self._attempt.over(deliver, fail)
+
 
 class Copy:
     """One copy on its way into a Maildir; one that a crash left is counted in no quota any more.
@@ -508,9 +536,12 @@ class Copy:
         """The copy and its name in tmp/ are durable: mark it."""
         attempt = self._attempt
         if failure is not None:
+            failed = partial(attempt.fail, failure, self.rule, self.folder)
             if self._counted is not None:
                 self._counted.gone()
-            attempt.local.wake(partial(attempt.fail, failure, self.rule, self.folder))
+                if isinstance(failure, MailboxFull):
+                    failed = partial(self._counted.full, failure)
+            attempt.local.wake(partial(attempt.guarded, failed))
             return
         attempt.send.stage(attempt.job, self.step(), self.marked)
 

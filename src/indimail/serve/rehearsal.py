@@ -32,6 +32,7 @@ from indimail.delivery.plan import (
     Run,
     discarded,
     foresee,
+    joined,
     outcome,
 )
 from indimail.durable.disk import Disk
@@ -123,6 +124,7 @@ class _Walk:
         self._home = home
         self._snapshot = snapshot
         self._disk = disk
+        self._failures: list[Failed] = []
         self.end: Outcome | None = None
 
     def steps(self, plan: Plan) -> Iterator[Rehearsed]:
@@ -134,12 +136,12 @@ class _Walk:
             if not isinstance(action, Discard):
                 counts[_kind(action)] += 1
         did = DID_ONE if plan.virtual else "did {}+{}+{}".format(*counts)
-        self.end = Delivered(did, plan.rule)
+        self.end = joined(self._failures) if self._failures else Delivered(did, plan.rule)
 
     def _step(self, action: Action, plan: Plan) -> Iterator[Rehearsed]:
         match action:
             case Deliver():
-                yield from self._copy(action)
+                yield from self._copy(action, plan)
             case Mbox(path, rule):
                 yield Rehearsed("mbox", f"append to {path}", rule)
             case Run(command, rule, skip):
@@ -158,7 +160,7 @@ class _Walk:
             case Fail() | Defer():
                 yield self._ends(action)
 
-    def _copy(self, action: Deliver) -> Iterator[Rehearsed]:
+    def _copy(self, action: Deliver, plan: Plan) -> Iterator[Rehearsed]:
         text = f"into {action.maildir}" + (f" ({action.text})" if action.text else "")
         maildir = inbox(action.maildir)
         quota = quota_of(action.limit) if action.limit else None
@@ -182,6 +184,9 @@ class _Walk:
                 return
             case Fail() as fail if self._snapshot.local.discard_bounce:
                 yield Rehearsed("discard", discarded(fail).text, fail.rule)
+            case Fail() as fail if action.is_row and plan.virtual:
+                self._failures.append(Failed(fail.text, fail.rule))
+                yield Rehearsed("bounce", fail.text, fail.rule)
             case refused:
                 yield self._ends(refused)
 
