@@ -157,6 +157,7 @@ def test_what_the_delivery_did_not_say_is_told(
     "command",
     [("forward",), ("condredirect", "a@b"), ("condtomaildir", "Maildir"), ("filterto", "a@b"),
      ("bouncesaying",), ("except",), ("preline",), ("maildirdeliver",), ("fastforward",),
+     ("replier", "robot", "a@b"),
      ("preline", "-x", "cat")],
 )  # fmt: skip
 def test_wrong_use_is_for_good(delivery: Delivery, command: tuple[str, ...]) -> None:
@@ -251,6 +252,77 @@ def test_fastforward_sends_nothing_where_something_is_wrong(
     ran = base.run("fastforward", file, **given)
     assert ran == Ran(code, "", f"fastforward: {reason}\n")
     assert base.sent_nothing()
+
+
+# -- replier --------------------------------------------------------------------------------------
+
+ROBOT = {"LOCAL": "joe-robot-get-a-b", "RECIPIENT": "joe-robot-get-a-b@example.com"}
+ANSWERS_WITH = (
+    "replier", "robot", "eve@example.net", "sh", "-c",
+    'echo "Subject: $REQUEST $REQUEST2 $REQUEST3$REQUEST4"; echo "Return-Path: <x>"; echo; '
+    "cat headeradd; cat",
+)  # fmt: skip
+
+
+@pytest.fixture
+def robot(delivery: Delivery) -> Delivery:
+    files = {
+        "inlocal": "Joe-Robot\n",
+        "mailinglist": "contact joe@example.com\n",
+        "headeradd": "Precedence: bulk\n",
+        "headerremove": "return-path\nContent-Length\n",
+    }
+    (delivery.home / "robot").mkdir()
+    for name, text in files.items():
+        (delivery.home / "robot" / name).write_text(text)
+    return delivery
+
+
+@pytest.mark.parametrize("as_pipe", [False, True])
+def test_replier_sends_what_the_program_makes(robot: Delivery, as_pipe: bool) -> None:
+    ran = robot.run(*ANSWERS_WITH, as_pipe=as_pipe, **ROBOT)
+    assert ran == Ran(99, "replier: qp 0\n", "")
+    assert robot.sent() == (
+        Submission("", ("eve@example.net",)),
+        b"Mailing-List: contact joe@example.com\nPrecedence: bulk\n"
+        b"Delivered-To: replier joe-robot-get-a-b@example.com\nSubject: get-a-b a-b b\n\n"
+        b"Precedence: bulk\n" + MAIL,
+    )
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [(NO, 0), (NOBODY, 0), (exits(111), 111), (exits(100), 0), (CRASHES, 111)],
+)
+def test_replier_sends_nothing_of_a_program_that_fails(
+    robot: Delivery, program: tuple[str, ...], code: int
+) -> None:
+    assert robot.run(*ANSWERS_WITH[:3], *program, **ROBOT).code == code
+    assert robot.sent_nothing()
+
+
+@pytest.mark.parametrize(
+    ("mail", "changed", "text"),
+    [
+        (MAIL, {"SENDER": ""}, "I don't reply to bounce messages (#5.7.2)"),
+        (MAIL, {"SENDER": "#@[]"}, "I don't reply to bounce messages (#5.7.2)"),
+        (MAIL, {"LOCAL": "joe-robots-get"}, "I do not accept messages at this address (#5.1.1)"),
+        (b"Mailing-list: x\n" + MAIL, {}, "I don't reply to mailing lists (#5.7.2)"),
+        (MAIL, {"LOCAL": None}, "LOCAL not set"),
+    ],
+)
+def test_replier_answers_no_bounce_no_list_and_no_other_address(
+    robot: Delivery, mail: bytes, changed: dict[str, str | None], text: str
+) -> None:
+    ran = robot.run(*ANSWERS_WITH, mail=mail, **{**ROBOT, **changed})
+    assert ran == Ran(100, "", f"replier: {text}\n")
+    assert robot.sent_nothing()
+
+
+def test_replier_tries_again_where_its_files_are_missing(robot: Delivery) -> None:
+    os.unlink(robot.home / "robot" / "mailinglist")
+    assert robot.run(*ANSWERS_WITH, **ROBOT).code == 111
+    assert robot.sent_nothing()
 
 
 # -- conditions -----------------------------------------------------------------------------------

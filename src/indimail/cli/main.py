@@ -143,6 +143,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "filterto", "send on what a program makes of the mail",
         "|filterto bob@example.net ./shorten",
     ),
+    "replier": _program(
+        "replier", "answer with what a program makes of the mail, from a .qmail file",
+        '|replier ./robot "$SENDER" ./answer',
+    ),
     "fastforward": _program(
         "fastforward", "send the mail on as a data base says, from a .qmail file",
         "|fastforward -p ./aliases.cdb",
