@@ -38,7 +38,7 @@ from indimail.serve.forward import Forwards
 from indimail.serve.local import LocalDelivery, Own
 from indimail.serve.locks import QuotaLocks
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
-from indimail.serve.quota import Quotas
+from indimail.serve.quota import OwnQuotas, Quotas
 from indimail.serve.reception import Reception
 from indimail.serve.send import REOPEN, Send
 from indimail.serve.snapshot import LocalSettings, QuotaSettings, SessionSettings
@@ -121,14 +121,15 @@ class World:
         config = Fixed()
         self.ids = ids = QueueIds(1)
         sizes, accounts = MaildirSizes(self.disk, self.clock), MemoryAccounts()
-        locks = QuotaLocks(accounts, accounts, sizes, lambda name, domain: None)
+        own = OwnQuotas(sizes, QuotaSettings, self.disk, self.clock, self.aside)
+        locks = QuotaLocks(accounts, accounts, lambda uid, gid: own, lambda name, domain: None)
         self.local = LocalDelivery(
             foresight, lambda uid, gid: ScriptedHands(self),
             Forwards(ids, self.clock, lambda: config.current, header_date, self.aside),
             self.clock, self.aside, wake,
             Own(lambda: "mx.example.com", self.disk.boot, header_date, lambda: EMPTY,
                 LocalSettings),
-            Quotas(sizes, QuotaSettings, self.disk, self.clock, locks, self.aside, 89),
+            Quotas(lambda uid, gid: own, QuotaSettings, locks, self.aside),
         )  # fmt: skip
         bounces = Bounces(
             ids, self.clock, lambda: config.current.queue.bounces,

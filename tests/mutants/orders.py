@@ -52,7 +52,7 @@ ORDERS: Final = (
     Order(LSPAWN, "a published name is answered before its sync",
           'self._hands.publish(errand.text("folder"), errand.text("name"), done)\n',
           'self._hands.publish(errand.text("folder"), errand.text("name"), lambda _: None)\n'
-          '                done(None)\n'),
+          '        done(None)\n'),
     Order(LSPAWN, "whoever connects is answered", "peer(sock).uid != self._asking", "False"),
     Order("indimail/serve/spawned.py", "another user's process is believed",
           "process.uid != self.who.uid", "False"),

@@ -43,7 +43,7 @@ from indimail.schedule.route import parse_routing
 from indimail.serve.foresight import Decided
 from indimail.serve.locks import QuotaLocks
 from indimail.serve.maillog import TcpserverLog
-from indimail.serve.quota import Quotas
+from indimail.serve.quota import OwnQuotas, Quotas
 from indimail.serve.reception import Reception
 from indimail.serve.smtpd import SmtpConnection
 from indimail.serve.snapshot import (
@@ -158,8 +158,9 @@ def quotas(
 ) -> Quotas:
     """Return the quotas of a worker that runs as uid 89; nobody is told of a lock."""
     sizes = MaildirSizes(disk, clock)
-    locks = QuotaLocks(accounts, accounts, sizes, lambda name, domain: None)
-    return Quotas(sizes, settings, disk, clock, locks, aside, 89)
+    own = OwnQuotas(sizes, settings, disk, clock, aside)
+    locks = QuotaLocks(accounts, accounts, lambda uid, gid: own, lambda name, domain: None)
+    return Quotas(lambda uid, gid: own, settings, locks, aside)
 
 
 class Threads:

@@ -17,6 +17,7 @@ from indimail.mailbox.maildirsize import MaildirSizes
 from indimail.serve.foresight import KEPT, Foresight, Place
 from indimail.serve.home import Home, HomeUnreadable, look
 from indimail.serve.locks import QuotaLocks
+from indimail.serve.quota import OwnQuotas
 from indimail.serve.snapshot import LocalSettings, QuotaSettings
 from indimail.testing.clock import FakeClock
 
@@ -76,8 +77,10 @@ class Site:
         self.clock = FakeClock()
         self.told: list[tuple[str, str]] = []
         disk = SystemDisk()
+        sizes = MaildirSizes(disk, self.clock)
+        own = OwnQuotas(sizes, lambda: self.config.quota, disk, self.clock, lambda *_: None)
         locks = QuotaLocks(
-            self.accounts, self.accounts, MaildirSizes(disk, self.clock),
+            self.accounts, self.accounts, lambda uid, gid: own,
             lambda name, domain: self.told.append((name, domain)),
         )  # fmt: skip
         self.foresight = Foresight(

@@ -28,6 +28,7 @@ from indimail.queue.port import QueuedRecipient
 from indimail.serve.foresight import Foresight, Place
 from indimail.serve.home import look
 from indimail.serve.locks import QuotaLocks
+from indimail.serve.quota import OwnQuotas
 from indimail.testing.disk import Operation
 from serve.delivering import ONE, Delivering
 from serve.test_foresight import Configured, Folders
@@ -62,7 +63,8 @@ class World(Delivering):
         config.default_delivery = "./Default/"
         self.config = config
         sizes = MaildirSizes(SystemDisk(), self.clock)
-        locks = QuotaLocks(self.users, self.users, sizes, lambda name, domain: None)
+        own = OwnQuotas(sizes, lambda: config.quota, SystemDisk(), self.clock, self.threads)
+        locks = QuotaLocks(self.users, self.users, lambda uid, gid: own, lambda *_: None)
         known: Any = Foresight(
             self.users, lambda: config, self.clock.steady, SystemDisk(), Folders(can=True),
             Place(str(self.root), str(self.root / "alias"), 89, 89), lambda _: look, locks,

@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 
 from indimail.app.aside import Aside
 from indimail.delivery.dotqmail import Name
+from indimail.delivery.plan import Command, Deliver, Fail
 from indimail.delivery.program import Ended, Limits
+from indimail.delivery.quota import Usage
 from indimail.durable.batch import FileSyncs, Unsynced
 from indimail.durable.disk import SystemDisk
+from indimail.mail.clock import SystemClock
 from indimail.mail.errors import (
     CopyGone,
     MailboxFull,
@@ -29,16 +32,22 @@ from indimail.mail.errors import (
 )
 from indimail.mail.ids import QueueId
 from indimail.mailbox.maildir import Settlement
+from indimail.mailbox.maildirsize import MaildirSizes
 from indimail.net.local import listen_local
 from indimail.queue.spool import Spool
 from indimail.serve import spawned as module
-from indimail.serve.errand import GREETING, pack
+from indimail.serve.errand import GREETING, Errand, pack
 from indimail.serve.hands import Content, OwnHands, Program
 from indimail.serve.home import HomeMissing
+from indimail.serve.locks import Held
 from indimail.serve.lspawn import Lspawn
 from indimail.serve.programs import Programs
-from indimail.serve.spawned import Spawned, SpawnedHands, Who
+from indimail.serve.quota import Admission, OwnQuotas
+from indimail.serve.quota_errand import read_admitted
+from indimail.serve.snapshot import QuotaSettings
+from indimail.serve.spawned import Spawned, SpawnedHands, SpawnedQuotas, Who
 from indimail.serve.watched import WatchedHomes
+from indimail.wire.frames import BrokenFrame
 from serve.sending import ByHand
 
 PATIENCE = 10.0
@@ -46,6 +55,7 @@ ONE = QueueId(1)
 NAME = "1790000000.Q1R0.0.mx.example.com,S=15"
 ME = Who(os.getuid(), os.getgid())
 BODY = b"Subject: x\n\nhi\n"
+CLOCK = SystemClock()
 
 
 class Disk(SystemDisk):
@@ -80,6 +90,8 @@ class World:
         self.watched = WatchedHomes()
         self.spawned = Spawned(ME, self.loop, self._ask, lambda: self.idle, self.watched)
         self.hands = SpawnedHands(self.spawned, Limits)
+        self.quota = QuotaSettings()
+        self.quotas = SpawnedQuotas(self.spawned, lambda: self.quota)
         self.told: list[Any] = []
         self.accepted: list[socket.socket] = []
         self.start()
@@ -89,7 +101,8 @@ class World:
         hands = OwnHands(self.disk, self.syncs, self.aside, self._nobody)
         environment = {"PATH": os.environ["PATH"], "INDIMAIL_ROOT": "/root/of/it"}
         self.lspawn = Lspawn(
-            self.loop, hands, self.aside, self.programs, os.getuid(), environment, self._deserted
+            self.loop, hands, self.aside, self.programs, self._quotas, os.getuid(), environment,
+            self._deserted,
         )  # fmt: skip
         self.listener = listen_local(self.path, 0o600)
 
@@ -99,6 +112,9 @@ class World:
             (greet or self.lspawn.accept)(sock)
 
         self.loop.add_reader(self.listener.fileno(), accept)
+
+    def _quotas(self, settings: Callable[[], QuotaSettings]) -> OwnQuotas:
+        return OwnQuotas(MaildirSizes(self.disk, CLOCK), settings, self.disk, CLOCK, self.aside)
 
     def stop(self) -> None:
         """End the process as a crash does."""
@@ -267,6 +283,125 @@ def test_an_mbox_is_appended_to(world: World) -> None:
     world.hands.append(str(path), world.content(b"A: b\n"), "From x\n", world.told.append)
     assert world.result() is None
     assert path.read_bytes() == b"From x\nA: b\n" + BODY + b"\n"
+
+
+# -- quotas --------------------------------------------------------------------------------------
+
+ALICE = "alice@example.com"
+
+
+def admit(world: World, size: int = len(BODY), limit: str = "1000") -> Admission:
+    """Return what is decided about a copy in alice's Maildir."""
+    for part in ("cur", "new", "tmp"):
+        os.makedirs(f"{world.folder}/{part}", exist_ok=True)
+    deliver = Deliver(world.folder, account=ALICE, limit=limit)
+    world.quotas.ask(deliver, size, world.told.append)
+    found = world.result()
+    assert isinstance(found, Admission), found
+    return found
+
+
+def take(world: World, admission: Admission, name: str = NAME) -> list[Command]:
+    """Let an admitted copy come, and be counted; return the warnings."""
+    warnings: list[Command] = []
+    world.store(name=name)
+    world.synced()
+    assert world.result() is None
+    world.hands.publish(world.folder, name, world.told.append)
+    deliver = Deliver(world.folder, account=ALICE, limit="1000")
+    world.quotas.add(admission, deliver, warnings.append)
+    world.synced()
+    assert world.result() is None
+    world.apart(lambda: world.spawned.wait({"op": "ping"}, PATIENCE))
+    return warnings
+
+
+def held(world: World) -> list[str]:
+    return Path(world.folder, "maildirsize").read_text().splitlines()
+
+
+def test_a_copy_is_admitted_and_counted_by_the_other_end(world: World) -> None:
+    admission = admit(world)
+    assert (admission.plan, admission.usage.octets, admission.size) == (None, 0, len(BODY))
+    assert take(world, admission) == []
+    assert held(world) == ["1000S", "15 1"]
+
+
+def test_what_is_over_quota_has_the_text_the_lock_and_the_command_of_any_other(
+    world: World,
+) -> None:
+    take(world, admit(world))
+    found = admit(world, 1001, "10")
+    text = f"{ALICE} has insufficient quota. 1001/15:1/0:10. indimail (#5.1.4)"
+    assert isinstance(found.plan, Fail)
+    assert (found.plan.text, found.plan.status, found.lock, found.size) == (text, "5.2.2", 15, 0)
+    command = (world.folder, "1001", "15", "1", "10", "dummy")
+    assert [command.arguments for command in found.commands] == [command]
+
+
+def test_of_copies_at_once_only_those_fit_that_fit_together(world: World) -> None:
+    first = admit(world, 600)
+    assert admit(world, 600).plan is None  # a small one comes all the same
+    world.quota = QuotaSettings(mailsize=0)
+    assert admit(world, 600).plan is not None
+    world.quotas.forget(first)
+    assert admit(world, 399).plan is None
+
+
+def test_a_copy_that_was_not_renamed_is_not_counted(world: World) -> None:
+    admission = admit(world)
+    world.hands.publish(world.folder, NAME, world.told.append)
+    world.quotas.add(admission, Deliver(world.folder, account=ALICE), lambda _: None)
+    assert isinstance(world.result(), CopyGone)
+    world.apart(lambda: world.spawned.wait({"op": "ping"}, PATIENCE))
+    assert held(world) == ["1000S"]
+
+
+def test_a_worker_that_goes_leaves_no_room_taken(world: World) -> None:
+    admit(world, 900)
+    world.quota = QuotaSettings(mailsize=0)
+    assert admit(world, 900).plan is not None
+    world.spawned._leave()
+    world.until(lambda: world.deserted)
+    assert admit(world, 900).plan is None
+
+
+def test_what_a_locked_mailbox_holds_is_told_to_a_thread(world: World) -> None:
+    take(world, admit(world))
+    deliver = Deliver(world.folder, account=ALICE, limit="1000")
+    held = world.apart(lambda: world.quotas.held(deliver, counted=True))
+    assert held == Held(Usage(15, 1), waits=False)
+    Path(world.folder, "holdoverquota").touch()
+    held = world.apart(lambda: world.quotas.held(deliver, counted=False))
+    assert held == Held(Usage(), waits=True)
+    Path(world.folder, "maildirsize").unlink()
+    os.rename(f"{world.folder}/new", f"{world.folder}/other")
+    Path(world.folder, "new").symlink_to("new")
+    held = world.apart(lambda: world.quotas.held(deliver, counted=True))
+    assert isinstance(held, MailboxUnwritable)
+
+
+def test_a_warning_comes_with_the_count(world: World) -> None:
+    world.quota = QuotaSettings(percents=(1,), command="/x")
+    [warning] = take(world, admit(world))
+    assert warning.arguments == (ALICE, world.folder, "15", "1", "1000", "0", "1")
+
+
+def test_a_maildir_that_cannot_be_read_keeps_the_mail(world: World) -> None:
+    Path(world.folder).write_text("no folder")
+    world.quotas.ask(Deliver(world.folder, limit="10"), 5, world.told.append)
+    assert isinstance(world.result(), MailboxUnwritable)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"size": "x"}, {"usage": [1, 2], "quota": [1]}, {"usage": [1, 2], "quota": [1, {}]}, {},
+     {"usage": [1, 2], "commands": [["/another/Maildir", "1"]]},
+     {"usage": [1, 2], "commands": [[1, 2]]}, {"usage": [1 << 80, 1]}],
+)  # fmt: skip
+def test_an_admission_is_believed_as_far_as_it_can_be_one(fields: dict[str, Any]) -> None:
+    with pytest.raises(BrokenFrame):
+        read_admitted(Errand(1, fields), Deliver("/home/alice/Maildir", account=ALICE))
 
 
 # -- homes ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from live import DOMAIN, HOST, Instance, Server, until
+from live import ALICE, BOB, DOMAIN, HOST, Instance, Server, until
 from support import needs_root
 
 pytestmark = pytest.mark.slow
@@ -119,6 +119,54 @@ def test_a_program_of_a_domain_runs_as_the_server_and_finds_it(
     record = outcome(joes, joes.send(f"prog@{DOMAIN}"), "failed")
     owner = os.stat(instance.root).st_uid
     assert record["text"].split("\n")[:2] == [str(owner), instance.root]
+
+
+def give_away(instance: Instance) -> None:
+    """Give the domain, with all its mailboxes, to joe."""
+    owner = os.stat(instance.root)
+    for top in ("domains", "mail"):
+        for folder, _, files in os.walk(instance.path(top)):
+            if f"/{DOMAIN}" in folder:
+                for path in (folder, *(f"{folder}/{name}" for name in files)):
+                    os.chown(path, JOE, JOE)
+    lines = instance.read("users/assign")
+    theirs = f":{owner.st_uid}:{owner.st_gid}:"
+    assert theirs in lines
+    instance.write("users/assign", lines.replace(theirs, f":{JOE}:{JOE}:"))
+
+
+def test_the_quota_of_another_users_mailbox_is_obeyed(instance: Instance) -> None:
+    needs_root()
+    body = ("x" * 78 + "\r\n") * 3125  # a quarter of a million octets
+    instance.run("vsetuserquota", ALICE, "1M")
+    give_away(instance)
+    with instance.serve() as server:
+        for _ in range(4):
+            outcome(server, server.send(ALICE, body, BOB), "delivered")
+        text = outcome(server, server.send(ALICE, body, BOB), "failed")["text"]
+        assert text.startswith(f"{ALICE} has insufficient quota. ")
+        assert text.endswith(":4/0:1048576. indimail (#5.1.4)")
+        held = Path(instance.maildir("alice"), "maildirsize")
+        first, *lines = held.read_text().splitlines()
+        count = sum(int(line.split()[1]) for line in lines)
+        assert (first, count, held.stat().st_uid) == ("1048576S", 4, JOE)
+        instance.run("vmoduser", "-q", "200000", ALICE, code=None)  # joe's file stays as it was
+
+        def rcpt() -> str:
+            with server.connect() as talk:
+                return talk.recipient(ALICE)
+
+        def is_locked() -> bool:
+            outcome(server, server.send(ALICE, body, BOB), "failed")
+            return "is overquota" in rcpt()
+
+        until(is_locked)
+        for path in Path(instance.maildir("alice"), "new").iterdir():
+            path.unlink()
+        held.unlink()
+        until(lambda: rcpt()[:1] == "2")
+        outcome(server, server.send(ALICE, "hello", BOB), "delivered")
+    until(lambda: not processes(JOE))
 
 
 def test_programs_that_misbehave_keep_no_other_delivery_up(joes: Server, home: Home) -> None:

@@ -58,11 +58,11 @@ from indimail.serve.intake import Intake
 from indimail.serve.local import LocalDelivery, Own
 from indimail.serve.locks import QuotaLocks
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
-from indimail.serve.quota import Quotas
+from indimail.serve.quota import MailboxQuotas, OwnQuotas, Quotas
 from indimail.serve.reception import Reception
 from indimail.serve.send import Send
-from indimail.serve.snapshot import SessionSettings, Snapshot
-from indimail.serve.spawned import Spawned, SpawnedHands, Who
+from indimail.serve.snapshot import QuotaSettings, SessionSettings, Snapshot
+from indimail.serve.spawned import Spawned, SpawnedHands, SpawnedQuotas, Who
 from indimail.serve.watched import WatchedHomes
 from indimail.trace.write import TraceWriter
 
@@ -112,7 +112,8 @@ class Parts:
         self.accounts = CachedLookup(accounts, self.clock, expiry=ACCOUNTS_KEPT)
         self._folders = _Folders(loop, self._watched)
         self.sizes = MaildirSizes(self.disk, self.clock)
-        locks = QuotaLocks(accounts, self.accounts, self.sizes, self._changed)
+        self.quotas = OwnQuotas(self.sizes, self._quota_settings, self.disk, self.clock, self.aside)
+        locks = QuotaLocks(accounts, self.accounts, self._quotas, self._changed)
         self.foresight = Foresight(
             self.accounts, lambda: follower.current, self.clock.steady, self.disk,
             self._folders, Owned(instance.root, instance.alias, place.uid, os.getegid()),
@@ -133,8 +134,7 @@ class Parts:
             loop.call_soon_threadsafe,
             Own(lambda: follower.current.me, boot_id(), header_date,
                 lambda: follower.current.queue.black_hole, lambda: follower.current.local),
-            Quotas(self.sizes, lambda: follower.current.quota, self.disk, self.clock, locks,
-                   self.aside, place.uid),
+            Quotas(self._quotas, self._quota_settings, locks, self.aside),
         )  # fmt: skip
         self.sends: list[Send] = []
         self._locks: list[DirectoryLock] = []
@@ -198,6 +198,15 @@ class Parts:
 
     def _others(self, who: Who) -> SpawnedHands:
         return SpawnedHands(self._process_of(who), lambda: self.config.current.queue.programs)
+
+    def _quotas(self, uid: int, gid: int) -> MailboxQuotas:
+        """Return the quotas of a user's mailboxes."""
+        if uid == self.place.uid:
+            return self.quotas
+        return SpawnedQuotas(self._process_of(Who(uid, gid)), self._quota_settings)
+
+    def _quota_settings(self) -> QuotaSettings:
+        return self.config.current.quota
 
     def _process_of(self, who: Who) -> Spawned:
         """Return a user's process, also where it does not run."""

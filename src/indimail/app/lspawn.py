@@ -26,12 +26,15 @@ from indimail.app.identity import become
 from indimail.durable.batch import FileSyncs, SyncMode, Unsynced
 from indimail.durable.committer import Committer
 from indimail.durable.disk import SystemDisk
+from indimail.mail.clock import SystemClock
 from indimail.mail.errors import Misuse
+from indimail.mailbox.maildirsize import MaildirSizes
 from indimail.net.local import BACKLOG
 from indimail.serve.hands import OwnHands
 from indimail.serve.lspawn import Lspawn
 from indimail.serve.prctl import adopt_orphans, call_myself, die_with_parent, gain_nothing_by_exec
 from indimail.serve.programs import Programs
+from indimail.serve.quota import OwnQuotas
 
 NAME: Final = "qmail-lspawn"
 THREADS: Final = 8
@@ -72,8 +75,12 @@ def serve(home: Household, ready: socket.socket) -> None:
     aside = Aside(loop, THREADS)
     programs = Programs(loop)
     hands = OwnHands(disk, syncs, aside, _by_nobody)
+    clock = SystemClock()
+    sizes = MaildirSizes(disk, clock)
     lspawn = Lspawn(
-        loop, hands, aside, programs, home.service, variables(home.root), loop.stop
+        loop, hands, aside, programs,
+        lambda settings: OwnQuotas(sizes, settings, disk, clock, aside),
+        home.service, variables(home.root), loop.stop,
     )  # fmt: skip
 
     def accept() -> None:

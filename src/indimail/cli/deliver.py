@@ -98,7 +98,7 @@ def _rehearse(args: argparse.Namespace, letter: Letter) -> Rehearsal:
         foresight = Foresight(
             command.accounts, lambda: snapshot, lambda: 0.0, command.disk, _Unwatched(),
             Place(instance.root, instance.alias, site.uid, site.gid), lambda _: look,
-            ReadLocks(command.accounts, command.disk),
+            ReadLocks(command.accounts, command.disk, snapshot.quota),
         )  # fmt: skip
         return rehearse(letter, foresight, snapshot, command.disk)
 

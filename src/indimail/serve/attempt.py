@@ -47,7 +47,7 @@ from indimail.serve.foresight import Decided
 from indimail.serve.forward import new_sender
 from indimail.serve.hands import Content, Program
 from indimail.serve.job import Job
-from indimail.serve.quota import Admission, Looked
+from indimail.serve.quota import Admission
 
 if TYPE_CHECKING:
     from indimail.serve.local import LocalDelivery
@@ -93,6 +93,7 @@ class Attempt:
         "hands",
         "job",
         "local",
+        "quotas",
         "send",
     )
 
@@ -101,6 +102,7 @@ class Attempt:
         self.job = job
         self.send = send
         self.hands = local.hands(decided.uid, decided.gid)
+        self.quotas = local.quotas.of(decided.uid, decided.gid)
         self._decided = decided
         self._sender = expanded(job.mail.message.reverse_path, job.recipient.address)
         self._at = 0
@@ -212,6 +214,10 @@ class Attempt:
 
         return told
 
+    def _then_here(self, go_on: Callable[..., None], *known: object) -> Callable[[object], None]:
+        """Return what is told a result on the event loop, and goes on at once."""
+        return lambda result: self._guarded(partial(go_on, *known, result))
+
     def _leave_out(self, action: Run) -> None:
         """Exit 99: go on behind what the program stands before."""
         self._at = min(len(self._decided.plan.actions), self._at + action.skip)
@@ -307,34 +313,20 @@ class Attempt:
     def _copy(self, action: Deliver) -> None:
         """Store a copy, where the mailbox's quota lets it in."""
         block = self.block()
-        if action.limit is None or self._decided.uid != self.local.quotas.uid:
+        if action.limit is None:
             self._store(action, block, None)
             return
-        self._ask_quota(action, block)
+        size = len(block) + self.job.mail.message.size
+        self.quotas.ask(action, size, self._then_here(self._admitted, action, block))
 
-    def _ask_quota(self, action: Deliver, block: bytes, looked: Looked | None = None) -> None:
-        """Ask on the event loop, at once or with what a thread found."""
-        quotas, size = self.local.quotas, len(block) + self.job.mail.message.size
-        try:
-            admission = quotas.admit(action, size, looked)
-        except MailError as error:
-            self.fail(error, action.rule, action.maildir)
+    def _admitted(self, action: Deliver, block: bytes, admission: object) -> None:
+        if not isinstance(admission, Admission):
+            self.fail(admission, action.rule, action.maildir)
             return
-        if admission is not None:
-            self._admitted(action, block, admission)
-        else:
-            found = self._then(self._looked, action, block)
-            self.local.aside(lambda: quotas.look(action, size), found)
-
-    def _looked(self, action: Deliver, block: bytes, result: object) -> None:
-        if isinstance(result, Looked):
-            self._ask_quota(action, block, result)
-        else:
-            self.fail(result, action.rule, action.maildir)
-
-    def _admitted(self, action: Deliver, block: bytes, admission: Admission) -> None:
         if admission.quota is not None:
             self.job.mailbox = admission.usage, admission.quota
+        if admission.lock is not None:
+            self.local.quotas.lock(action.account, admission.lock)
         for command in admission.commands:
             self.tell_of_quota(command)
         match admission.plan:
@@ -489,13 +481,12 @@ class Counted:
     def published(self) -> None:
         """It is in new/: count it; on the event loop."""
         if self._admission.size:
-            warning = self._attempt.local.quotas.add(self._admission, self._deliver)
-            if warning is not None:
-                self._attempt.tell_of_quota(warning)
+            attempt = self._attempt
+            attempt.quotas.add(self._admission, self._deliver, attempt.tell_of_quota)
 
     def gone(self) -> None:
         """It did not come, unless it was counted; on any thread."""
-        self._attempt.local.quotas.forget(self._admission)
+        self._attempt.quotas.forget(self._admission)
 
     def full(self, failure: MailboxFull) -> None:
         """The disk's quota is a quota too (5.5 step 8); on the event loop."""

@@ -7,7 +7,8 @@
 A frame holds a number, which the answer repeats, a JSON object, and octets that are no JSON.  A
 worker believes no more of an answer than it can check: who answers is a user's process.
 
-Operations: ``look store publish settle append run ping``; number 0 is the greeting.
+Operations: ``look store publish settle append run ping``, and those of `serve.quota_errand`; number 0
+is the greeting.
 Not here: who asks (`serve.spawned`), who does it (`serve.lspawn`).
 """
 

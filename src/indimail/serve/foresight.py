@@ -50,8 +50,8 @@ from indimail.mail.errors import MailError
 from indimail.mail.verdict import NO_RULE, Rule
 from indimail.mailbox.maildir import is_maildir, is_sticky
 from indimail.serve.home import Home, HomeMissing, HomeUnreadable, Look, owner_file_of
-from indimail.serve.locks import Locks
-from indimail.serve.snapshot import LocalSettings, QuotaSettings
+from indimail.serve.locks import Locks, LockSeen
+from indimail.serve.snapshot import LocalSettings
 
 KEPT: Final = 2.0  # and 3 in the cache of the accounts: others' changes are seen within 5 s
 SIZE: Final = 20_000
@@ -92,8 +92,6 @@ class Configured(Protocol):
     def default_delivery(self) -> str: ...
     @property
     def local(self) -> LocalSettings: ...
-    @property
-    def quota(self) -> QuotaSettings: ...
 
 
 class Folders(Protocol):
@@ -309,27 +307,27 @@ class Foresight:
             return None
         home = account.directory
         locked = bool(account.flags & Flag.BOUNCE_MAIL)
-        usage, userquota = self._lock(account) if locked else (Usage(), 0)
+        seen = self._lock(account, entry) if locked else LockSeen(Usage(), 0, False)
         return AccountFacts(
             home=home,
             active=account.active,
             locked=locked,
-            usage=usage,
-            userquota=userquota,
+            usage=seen.usage,
+            userquota=seen.userquota,
             quota=account.quota,
             is_group=account.gecos.startswith("MailGroup "),
             dotqmail=self._own_file(home, entry),
             dateformat=_dateformat(self._disk, f"{home}/Maildir"),
-            holds_overquota=os.path.exists(self._snapshot().quota.hold_file(f"{home}/Maildir")),
+            holds_overquota=seen.waits,
         )
 
-    def _lock(self, account: Account) -> tuple[Usage, int]:
+    def _lock(self, account: Account, entry: AssignEntry) -> LockSeen:
         """Look whose lock it is; one of the quota's is lifted where there is room again."""
-        usage, userquota = self._locks.look(account)
+        seen = self._locks.look(account, entry.uid, entry.gid)
         quota = parse_quota(account.quota) or UNLIMITED
-        if may_lift(userquota, quota, usage) and not self._locks.lift(account.address):
-            return usage, 0  # it is the administrator's by now
-        return usage, userquota
+        if may_lift(seen.userquota, quota, seen.usage) and not self._locks.lift(account.address):
+            return seen._replace(userquota=0)  # it is the administrator's by now
+        return seen
 
     def _own_file(self, home: str, entry: AssignEntry) -> DotQmail | None:
         """Return a virtual user's own .qmail.  Raises HomeUnreadable."""

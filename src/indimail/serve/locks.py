@@ -1,6 +1,6 @@
 """The lock that a full mailbox gets: what a decision has to know of it, set, lifted, and told on.
 
-    usage, userquota = locks.look(account)           # what it holds, and whose lock it is
+    seen = locks.look(account, uid, gid)             # what it holds, and whose lock it is
     locks.lift(account.address)                      # there is room again: the quota's lock goes
     locks.lock("alice@example.com", 1_050_000)       # it holds too much already
 
@@ -8,26 +8,50 @@ A change is told to all workers, as one by a command is.  Every call may wait fo
 whole Maildir.
 
 Source: spec/delivery.md 5.3a, 5.5 (4), 10 (6).  Not here: when a lock is set or lifted
-(`delivery.overquota`), the administrator's lock (`manage.user_change`).
+(`delivery.overquota`), the administrator's lock (`manage.user_change`), who counts (`serve.quota`).
 """
 
 import logging
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from indimail.accounts.port import Account, Accounts, Lookup
-from indimail.delivery.quota import UNLIMITED, Usage, parse_quota
+from indimail.delivery.plan import Deliver
+from indimail.delivery.quota import Usage
 from indimail.durable.disk import Disk
-from indimail.mailbox.maildirsize import MaildirSizes, count_maildir
+from indimail.mailbox.maildirsize import count_maildir
+from indimail.serve.snapshot import QuotaSettings
 
 LOG: Final = logging.getLogger("indimail.quota")
+
+
+class Held(NamedTuple):
+    """What a mailbox holds, and whether it keeps what is over quota waiting."""
+
+    usage: Usage
+    waits: bool
+
+
+class LockSeen(NamedTuple):
+    """A locked account: what it holds, its userquota (0: the administrator's lock), as in `Held`."""
+
+    usage: Usage
+    userquota: int
+    waits: bool
+
+
+class Mailboxes(Protocol):
+    """Who looks into the mailboxes of a user of the system."""
+
+    def held(self, deliver: Deliver, *, counted: bool) -> Held:
+        """Look, and count if that is wanted; from a thread.  Raises MailError."""
 
 
 class Locks(Protocol):
     """What a decision asks of a locked account; a dry run lifts nothing."""
 
-    def look(self, account: Account) -> tuple[Usage, int]:
-        """Return what the mailbox holds, and its userquota.  Raises MailError."""
+    def look(self, account: Account, uid: int, gid: int) -> LockSeen:
+        """Look at the account, whose files belong to this user.  Raises MailError."""
 
     def lift(self, address: str) -> bool:
         """Clear the quota's lock; False where it is the administrator's by now."""
@@ -36,14 +60,17 @@ class Locks(Protocol):
 class ReadLocks:
     """Only looks: for who asks what a delivery would do."""
 
-    def __init__(self, lookup: Lookup, disk: Disk) -> None:
+    def __init__(self, lookup: Lookup, disk: Disk, settings: QuotaSettings) -> None:
         self._lookup = lookup
         self._disk = disk
+        self._settings = settings
 
-    def look(self, account: Account) -> tuple[Usage, int]:
-        """Count what the mailbox holds, and return its userquota."""
+    def look(self, account: Account, uid: int, gid: int) -> LockSeen:  # noqa: ARG002
+        """Count what the mailbox holds."""
         row = self._lookup.userquota(account.name, account.domain)
-        return count_maildir(self._disk, f"{account.directory}/Maildir"), row
+        maildir = f"{account.directory}/Maildir"
+        waits = self._disk.exists(self._settings.hold_file(maildir))
+        return LockSeen(count_maildir(self._disk, maildir), row, waits)
 
     def lift(self, address: str) -> bool:  # noqa: ARG002
         """Say that the quota's lock would go."""
@@ -57,25 +84,25 @@ class QuotaLocks:
         self,
         accounts: Accounts,
         lookup: Lookup,
-        sizes: MaildirSizes,
+        mailboxes: Callable[[int, int], Mailboxes],
         changed: Callable[[str, str], object],
     ) -> None:
-        """`lookup` may remember; `changed` tells everybody of an account, by name and domain."""
+        """`lookup` may remember; `mailboxes` returns those of a user, by uid and gid.
+
+        `changed` tells everybody of an account, by name and domain.
+        """
         self._accounts = accounts
         self._lookup = lookup
-        self._sizes = sizes
+        self._mailboxes = mailboxes
         self._changed = changed
 
-    def look(self, account: Account) -> tuple[Usage, int]:
-        """Return what the mailbox holds, and its userquota; nothing is counted for an admin's lock.
-
-        Raises MailError.
-        """
+    def look(self, account: Account, uid: int, gid: int) -> LockSeen:
+        """Look; nothing is counted for an administrator's lock.  Raises MailError."""
         row = self._lookup.userquota(account.name, account.domain)
-        if not row:
-            return Usage(), 0
-        quota = parse_quota(account.quota) or UNLIMITED
-        return self._sizes.measure(f"{account.directory}/Maildir", quota), row
+        maildir = f"{account.directory}/Maildir"
+        deliver = Deliver(maildir, account=account.address, limit=account.quota)
+        held = self._mailboxes(uid, gid).held(deliver, counted=row != 0)
+        return LockSeen(held.usage, row, held.waits)
 
     def lift(self, address: str) -> bool:
         """Clear the quota's lock; False where it is the administrator's by now."""

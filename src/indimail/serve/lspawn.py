@@ -1,12 +1,12 @@
 """qmail-lspawn: does in one user's homes what workers ask for; a process of that user's.
 
-    lspawn = Lspawn(loop, hands, aside, programs, asking_uid, deserted)
+    lspawn = Lspawn(loop, hands, aside, programs, quotas, asking_uid, variables, deserted)
     lspawn.accept(sock)          # a worker connected
 
 Many requests are in flight on a connection, and each is answered when it is done: after the sync
 that it waited for, which it shares with the others (`durable.batch`).  The worker alone knows what
 the answers mean for the queue.  When a worker goes, its programs are ended: what they did is done
-again.  When the last one goes, `deserted` is called.
+again; and its mails that were expected take no room.  When the last one goes, `deserted` is called.
 
 Source: DESIGN 5 (users).  Not here: the other end (`serve.spawned`), the process (`app.lspawn`).
 """
@@ -23,6 +23,7 @@ from inotify_simple import INotify  # type: ignore[import-untyped]
 
 from indimail.control.watch import WANTED
 from indimail.delivery.dotqmail import Name
+from indimail.delivery.plan import Deliver
 from indimail.delivery.program import Ended, Limits
 from indimail.mail.errors import MailError, Temporary
 from indimail.mail.ids import QueueId
@@ -33,10 +34,15 @@ from indimail.serve.errand import GREETING, LONGEST, Errand, Fields, failed, pac
 from indimail.serve.guard import Task
 from indimail.serve.hands import Content, OwnHands, RunAside
 from indimail.serve.home import look
+from indimail.serve.locks import Held
 from indimail.serve.programs import Programs
+from indimail.serve.quota import Admission, MailboxQuotas
+from indimail.serve.quota_errand import admitted, read_asked, told_held
+from indimail.serve.snapshot import QuotaSettings
 from indimail.wire.frames import BrokenFrame
 
 NO_ID: Final = QueueId(0)
+ADMITTED: Final = 20_000  # copies of a worker that are expected; more are never in flight
 _PIECE: Final = 262_144
 
 
@@ -64,6 +70,8 @@ class _Worker:
     link: Link | None = None
     events: INotify | None = None
     running: dict[int, Callable[[], None]] = field(default_factory=dict)
+    admitted: dict[int, tuple[Admission, Deliver]] = field(default_factory=dict)
+    published: bool = False  # whether the last rename was made
 
     def answer(self, number: int, fields: Fields, octets: bytes = b"") -> None:
         if self.link is not None:
@@ -79,11 +87,14 @@ class Lspawn:
         hands: OwnHands,
         aside: RunAside,
         programs: Programs,
+        quotas: Callable[[Callable[[], QuotaSettings]], MailboxQuotas],
         asking: int,
         variables: Mapping[str, str],
         deserted: Callable[[], None],
     ) -> None:
         """`asking` is the uid of the workers; `variables` are those of every program.
+
+        `quotas` makes the quotas of this user's mailboxes, with what they ask for settings.
 
         What `hands` do is told on the loop.
         """
@@ -91,6 +102,8 @@ class Lspawn:
         self._hands = hands
         self._aside = aside
         self._programs = programs
+        self._settings = QuotaSettings()
+        self._quotas = quotas(lambda: self._settings)
         self._asking = asking
         self._variables = variables
         self._deserted = deserted
@@ -117,6 +130,8 @@ class Lspawn:
             worker.events.close()
         for end in list(worker.running.values()):
             end()
+        for admission, _ in worker.admitted.values():
+            self._quotas.forget(admission)
         self._workers.discard(worker)
         self.end_if_deserted()
 
@@ -146,7 +161,13 @@ class Lspawn:
                 content, finished = _content(worker, errand, done)
                 self._hands.store(errand.text("folder"), errand.text("name"), content, finished)
             case "publish":
-                self._hands.publish(errand.text("folder"), errand.text("name"), done)
+                self._publish(worker, errand, done)
+            case "admit":
+                self._admit(worker, errand)
+            case "count" | "forget":
+                self._count(worker, errand)
+            case "held":
+                self._held(worker, errand)
             case "append":
                 content, finished = _content(worker, errand, done)
                 line = errand.text("from")
@@ -159,6 +180,68 @@ class Lspawn:
                 done(None)
             case other:
                 raise BrokenFrame(f"operation {other}")
+
+    def _publish(
+        self, worker: _Worker, errand: Errand, told: Callable[[Exception | None], None]
+    ) -> None:
+        """Rename; one that was not made is told at once, so that it counts in no quota."""
+        at_once: list[Exception | None] = []
+
+        def done(error: Exception | None) -> None:
+            at_once.append(error)
+            told(error)
+
+        self._hands.publish(errand.text("folder"), errand.text("name"), done)
+        worker.published = not at_once
+
+    def _admit(self, worker: _Worker, errand: Errand) -> None:
+        """Judge a copy by the quota of its mailbox; it is expected until it is counted."""
+        question = read_asked(errand)
+        self._settings = question.settings
+
+        def told(result: object) -> None:
+            if not isinstance(result, Admission):
+                error = result if isinstance(result, Exception) else Temporary(repr(result))
+                worker.answer(errand.number, failed(error))
+                return
+            if worker.link is None:
+                self._quotas.forget(result)
+                return
+            if result.size:
+                if len(worker.admitted) >= ADMITTED:
+                    del worker.admitted[next(iter(worker.admitted))]
+                worker.admitted[errand.number] = result, question.deliver
+            worker.answer(errand.number, admitted(result))
+
+        self._quotas.ask(question.deliver, question.size, told)
+
+    def _held(self, worker: _Worker, errand: Errand) -> None:
+        """Tell what a locked mailbox holds."""
+        question, counted = read_asked(errand), errand.truth("counted")
+        self._settings = question.settings
+
+        def told(result: object) -> None:
+            match result:
+                case Held():
+                    worker.answer(errand.number, told_held(result))
+                case Exception():
+                    worker.answer(errand.number, failed(result))
+
+        self._aside(lambda: self._quotas.held(question.deliver, counted=counted), told)
+
+    def _count(self, worker: _Worker, errand: Errand) -> None:
+        """Count the copy that was renamed just before, or expect it no longer."""
+        fields: Fields = {}
+        found = worker.admitted.pop(errand.whole("number"), None)
+        if found is not None:
+            admission, deliver = found
+            if errand.text("op") == "count" and worker.published:
+                self._quotas.add(
+                    admission, deliver, lambda command: fields.update(warning=command.arguments)
+                )
+            else:
+                self._quotas.forget(admission)
+        worker.answer(errand.number, fields)
 
     def _settle(self, worker: _Worker, errand: Errand) -> None:
         def found() -> Settlement:

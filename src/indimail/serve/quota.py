@@ -1,21 +1,22 @@
 """Maildir++ quotas at delivery: what a mailbox may still take, and what follows when it may not.
 
-    admission = quotas.admit(deliver, size)              # None: it has to be counted first
-    quotas.look(deliver, size)                           # ... on a thread
-    admission = quotas.admit(deliver, size, looked)      # ... and then on the event loop
+    mailbox = quotas.of(uid, gid)                        # whose Maildirs they are
+    mailbox.ask(deliver, size, told)                     # told(Admission(...)), or told(an error)
     if admission.plan is None:                           # it is expected from now on
         ...                                              # stage, mark, publish
-        quotas.add(admission)                            # right after the rename; or `forget`
+        mailbox.add(admission, deliver, warn)            # right after the rename; or `forget`
 
-All decisions are made on the event loop, one after the other, so of mails that come at once only
-those fit that fit together.  Other workers' mails are seen once they are in maildirsize.
+All decisions are made on an event loop, one after the other, so of mails that come at once only
+those fit that fit together.  Other workers' mails are seen once they are in maildirsize; those of
+another user's mailboxes are decided by that user's process, for all workers (`serve.spawned`).
 
 A mailbox without a quota costs a look for its maildirsize, which another program may keep; a
 recovered copy is not added (`mailbox.maildirsize` says why).
 
 Units: octets.  Sources: spec/delivery.md 5.5 (3 to 5), 5.6, 5.7, 8.3, 8.4.
 Not here: what is decided (`delivery.overquota`, `delivery.daily`), the lock of an account that is
-delivered to (`serve.foresight`), who runs the command (`serve.attempt`).
+delivered to (`serve.foresight`), who runs the command (`serve.attempt`), how another process is
+asked (`serve.quota_errand`).
 """
 
 import logging
@@ -26,7 +27,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from indimail.delivery.daily import Day, DayVerdict, decide_day
 from indimail.delivery.overquota import QuotaFacts, QuotaVerdict, decide_quota, decide_warning
@@ -37,7 +38,8 @@ from indimail.mail.clock import Clock
 from indimail.mail.errors import MailError
 from indimail.mailbox.deliverycount import read_day, write_day
 from indimail.mailbox.maildirsize import MaildirSizes, inbox
-from indimail.serve.locks import QuotaLocks
+from indimail.serve.hands import RunAside
+from indimail.serve.locks import Held, QuotaLocks
 from indimail.serve.snapshot import QuotaSettings
 
 LOG: Final = logging.getLogger("indimail.quota")
@@ -56,7 +58,8 @@ class Looked(NamedTuple):
 class Admission:
     """What was decided about one copy; `size` is what is expected, 0 for nothing any more.
 
-    `quota` is None where none is obeyed.  `commands` are to be run now.
+    `quota` is None where none is obeyed.  `lock`: set the quota's lock, with these octets.
+    `commands` are to be run now.  `number` is what another user's process knows it by.
     """
 
     plan: Fail | Defer | None
@@ -64,12 +67,29 @@ class Admission:
     size: int = 0
     usage: Usage = Usage()
     quota: Quota | None = None
-    facts: QuotaFacts | None = None
+    lock: int | None = None
     commands: tuple[Command, ...] = ()
+    number: int = 0
 
 
-class Quotas:
-    """The quotas of all mailboxes that a worker delivers to as its own user."""
+class MailboxQuotas(Protocol):
+    """The quotas of one user's mailboxes; on the event loop."""
+
+    def ask(self, deliver: Deliver, size: int, told: Callable[[object], None]) -> None:
+        """Judge a copy of `size` octets, lines in front included: an Admission, or an error."""
+
+    def add(self, admission: Admission, deliver: Deliver, warn: Callable[[Command], None]) -> None:
+        """Count a copy that is in new/ now; `warn` gets the warning that is due.  Raises nothing."""
+
+    def forget(self, admission: Admission) -> None:
+        """Take back what was expected: the copy did not come."""
+
+    def held(self, deliver: Deliver, *, counted: bool) -> Held:
+        """Tell what a locked mailbox holds; from a thread.  Raises MailError."""
+
+
+class OwnQuotas:
+    """The quotas of all mailboxes that a process delivers to as its own user."""
 
     def __init__(
         self,
@@ -77,27 +97,42 @@ class Quotas:
         settings: Callable[[], QuotaSettings],
         disk: Disk,
         clock: Clock,
-        locks: QuotaLocks,
-        aside: Callable[[Callable[[], object], Callable[[object], None]], None],
-        uid: int,
+        aside: RunAside,
     ) -> None:
-        self.uid = uid
         self._sizes = sizes
         self._settings = settings
         self._disk = disk
         self._clock = clock
-        self._locks = locks
         self._aside = aside
         self._days = [Lock() for _ in range(64)]
-        self._running: set[tuple[str, int]] = set()  # whose command runs, and of which kind
 
     # -- before the copy -------------------------------------------------------------------------
 
-    def admit(self, deliver: Deliver, size: int, looked: Looked | None = None) -> Admission | None:
-        """Judge a copy of `size` octets, lines in front included; None: `look` first.
+    def ask(self, deliver: Deliver, size: int, told: Callable[[object], None]) -> None:
+        """Judge at once, or with what a thread finds."""
+        self._ask(deliver, size, told, None)
 
-        On the event loop.  Raises MailError.
-        """
+    def _ask(
+        self, deliver: Deliver, size: int, told: Callable[[object], None], looked: Looked | None
+    ) -> None:
+        def found(result: object) -> None:
+            if isinstance(result, Looked):
+                self._ask(deliver, size, told, result)
+            else:
+                told(result)
+
+        try:
+            admission = self._admit(deliver, size, looked)
+        except MailError as error:
+            told(error)
+            return
+        if admission is None:
+            self._aside(lambda: self._look(deliver, size), found)
+        else:
+            told(admission)
+
+    def _admit(self, deliver: Deliver, size: int, looked: Looked | None) -> Admission | None:
+        """Judge; None: `_look` first.  Raises MailError."""
         settings = self._settings()
         self._sizes.counting = settings.counting
         maildir = inbox(deliver.maildir)
@@ -123,7 +158,7 @@ class Quotas:
         self._sizes.expect(maildir, size)
         return Admission(None, maildir, size, usage, quota)
 
-    def look(self, deliver: Deliver, size: int) -> Looked:
+    def _look(self, deliver: Deliver, size: int) -> Looked:
         """Look at the day, and count what the mailbox holds; on a thread.  Raises MailError."""
         limits = self._settings().limits
         maildir = inbox(deliver.maildir)
@@ -155,14 +190,12 @@ class Quotas:
             quota, self._disk.exists(settings.hold_file(maildir)), settings.mailsize, deliver.rule,
         )  # fmt: skip
         verdict = decide_quota(facts)
-        if verdict.lock is not None and deliver.account:
-            octets = verdict.lock
-            self._aside(lambda: self._locks.lock(deliver.account, octets), _told)
+        lock = verdict.lock if deliver.account else None
         commands = self._commands(facts, verdict)
         if verdict.plan is not None:
-            return Admission(verdict.plan, maildir, 0, usage, quota, facts, commands)
+            return Admission(verdict.plan, maildir, 0, usage, quota, lock, commands)
         self._sizes.expect(maildir, size)
-        return Admission(None, maildir, size, usage, quota, facts, commands)
+        return Admission(None, maildir, size, usage, quota, lock, commands)
 
     def _commands(self, facts: QuotaFacts, verdict: QuotaVerdict) -> tuple[Command, ...]:
         warning = self._warning(facts) if verdict.warn and verdict.plan is not None else None
@@ -170,24 +203,34 @@ class Quotas:
 
     # -- after it --------------------------------------------------------------------------------
 
-    def add(self, admission: Admission, deliver: Deliver) -> Command | None:
-        """Count a copy that is in new/ now; return the warning that is due.  Raises nothing."""
+    def add(self, admission: Admission, deliver: Deliver, warn: Callable[[Command], None]) -> None:
+        """Count a copy that is in new/ now; `warn` gets the warning that is due.  Raises nothing."""
         self._sizes.add(admission.maildir, admission.size)
         size, admission.size = admission.size, 0
         quota, usage = admission.quota, admission.usage
         if quota is None or not any(self._settings().percents):
-            return None
+            return
         held = Usage(usage.octets + size, usage.messages + 1)
-        return self._warning(
+        warning = self._warning(
             QuotaFacts(deliver.account or admission.maildir, admission.maildir, size, held,
                        deliver.limit or quota.definition, quota)
         )  # fmt: skip
+        if warning is not None:
+            warn(warning)
 
     def forget(self, admission: Admission) -> None:
         """Take back what was expected: the copy did not come."""
         if admission.size and admission.quota is not None:
             self._sizes.forget(admission.maildir, admission.size)
         admission.size = 0
+
+    def held(self, deliver: Deliver, *, counted: bool) -> Held:
+        """Count if that is wanted, and look for the file that makes mail wait."""
+        maildir = inbox(deliver.maildir)
+        usage = Usage()
+        if counted:
+            usage = self._sizes.measure(maildir, quota_of(deliver.limit or ""))
+        return Held(usage, self._disk.exists(self._settings().hold_file(maildir)))
 
     def _warning(self, facts: QuotaFacts) -> Command | None:
         """Return the command of a warning that is due, and keep that it was given."""
@@ -210,7 +253,27 @@ class Quotas:
             return None
         return warning.command
 
-    # -- the command -----------------------------------------------------------------------------
+
+class Quotas:
+    """What a worker does about quotas: who is asked, which account is locked, what is run."""
+
+    def __init__(
+        self,
+        of: Callable[[int, int], MailboxQuotas],
+        settings: Callable[[], QuotaSettings],
+        locks: QuotaLocks,
+        aside: RunAside,
+    ) -> None:
+        """`of` returns the quotas of a user's mailboxes, by uid and gid."""
+        self.of = of
+        self._settings = settings
+        self._locks = locks
+        self._aside = aside
+        self._running: set[tuple[str, int]] = set()  # whose command runs, and of which kind
+
+    def lock(self, account: str, octets: int) -> None:
+        """Set the quota's lock, beside the delivery."""
+        self._aside(lambda: self._locks.lock(account, octets), _told)
 
     def begin(self, command: Command) -> str:
         """Return the line for sh, `ended` follows; empty where nothing is to be run."""

@@ -1,4 +1,4 @@
-"""A qmail-lspawn as a worker sees it, and the hands of other users.
+"""A qmail-lspawn as a worker sees it, and the hands and quotas of other users.
 
     spawned = Spawned(Who(1001, 1001), loop, ask, settings)
     spawned.look(home, names, owner)                    # from a thread: waits
@@ -9,7 +9,7 @@ asked meanwhile waits.  A process that ends, or does not answer, fails what is i
 delivery is deferred, and its next attempt settles what was staged.  One that nothing was asked of
 for a while is left, and ends.  `Spawned.tick` is called every second.
 
-Calls are the event loop's, but for `look` and `settle`, which threads make.  What an answer says is
+Calls are the event loop's, but for `look`, `settle` and `held`, which threads make.  What an answer says is
 checked: who answers is a user's process, and can at worst lie about that user's mail.
 
 Source: DESIGN 5 (users).  Not here: the other end (`serve.lspawn`), its start (`app.residents`).
@@ -23,6 +23,7 @@ from dataclasses import astuple, dataclass
 from typing import Final, NamedTuple
 
 from indimail.delivery.dotqmail import Name
+from indimail.delivery.plan import Command, Deliver
 from indimail.delivery.program import REPORT, Ended, Limits
 from indimail.durable.committer import Done
 from indimail.mail.errors import MailError, Temporary
@@ -32,6 +33,10 @@ from indimail.net.local import connect_local, peer
 from indimail.serve.errand import GREETING, LONGEST, Errand, Fields, failure, pack, unpack
 from indimail.serve.hands import Content, Program
 from indimail.serve.home import Home
+from indimail.serve.locks import Held
+from indimail.serve.quota import Admission
+from indimail.serve.quota_errand import asked, read_admitted, read_command, read_held
+from indimail.serve.snapshot import QuotaSettings
 from indimail.serve.watched import WatchedHomes
 from indimail.wire.frames import BrokenFrame
 
@@ -39,6 +44,7 @@ TRIES: Final = 3  # a process may end as it is asked for
 START: Final = 20.0  # seconds until the supervisor's word, and the greeting, have come
 ANSWER: Final = 10.0  # that a thread waits for a look
 SETTLED: Final = 60.0  # that it waits for a disk
+COUNTED: Final = 60.0  # that it waits until a Maildir is counted
 SILENCE: Final = 5.0  # after which a process is asked whether it lives ...
 DEAD: Final = 30.0  # ... and given up
 REST: Final = 30.0  # that a process which did not answer gets nothing more to do
@@ -145,7 +151,11 @@ class Spawned:
                 answer.truth("local_only"), answer.truth("watched"),
             )  # fmt: skip
         except (BrokenFrame, IndexError) as error:
-            raise self._gone("answers wrongly") from error
+            raise self.answers_wrongly() from error
+
+    def answers_wrongly(self) -> Temporary:
+        """Return the failure of who asked, where an answer is none."""
+        return self._gone("answers wrongly")
 
     def _send(self, request: _Request) -> None:
         if self._link is not None:
@@ -270,7 +280,7 @@ class Spawned:
         try:
             answered(answer)
         except BrokenFrame:
-            answered(self._gone("answers wrongly"))
+            answered(self.answers_wrongly())
             raise
 
 
@@ -337,6 +347,56 @@ class SpawnedHands:
             answered(Temporary(f"{path}: {error.strerror}. (#4.3.0)"))
             return
         self._spawned.call(fields, answered, content.block, fd)
+
+
+class SpawnedQuotas:
+    """The quotas of another user's mailboxes: decided there, for all workers."""
+
+    def __init__(self, spawned: Spawned, settings: Callable[[], QuotaSettings]) -> None:
+        self._spawned = spawned
+        self._settings = settings
+
+    def ask(self, deliver: Deliver, size: int, told: Callable[[object], None]) -> None:
+        """Have a copy judged."""
+
+        def answered(answer: Errand | MailError) -> None:
+            if not isinstance(answer, MailError):
+                told(failure(answer) or read_admitted(answer, deliver))
+            else:
+                told(answer)
+
+        self._spawned.call(asked(deliver, size, self._settings()), answered)
+
+    def add(self, admission: Admission, deliver: Deliver, warn: Callable[[Command], None]) -> None:
+        """Have it counted, right behind its rename."""
+        admission.size = 0
+
+        def answered(answer: Errand | MailError) -> None:
+            if not isinstance(answer, MailError) and (words := answer.items("warning")):
+                warn(read_command(words, deliver))
+
+        self._spawned.call({"op": "count", "number": admission.number}, answered)
+
+    def forget(self, admission: Admission) -> None:
+        """Have it expected no longer."""
+        if admission.size:
+            admission.size = 0
+            self._spawned.call({"op": "forget", "number": admission.number}, _nobody)
+
+    def held(self, deliver: Deliver, *, counted: bool) -> Held:
+        """Have a locked mailbox looked at; from a thread."""
+        fields = asked(deliver, 0, self._settings()) | {"op": "held", "counted": counted}
+        answer = self._spawned.wait(fields, COUNTED)
+        try:
+            if error := failure(answer):
+                raise error
+            return read_held(answer)
+        except BrokenFrame as error:
+            raise self._spawned.answers_wrongly() from error
+
+
+def _nobody(_: Errand | MailError) -> None:
+    """Take an answer that nobody waits for."""
 
 
 def _result(done: Done) -> Answered:
