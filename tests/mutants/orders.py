@@ -98,6 +98,8 @@ ORDERS: Final = (
         "DirectoryLock.wait(folder)",
         "DirectoryLock(os.open(folder, os.O_RDONLY))",
     ),
+    Order("indimail/mailbox/answered.py", "two mails at once are both answered",
+          "DirectoryLock.wait(directory)", "DirectoryLock(os.open(directory, os.O_RDONLY))"),
     Order(
         "indimail/manage/site.py",
         "domains are changed by two at once",
