@@ -56,7 +56,7 @@ def test_many_are_synced_at_once(mode: SyncMode, number: int, one_sync: bool) ->
     )
 
 
-def test_after_a_slow_one_a_minute_goes_file_by_file() -> None:
+def test_after_a_slow_one_a_while_goes_file_by_file() -> None:
     disk, clock = SimulatedDisk(), FakeClock()
     syncs = FileSyncs(disk, clock.steady)
     disk.watch = lambda _: clock.advance(2 * SLOW)
@@ -65,9 +65,29 @@ def test_after_a_slow_one_a_minute_goes_file_by_file() -> None:
     disk.history.clear()
     syncs.run(written(disk, ENOUGH, "b"))
     assert Kind.SYNC_FILESYSTEM not in kinds(disk)
-    clock.advance(PENANCE)
+    clock.advance(PENANCE / 60)
     syncs.run(written(disk, ENOUGH, "c"))
     assert Kind.SYNC_FILESYSTEM in kinds(disk)
+
+
+def test_each_slow_one_that_follows_doubles_the_while_and_a_quick_one_ends_it() -> None:
+    disk, clock = SimulatedDisk(), FakeClock()
+    syncs = FileSyncs(disk, clock.steady)
+
+    def while_after(slow: bool) -> float:
+        """Return for how long it goes file by file after one syncfs."""
+        batch = written(disk, ENOUGH, f"{clock.steady()}")
+        disk.watch = (lambda _: clock.advance(2 * SLOW)) if slow else None
+        syncs.run(batch)
+        disk.watch, began = None, clock.steady()
+        while not syncs.is_quick:
+            clock.advance(0.25)
+        return clock.steady() - began
+
+    whiles = [round(while_after(slow=True)) for _ in range(8)]
+    assert whiles == [1, 2, 4, 8, 16, 32, PENANCE, PENANCE]
+    assert while_after(slow=False) == 0
+    assert round(while_after(slow=True)) == 1
 
 
 def test_a_large_batch_may_take_its_time() -> None:

@@ -5,8 +5,8 @@
 
 Few files cost a sync each and one of every folder; from `ENOUGH` on, one syncfs(2) of their file
 system costs less.  After a syncfs slower than `SLOW` seconds, and than a sync of each would have
-been (somebody else writes a lot), the next minute goes file by file.  `mode` forces either, for odd
-disks and for benchmarks.
+been (somebody else writes a lot), the next second goes file by file; if the one after that is slow
+too, the next two, and so on up to a minute.  `mode` forces either, for odd disks and for benchmarks.
 
 A file or folder that is gone (its user was removed meanwhile), or that we may not open, fails those
 items alone that ask for it.  Everything else that goes wrong is the disk's, and fails the batch.
@@ -29,7 +29,7 @@ from indimail.durable.disk import Disk
 ENOUGH: Final = 8
 SLOW: Final = 0.1
 EACH: Final = 0.0005  # seconds, of one sync on a good disk
-PENANCE: Final = 60.0
+PENANCE: Final = 60.0  # seconds, at most; the first is a sixtieth
 
 
 class SyncMode(StrEnum):
@@ -58,6 +58,7 @@ class FileSyncs:
         self._steady = steady
         self._mode = mode
         self._each_until = -PENANCE
+        self._penance = 0.0  # the last one, 0 since a syncfs was quick
         self._doubt_until = -PENANCE  # as above, whatever the mode
         self._devices: dict[str, int] = {}
         self._sure: set[str] = set()  # folders whose own name is on disk
@@ -115,15 +116,27 @@ class FileSyncs:
             # would not tell: each file's own fsync(2) does.
             self._doubt_until = self._steady() + PENANCE
             raise
-        if self._steady() - started > max(SLOW * max(1, len(synced)), EACH * things):
-            self._each_until = self._steady() + PENANCE
+        self._learn(self._steady() - started, max(SLOW * max(1, len(synced)), EACH * things))
         return missing
+
+    def _learn(self, took: float, patience: float) -> None:
+        """Go file by file for a while after a slow one, the longer the more there were."""
+        if took <= patience:
+            self._penance = 0.0
+            return
+        self._penance = min(PENANCE, max(PENANCE / 60, 2 * self._penance))
+        self._each_until = self._steady() + self._penance
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether one sync of all may be tried: no penance is left."""
+        return self._steady() >= self._each_until
 
     def _worth_one_sync(self, things: int) -> bool:
         if self._steady() < self._doubt_until:
             return False
         if self._mode is SyncMode.AUTO:
-            return things >= ENOUGH and self._steady() >= self._each_until
+            return things >= ENOUGH and self.is_quick
         return self._mode is SyncMode.FILESYSTEM
 
     def _sync_each(
