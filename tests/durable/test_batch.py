@@ -1,6 +1,7 @@
 """Batches of syncs: everything is durable when `run` returns, whichever way was taken."""
 
 import errno
+import itertools
 from pathlib import Path
 
 import pytest
@@ -74,9 +75,11 @@ def test_each_slow_one_that_follows_doubles_the_while_and_a_quick_one_ends_it() 
     disk, clock = SimulatedDisk(), FakeClock()
     syncs = FileSyncs(disk, clock.steady)
 
+    names = itertools.count()
+
     def while_after(slow: bool) -> float:
         """Return for how long it goes file by file after one syncfs."""
-        batch = written(disk, ENOUGH, f"{clock.steady()}")
+        batch = written(disk, ENOUGH, f"batch{next(names)}")
         disk.watch = (lambda _: clock.advance(2 * SLOW)) if slow else None
         syncs.run(batch)
         disk.watch, began = None, clock.steady()
