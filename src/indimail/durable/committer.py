@@ -31,7 +31,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from indimail.mail.errors import Misuse
 
 # Seconds; a sync costs a part of that, and saves one for each item that came.
-LEISURE: Final = 0.02
+LEISURE: Final = 0.04
 MANY: Final = 64  # so many need not wait for more
 NEVER: Final = inf
 
