@@ -216,7 +216,7 @@ class Attempt:
 
     def _then_here(self, go_on: Callable[..., None], *known: object) -> Callable[[object], None]:
         """Return what is told a result on the event loop, and goes on at once."""
-        return lambda result: self._guarded(partial(go_on, *known, result))
+        return lambda result: self.guarded(partial(go_on, *known, result))
 
     def _leave_out(self, action: Run) -> None:
         """Exit 99: go on behind what the program stands before."""
