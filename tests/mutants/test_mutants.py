@@ -17,6 +17,7 @@ PROMISES = {
     "durable/batch.py",
     "durable/disk.py",
     "mailbox/maildir.py",
+    "manage/autoreply.py",
     "manage/domain_change.py",
     "manage/user_change.py",
     "queue/spool.py",
