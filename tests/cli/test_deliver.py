@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cli.accounts_commands import Ran, Terminal
+from support import needs_root
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 MAIL = "Subject: x\r\n\r\nhello\r\n"
@@ -214,3 +215,50 @@ def test_wrong_use(site: Terminal) -> None:
     assert (ran.code, "control/rcpthosts:1" in ran.err) == (78, True)
     site.root += "/nowhere"
     assert dry(site, ALICE).code == 66
+
+
+# -- mailboxes of other users ----------------------------------------------------------------------
+
+JOE = 61_007  # a uid that nobody here has
+
+
+def give_to_joe(site: Terminal, quota: str) -> None:
+    """Give the domain and alice's home to joe, and shut both."""
+    site("vmoduser", "-q", quota, ALICE)
+    owner = os.stat(site.root)
+    for top in ("domains", "mail"):
+        for folder, _, files in os.walk(Path(site.root, top)):
+            if "/example.com" in folder:
+                os.chmod(folder, 0o700)
+                for path in (folder, *(f"{folder}/{name}" for name in files)):
+                    os.chown(path, JOE, JOE)
+    assign = Path(site.root, "users/assign").read_text()
+    theirs = assign.replace(f":{owner.st_uid}:{owner.st_gid}:", f":{JOE}:{JOE}:")
+    write(site, "users/assign", theirs)
+
+
+def test_a_mailbox_of_another_user_is_looked_at_as_that_user(site: Terminal) -> None:
+    needs_root()
+    give_to_joe(site, "50")
+    assert [step[0] for step in steps(site, ALICE)] == ["copy"]
+    found = told(site, ALICE, mail=MAIL + "x" * 2000)
+    assert [(step["step"], step["quota"]) for step in found["steps"]] == [
+        ("copy", "2018/0:0/0:50"), ("bounce", ""),
+    ]  # fmt: skip
+
+
+def test_a_locked_account_of_another_user_is_told(site: Terminal) -> None:
+    needs_root()
+    site("vmoduser", "-b", ALICE)
+    give_to_joe(site, "1M")
+    assert "locked/overquota" in told(site, ALICE)["text"]
+
+
+def test_what_another_user_may_not_read_either_is_told(site: Terminal) -> None:
+    needs_root()
+    give_to_joe(site, "50")
+    os.chmod(Path(site.root, QMAIL), 0)
+    found = told(site, ALICE)
+    assert (found["end"], found["text"]) == (
+        "deferred", f"Unable to open {QMAIL}: Permission denied. (#4.3.0)",
+    )  # fmt: skip

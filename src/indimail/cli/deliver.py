@@ -11,8 +11,9 @@
       end      delivered: did 0+0+1
 
 RCPT is what a client without permissions is told, with CHECKRECIPIENT.  Nothing is changed, and no
-program is run: it is taken to exit 0.  The exit code is that of the delivery: 0 delivered, discarded
-or queued for another host, 100 bounced, 111 deferred.
+program is run: it is taken to exit 0.  Homes of other users are looked at as they are where root
+asks, else as far as the owner of the instance may see.  The exit code is that of the delivery: 0
+delivered, discarded or queued for another host, 100 bounced, 111 deferred.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from typing import Final
 
 from indimail.app.configuration import Overrides, load
 from indimail.app.instance import find_root, open_instance
+from indimail.cli.other_user import MailboxesAs, is_root, look_as
 from indimail.cli.site import Failed, add_root, attempt, opened
 from indimail.delivery.headers import printable
 from indimail.mail.address import Address
@@ -30,9 +32,10 @@ from indimail.mail.errors import ConfigErrors
 from indimail.mail.outcome import Deferred
 from indimail.mail.outcome import Failed as MailFailed
 from indimail.mail.verdict import Accept
+from indimail.manage.site import Site
 from indimail.serve.foresight import Foresight, Place
 from indimail.serve.home import look
-from indimail.serve.locks import ReadLocks
+from indimail.serve.locks import Mailboxes, ReadLocks, StillMailboxes
 from indimail.serve.rehearsal import Letter, Rehearsal, rehearse
 
 PROGRAM: Final = "indimail deliver"
@@ -95,12 +98,23 @@ def _rehearse(args: argparse.Namespace, letter: Letter) -> Rehearsal:
         except ConfigErrors as errors:
             raise Failed(str(errors), os.EX_CONFIG) from errors
         site = command.site
+        own = StillMailboxes(command.disk, snapshot.quota)
+
+        def mailboxes(uid: int, gid: int) -> Mailboxes:
+            return MailboxesAs(uid, gid, own) if _is_other(site, uid) else own
+
         foresight = Foresight(
             command.accounts, lambda: snapshot, lambda: 0.0, command.disk, _Unwatched(),
-            Place(instance.root, instance.alias, site.uid, site.gid), lambda _: look,
-            ReadLocks(command.accounts, command.disk, snapshot.quota),
+            Place(instance.root, instance.alias, site.uid, site.gid),
+            lambda entry: look_as(entry.uid, entry.gid) if _is_other(site, entry.uid) else look,
+            ReadLocks(command.accounts, mailboxes),
         )  # fmt: skip
-        return rehearse(letter, foresight, snapshot, command.disk)
+        return rehearse(letter, foresight, snapshot, command.disk, mailboxes)
+
+
+def _is_other(site: Site, uid: int) -> bool:
+    """Tell whether to look as this user: where root asks, and nothing is delivered as root."""
+    return uid not in (0, site.uid) and is_root()
 
 
 class _Unwatched:

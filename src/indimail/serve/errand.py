@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from indimail.delivery.dotqmail import Name
 from indimail.mail.errors import (
     CopyGone,
     MailboxFull,
@@ -25,7 +26,7 @@ from indimail.mail.errors import (
     MailError,
     Temporary,
 )
-from indimail.serve.home import HomeMissing, HomeUnreadable
+from indimail.serve.home import Home, HomeMissing, HomeUnreadable
 from indimail.wire.frames import BrokenFrame, write_frame
 
 LONGEST: Final = 1 << 20  # octets of a frame; a body of 64 KiB and its lines, or a .qmail file
@@ -103,6 +104,32 @@ def unpack(frame: bytes) -> Errand:
     if end > len(frame) or not isinstance(fields, dict):
         raise BrokenFrame("a frame that is not whole")
     return Errand(number, fields, frame[end:])
+
+
+def told_home(home: Home, names: tuple[Name, ...]) -> tuple[Fields, bytes]:
+    """Return what was seen of a home."""
+    fields: Fields = {
+        "mode": home.mode, "file_mode": home.file_mode, "owned": home.owned, "verp": home.verp,
+        "local_only": home.local_only, "watched": home.watched,
+    }  # fmt: skip
+    if home.name is not None:
+        fields["name"] = names.index(home.name)
+    return fields, home.text.encode("utf-8", "surrogateescape")
+
+
+def read_home(answer: Errand, names: tuple[Name, ...]) -> Home:
+    """Return what another process saw.  Raises BrokenFrame."""
+    name = None
+    if "name" in answer.fields:
+        number = answer.whole("name")
+        if not 0 <= number < len(names):
+            raise BrokenFrame("a name in a frame")
+        name = names[number]
+    return Home(
+        answer.whole("mode"), name, answer.octets.decode("utf-8", "surrogateescape"),
+        answer.whole("file_mode"), answer.truth("owned"), answer.truth("verp"),
+        answer.truth("local_only"), answer.truth("watched"),
+    )  # fmt: skip
 
 
 def failed(error: Exception) -> Fields:

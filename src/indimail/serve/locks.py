@@ -19,7 +19,8 @@ from indimail.accounts.port import Account, Accounts, Lookup
 from indimail.delivery.plan import Deliver
 from indimail.delivery.quota import Usage
 from indimail.durable.disk import Disk
-from indimail.mailbox.maildirsize import count_maildir
+from indimail.mail.errors import MailboxUnwritable
+from indimail.mailbox.maildirsize import count_maildir, inbox
 from indimail.serve.snapshot import QuotaSettings
 
 LOG: Final = logging.getLogger("indimail.quota")
@@ -47,6 +48,26 @@ class Mailboxes(Protocol):
         """Look, and count if that is wanted; from a thread.  Raises MailError."""
 
 
+class StillMailboxes:
+    """Counts without writing a figure down."""
+
+    def __init__(self, disk: Disk, settings: QuotaSettings) -> None:
+        self._disk = disk
+        self._settings = settings
+
+    def held(self, deliver: Deliver, *, counted: bool) -> Held:
+        """Count if that is wanted, and look for the file that makes mail wait."""
+        maildir = inbox(deliver.maildir)
+        trash = self._settings.counting.include_trash
+        try:
+            usage = count_maildir(self._disk, maildir, include_trash=trash) if counted else Usage()
+        except OSError as error:
+            raise MailboxUnwritable(
+                f"Unable to read {maildir}: {error.strerror}. (#4.3.0)"
+            ) from error
+        return Held(usage, self._disk.exists(self._settings.hold_file(maildir)))
+
+
 class Locks(Protocol):
     """What a decision asks of a locked account; a dry run lifts nothing."""
 
@@ -60,17 +81,15 @@ class Locks(Protocol):
 class ReadLocks:
     """Only looks: for who asks what a delivery would do."""
 
-    def __init__(self, lookup: Lookup, disk: Disk, settings: QuotaSettings) -> None:
+    def __init__(self, lookup: Lookup, mailboxes: Callable[[int, int], Mailboxes]) -> None:
         self._lookup = lookup
-        self._disk = disk
-        self._settings = settings
+        self._mailboxes = mailboxes
 
-    def look(self, account: Account, uid: int, gid: int) -> LockSeen:  # noqa: ARG002
-        """Count what the mailbox holds."""
+    def look(self, account: Account, uid: int, gid: int) -> LockSeen:
+        """Count what the mailbox holds.  Raises MailError."""
         row = self._lookup.userquota(account.name, account.domain)
-        maildir = f"{account.directory}/Maildir"
-        waits = self._disk.exists(self._settings.hold_file(maildir))
-        return LockSeen(count_maildir(self._disk, maildir), row, waits)
+        held = self._mailboxes(uid, gid).held(Deliver(f"{account.directory}/Maildir"), counted=True)
+        return LockSeen(held.usage, row, held.waits)
 
     def lift(self, address: str) -> bool:  # noqa: ARG002
         """Say that the quota's lock would go."""

@@ -16,7 +16,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from inotify_simple import INotify  # type: ignore[import-untyped]
@@ -30,7 +30,7 @@ from indimail.mail.ids import QueueId
 from indimail.mailbox.maildir import Settlement
 from indimail.net.link import Link
 from indimail.net.local import peer
-from indimail.serve.errand import GREETING, LONGEST, Errand, Fields, failed, pack, unpack
+from indimail.serve.errand import GREETING, LONGEST, Errand, Fields, failed, pack, told_home, unpack
 from indimail.serve.guard import Task
 from indimail.serve.hands import Content, OwnHands, RunAside
 from indimail.serve.home import look
@@ -299,13 +299,7 @@ def _look(worker: _Worker, errand: Errand) -> tuple[Fields, bytes]:
             watched = True
     names = tuple(Name(file, default) for file, default in errand.items("names"))
     home = look(errand.text("home"), names, errand.text("owner"))
-    fields: Fields = {
-        "mode": home.mode, "file_mode": home.file_mode, "owned": home.owned, "verp": home.verp,
-        "local_only": home.local_only, "watched": watched,
-    }  # fmt: skip
-    if home.name is not None:
-        fields["name"] = names.index(home.name)
-    return fields, home.text.encode("utf-8", "surrogateescape")
+    return told_home(replace(home, watched=watched), names)
 
 
 def _content(

@@ -1,6 +1,6 @@
 """What a delivery would do, step by step, decided as it would be and changing nothing.
 
-    found = rehearse(Letter(address, sender, header, size), foresight, snapshot, accounts, disk)
+    found = rehearse(Letter(address, sender, header, size), foresight, snapshot, disk, mailboxes)
     found.rcpt                  -> Refuse(550 5.1.1 ...): what a stranger's RCPT would be told
     found.steps                 -> (Rehearsed("copy", "into /srv/mail/.../Maildir", rule, figures),)
     found.end                   -> Delivered("did 0+0+1"), Failed, Deferred; None: it goes elsewhere
@@ -10,7 +10,7 @@ A program is not run: it is taken to exit 0.  Nothing is locked, no count of a q
 Source: spec/delivery.md 4 (``-n``).  Not here: how it is printed (`cli.deliver`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from indimail.delivery.blackhole import discarding
@@ -43,12 +43,13 @@ from indimail.mail.errors import MailError
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.outcome import Delivered, Failed, Outcome
 from indimail.mail.verdict import Accept, Refuse, Rule, TryLater
-from indimail.mailbox.maildirsize import MaildirSizes, count_maildir, inbox
+from indimail.mailbox.maildirsize import MaildirSizes, inbox
 from indimail.policy.recipient import judge_mailbox
 from indimail.policy.relay import RelayFacts, decide_relay
 from indimail.schedule.route import Route, route
 from indimail.serve.foresight import Foresight, deferred
 from indimail.serve.forward import new_sender
+from indimail.serve.locks import Mailboxes
 from indimail.serve.quota import quota_of
 from indimail.serve.snapshot import Snapshot
 
@@ -83,18 +84,29 @@ class Rehearsal:
     end: Outcome | None = None
 
 
-def rehearse(letter: Letter, foresight: Foresight, snapshot: Snapshot, disk: Disk) -> Rehearsal:
-    """Decide as a delivery would.  May wait for disk and database."""
+def rehearse(
+    letter: Letter,
+    foresight: Foresight,
+    snapshot: Snapshot,
+    disk: Disk,
+    mailboxes: Callable[[int, int], Mailboxes],
+) -> Rehearsal:
+    """Decide as a delivery would.  May wait for disk and database.
+
+    `mailboxes` returns those of a user, by uid and gid.
+    """
     way = route(letter.recipient, snapshot.routing)
     facts = RelayFacts("", reverse_path=letter.sender, forward_path=letter.recipient)
     relay = decide_relay(facts, snapshot.relay)
     if way.channel is Channel.REMOTE:
         return Rehearsal(way, relay)
     home, delivered_to = "", b""
+    who = 0, 0
     try:
         decided = foresight.decide(way.target)
         plan, foreseen = decided.plan, foresee(decided.plan)
         home, delivered_to = decided.who.home, decided.delivered_to
+        who = decided.uid, decided.gid
     except MailError as error:
         plan, foreseen = Plan((deferred(error),)), Foreseen.UNKNOWN
     rcpt: Accept | Refuse | TryLater = relay
@@ -111,7 +123,7 @@ def rehearse(letter: Letter, foresight: Foresight, snapshot: Snapshot, disk: Dis
         text = discarding(str(letter.sender))
         step = Rehearsed("discard", text, discards)
         return Rehearsal(way, relay, (step,), Delivered(f"{text}\n{DID_ONE}", discards))
-    walk = _Walk(letter, home, snapshot, disk)
+    walk = _Walk(letter, home, snapshot, disk, mailboxes(*who))
     steps = tuple(walk.steps(plan))
     return Rehearsal(way, rcpt, steps, walk.end)
 
@@ -119,12 +131,15 @@ def rehearse(letter: Letter, foresight: Foresight, snapshot: Snapshot, disk: Dis
 class _Walk:
     """Goes through a plan, up to the step that ends it."""
 
-    def __init__(self, letter: Letter, home: str, snapshot: Snapshot, disk: Disk) -> None:
+    def __init__(
+        self, letter: Letter, home: str, snapshot: Snapshot, disk: Disk, mailboxes: Mailboxes
+    ) -> None:
         self._letter = letter
         self._home = home
         self._snapshot = snapshot
         self._disk = disk
         self._failures: list[Failed] = []
+        self._mailboxes = mailboxes
         self.end: Outcome | None = None
 
     def steps(self, plan: Plan) -> Iterator[Rehearsed]:
@@ -164,18 +179,21 @@ class _Walk:
         text = f"into {action.maildir}" + (f" ({action.text})" if action.text else "")
         maildir = inbox(action.maildir)
         quota = quota_of(action.limit) if action.limit else None
-        if action.limit == "":
-            quota = MaildirSizes(self._disk, SystemClock()).definition(maildir)
-        if quota is None or quota.is_unlimited:
-            yield Rehearsed("copy", text, action.rule)
+        try:
+            if action.limit == "":
+                quota = MaildirSizes(self._disk, SystemClock()).definition(maildir)
+            if quota is None or quota.is_unlimited:
+                yield Rehearsed("copy", text, action.rule)
+                return
+            held = self._mailboxes.held(action, counted=True)
+        except MailError as error:
+            yield Rehearsed("copy", f"{text}, whose quota cannot be seen: {error}", action.rule)
             return
-        settings = self._snapshot.quota
-        usage = count_maildir(self._disk, maildir, include_trash=settings.counting.include_trash)
         verdict = decide_quota(
             QuotaFacts(
-                action.account or maildir, maildir, self._letter.size, usage,
-                action.limit or quota.definition, quota,
-                self._disk.exists(settings.hold_file(maildir)), settings.mailsize, action.rule,
+                action.account or maildir, maildir, self._letter.size, held.usage,
+                action.limit or quota.definition, quota, held.waits,
+                self._snapshot.quota.mailsize, action.rule,
             )
         )  # fmt: skip
         yield Rehearsed("copy", text, action.rule, verdict.figures)

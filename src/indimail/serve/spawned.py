@@ -30,7 +30,16 @@ from indimail.mail.errors import MailError, Temporary
 from indimail.mailbox.maildir import Settlement
 from indimail.net.link import Link
 from indimail.net.local import connect_local, peer
-from indimail.serve.errand import GREETING, LONGEST, Errand, Fields, failure, pack, unpack
+from indimail.serve.errand import (
+    GREETING,
+    LONGEST,
+    Errand,
+    Fields,
+    failure,
+    pack,
+    read_home,
+    unpack,
+)
 from indimail.serve.hands import Content, Program
 from indimail.serve.home import Home
 from indimail.serve.locks import Held
@@ -144,13 +153,8 @@ class Spawned:
         try:
             if error := failure(answer):
                 raise error
-            name = names[answer.whole("name")] if "name" in answer.fields else None
-            return Home(
-                answer.whole("mode"), name, answer.octets.decode("utf-8", "surrogateescape"),
-                answer.whole("file_mode"), answer.truth("owned"), answer.truth("verp"),
-                answer.truth("local_only"), answer.truth("watched"),
-            )  # fmt: skip
-        except (BrokenFrame, IndexError) as error:
+            return read_home(answer, names)
+        except BrokenFrame as error:
             raise self.answers_wrongly() from error
 
     def answers_wrongly(self) -> Temporary:
