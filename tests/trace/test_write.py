@@ -55,6 +55,16 @@ def test_what_sync_covers_survives_a_power_cut_and_later_records_may_not() -> No
     assert ids(disk.survivor()) == [1, 2]
 
 
+def test_what_sync_covers_survives_where_the_folder_was_made_and_its_name_not_synced() -> None:
+    disk = SimulatedDisk()
+    disk.fail(Kind.SYNC_DIRECTORY, "/")  # the name of the folder, as it is made
+    trace = writer(disk)
+    trace.add(record(1))
+    assert trace.sync() == 0
+    assert trace.sync() == 1
+    assert ids(disk.survivor()) == [1]
+
+
 def test_a_line_that_a_crash_tore_does_not_swallow_what_is_recorded_again() -> None:
     """The same outcome comes first after each crash, so it leads to the same segment."""
     disk = SimulatedDisk()

@@ -27,7 +27,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from indimail.durable.disk import Disk
+from indimail.durable.disk import Disk, sync_above
 from indimail.mail.events import Record
 from indimail.trace.segment import encode, segment_path, segments
 
@@ -80,6 +80,7 @@ class TraceWriter:
         self._opened = 0.0
         self._size = 0
         self._is_torn = False
+        self._is_named = False  # the folder's own name is on disk
         self._unsynced: dict[str, bool] = {}  # path -> whether its name is not synced either
         self._retained: deque[_Batch] = deque()  # written, not synced
         self._retained_octets = 0
@@ -216,6 +217,9 @@ class TraceWriter:
             self._disk.sync_file(path)
         if any(paths.values()):
             self._disk.sync_directory(self._directory)
+        if paths and not self._is_named:  # who made the folder may have failed to sync its name
+            sync_above(self._disk, self._directory)
+            self._is_named = True
 
     def _write_again(self, error: OSError) -> None:
         """Start a new segment: after a failed sync, nobody knows what the old one holds.
