@@ -133,6 +133,7 @@ def instance() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme_work_in_this_order(instance: Path):
     commands = readme_commands()
     assert commands[0].startswith("indimail init")

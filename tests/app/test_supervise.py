@@ -169,6 +169,7 @@ def test_it_is_ready_once_every_worker_is_and_says_so_once(tmp_path: Any) -> Non
         assert [running.note() for _ in range(3)] == ["stopping", "stopped", "(the end)"]
 
 
+@pytest.mark.slow
 def test_a_worker_that_fails_at_once_is_not_started_in_a_loop(tmp_path: Any) -> None:
     def work(number: int, _channel: Channel, note: Callable[[str], None]) -> None:
         note(f"started {time.monotonic()}")

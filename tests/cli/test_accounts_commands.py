@@ -156,6 +156,7 @@ def test_homes_lie_where_an_absolute_path_says(domain: Terminal) -> None:
     assert os.path.isdir(f"{domain.root}/homes/A2E/example.com/alice/Maildir")
 
 
+@pytest.mark.slow
 def test_a_real_terminal_is_asked_shows_nothing_and_may_be_left(domain: Terminal) -> None:
     """Ctrl-C and Ctrl-D change nothing, and show no traceback."""
     domain("vadduser", "alice@example.com", "before")

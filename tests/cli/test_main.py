@@ -64,6 +64,7 @@ def test_an_example_is_the_command_with_arguments_that_it_takes(name):
     parser.parse_args(words[1:])
 
 
+@pytest.mark.slow
 def test_help_of_every_command_takes_no_third_of_a_second():
     """In CPU time, so that a busy machine fails nothing."""
     for name in cli.COMMANDS:

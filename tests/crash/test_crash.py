@@ -39,6 +39,7 @@ def test_the_same_seed_goes_the_same_way() -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.slow
 def test_no_crash_loses_or_doubles_mail(seed: int, script: str) -> None:
     wrong = {}
     for point in course(seed, script).sample(SOME, seed):

@@ -130,6 +130,7 @@ def test_what_nobody_waits_for_comes_too() -> None:
         assert done.told.wait(PATIENCE)
 
 
+@pytest.mark.slow
 def test_what_comes_from_many_threads_is_all_told() -> None:
     """However the threads interleave, nobody waits for a call that none of them made."""
     rounds = Rounds()

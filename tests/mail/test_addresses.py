@@ -77,6 +77,7 @@ def test_an_address_gets_its_host_and_nothing_else_changes(text: str, completed:
     assert complete(completed, HOSTS.qualify).text == completed
 
 
+@pytest.mark.slow
 def test_many_addresses_cost_no_more_each() -> None:
     text = "a b@c, " * 50_000
     assert len(complete(text, HOSTS.qualify).mailboxes) == 100_000

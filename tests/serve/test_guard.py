@@ -14,6 +14,8 @@ from indimail.mail.errors import MailError, Temporary
 from indimail.serve.descendants import below, tasks_of
 from indimail.serve.guard import Task, read_envdirs, read_result, start
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 10.0
 MAIL = b"Subject: x\n\nhello\n"
 Run = Callable[..., Ended | MailError]

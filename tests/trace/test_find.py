@@ -191,6 +191,7 @@ def test_an_old_outcome_at_the_end_of_a_segment_hides_nothing_newer() -> None:
     assert [story.id for story in stories] == [new[0].id]
 
 
+@pytest.mark.slow
 def test_a_million_records_are_searched_in_a_second(
     tmp_path: Path,
 ) -> None:
