@@ -83,7 +83,7 @@ def test_each_slow_one_that_follows_doubles_the_while_and_a_quick_one_ends_it() 
         disk.watch = (lambda _: clock.advance(2 * SLOW)) if slow else None
         syncs.run(batch)
         disk.watch, began = None, clock.steady()
-        while not syncs.is_quick:
+        while not syncs.may_sync_at_once:
             clock.advance(0.25)
         return clock.steady() - began
 

@@ -128,7 +128,7 @@ class FileSyncs:
         self._each_until = self._steady() + self._penance
 
     @property
-    def is_quick(self) -> bool:
+    def may_sync_at_once(self) -> bool:
         """Whether one sync of all may be tried: no penance is left."""
         return self._steady() >= self._each_until
 
@@ -136,7 +136,7 @@ class FileSyncs:
         if self._steady() < self._doubt_until:
             return False
         if self._mode is SyncMode.AUTO:
-            return things >= ENOUGH and self.is_quick
+            return things >= ENOUGH and self.may_sync_at_once
         return self._mode is SyncMode.FILESYSTEM
 
     def _sync_each(

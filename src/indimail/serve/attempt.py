@@ -61,7 +61,6 @@ REFUSED: Final = "refused: "  # how the name of a row's mark begins, where its m
 class Scheduler(Protocol):
     """What a delivery tells; `stage` and `finish` from any thread, each `done` runs on the loop."""
 
-    name: str
     spool: Spool
 
     def stage(self, job: Job, step: Step, done: Callable[[], None]) -> None:

@@ -39,7 +39,6 @@ LAST_LOOK: Final = 0.2  # ... up to this
 ENDED_WITHIN: Final = 5.0
 OPEN_FILES: Final = 1024  # what programs expect; the server has more
 LONGEST_VARIABLE: Final = 65_536
-LONGEST_RESULT: Final = 65_536
 _EXEC_FAILED: Final = 111
 _PIECE: Final = 65_536
 _BY_SHELL: Final = 128  # sh says so of a command that a signal ended
