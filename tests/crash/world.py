@@ -140,6 +140,7 @@ class World:
         def opened() -> tuple[QueueStore, QueueStore, Spool]:
             path = database_of(QUEUE)
             store: Any = SqliteQueue.open(path, self._vfs.name)
+            store.reserve_log(pages=8)
             look: Any = SqliteReader.open(path, self._vfs.name)
             return store, look, Spool(self.disk, QUEUE)
 

@@ -1,11 +1,13 @@
 """Rounds: what is told, in which order, and that nothing is overlooked."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 
 import pytest
 
+from indimail.durable import committer as committer_module
 from indimail.durable.committer import Committer, at_once
 from indimail.mail.errors import Misuse, QueueUnwritable
 
@@ -47,8 +49,10 @@ class Done:
 
 
 @contextmanager
-def committing(rounds: Rounds, most: int = 2000) -> Iterator[Committer[str]]:
-    committer: Committer[str] = Committer(rounds.run, at_once, "test", most)
+def committing(
+    rounds: Rounds, most: int = 2000, company: Callable[[], bool] = lambda: False
+) -> Iterator[Committer[str]]:
+    committer: Committer[str] = Committer(rounds.run, at_once, "test", most, company)
     yield committer
     rounds.gate.set()
     committer.close()
@@ -105,6 +109,50 @@ def test_an_item_that_failed_alone_is_told_by_itself() -> None:
         rounds.gate.set()
         assert last.told.wait(PATIENCE)
     assert rounds.story[-4:] == ["run b c d", "b done", "c gone", "d done"]
+
+
+def test_a_round_waits_for_those_who_are_on_their_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committer_module, "COMPANY", PATIENCE)
+    rounds = Rounds()
+    coming = iter([True, True, False])
+    with committing(rounds, company=lambda: next(coming)) as committer:
+        waiting = [rounds.done(name) for name in "abc"]
+        for done in waiting:
+            committer.submit(done.name, done)
+        assert all(done.told.wait(PATIENCE) for done in waiting)
+    assert rounds.story[0] == "run a b c"
+
+
+def test_company_that_does_not_come_is_not_waited_for_again_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vain = 0
+
+    class Calls(SimpleQueue[bool]):
+        def get(self, block: bool = True, timeout: float | None = None) -> bool:
+            nonlocal vain
+            try:
+                return super().get(block, timeout)
+            except Empty:
+                vain += 1
+                raise
+
+    monkeypatch.setattr(committer_module, "SimpleQueue", Calls)
+    rounds = Rounds()
+    with committing(rounds, company=lambda: True) as committer:
+        for turn in range(300):
+            done = rounds.done(str(turn))
+            committer.submit(str(turn), done)
+            assert done.told.wait(PATIENCE)
+    assert 1 < vain < 12
+
+
+def test_closing_does_not_wait_for_company(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committer_module, "COMPANY", 60.0)
+    rounds = Rounds()
+    with committing(rounds, company=lambda: True) as committer:
+        committer.submit("a", rounds.done("a"))
+    assert rounds.story == ["run a", "a done"]
 
 
 @pytest.mark.parametrize("number", [3, 4, 5, 7])

@@ -10,7 +10,7 @@ from indimail.mail.channel import Channel
 from indimail.mail.errors import QueueFull, QueueUnwritable
 from indimail.mail.ids import QueueId
 from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient, Step
-from indimail.queue.sqlite import SqliteQueue, SqliteReader, require_sqlite
+from indimail.queue.sqlite import FRAME, SqliteQueue, SqliteReader, require_sqlite
 from indimail.testing.disk import Crash, Kind, SimulatedDisk
 from indimail.testing.vfs import SimulatedVfs
 
@@ -96,6 +96,36 @@ def test_octets_that_a_failed_sync_lost_do_not_lie_under_later_commits(
         store = SqliteQueue.open(PATH, vfs.name)
         store.apply([mail(3)])
         assert {1, 3} <= set(kept(disk))
+
+
+def test_a_reserved_log_keeps_its_size_under_commits_and_survives(
+    disk: SimulatedDisk, vfs: str
+) -> None:
+    store = SqliteQueue.open(PATH, vfs)
+    store.reserve_log(pages=50)
+    size = disk.size(f"{PATH}-wal")
+    assert size == 60 * FRAME  # in pieces of thirty
+    for number in (1, 2, 3):
+        store.apply([mail(number)])
+        assert kept(disk) == list(range(1, number + 1))
+    assert disk.size(f"{PATH}-wal") == size
+
+
+def test_a_log_is_reserved_through_the_system_as_well(tmp_path: Path) -> None:
+    """Its own VFS silently takes no more than 128 KiB at once."""
+    store = SqliteQueue.open(str(tmp_path / "queue.db"))
+    store.reserve_log(pages=100)
+    assert (tmp_path / "queue.db-wal").stat().st_size == 120 * FRAME
+    store.close()
+
+
+def test_a_log_for_which_there_is_no_room_stays_empty(disk: SimulatedDisk, vfs: str) -> None:
+    store = SqliteQueue.open(PATH, vfs)
+    disk.capacity = disk.used + 40 * FRAME
+    store.reserve_log(pages=50)
+    assert disk.size(f"{PATH}-wal") == 0
+    store.apply([mail(1)])
+    assert kept(disk) == [1]
 
 
 def test_a_full_disk_is_told_from_a_broken_one(disk: SimulatedDisk, vfs: str) -> None:

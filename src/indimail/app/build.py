@@ -256,10 +256,14 @@ class Parts:
         def opened() -> tuple[QueueStore, QueueReader, Spool]:
             path = database_of(directory)
             store = SqliteQueue.open(path)
+            store.reserve_log()
             return store, SqliteReader.open(path), Spool(self.disk, directory, self._min_free)
 
         def commits(run: Callable[[Sequence[Change]], None], name: str) -> Committer[Change]:
-            return Committer(run, self._loop.call_soon_threadsafe, name)
+            return Committer(
+                run, self._loop.call_soon_threadsafe, name,
+                company=lambda: self.reception.under_way > 0,
+            )  # fmt: skip
 
         path = self._socket_of(directory)
         send: Send | None = None

@@ -3,11 +3,12 @@
     committer = Committer(store.apply, loop.call_soon_threadsafe, name="queue1")
     committer.submit(change, done)   # then done(None) after the commit that covers it, or done(error)
 
-One thread, one round at a time.  An item that somebody waits for (`submit`) is never delayed: under
-load a round carries many, with one session it carries one.  What nobody waits for (`add`: a mark, a
-copy in tmp/) gathers for `LEISURE` seconds and then rides with the next round, so that few rounds
-pay for many.  The same class carries both kinds of rounds the project has: the queue's commits, and
-the syncs of Maildir files.
+One thread, one round at a time.  For an item that somebody waits for (`submit`) a round begins at
+once, unless `company` says that more are on their way: then it waits up to `COMPANY` seconds for
+them, so that few rounds pay for many.  One session alone is never delayed, and after a wait that was
+in vain the next rounds do not wait.  What nobody waits for (`add`: a mark, a copy in tmp/) gathers
+for `LEISURE` seconds and then rides with the next round.  The same class carries both kinds of rounds
+the project has: the queue's commits, and the syncs of Maildir files.
 
 A round that fails fails for all in it: each `done` gets the error, and nothing of it is true.  An
 item that failed alone is returned by the round, with its place, and told by itself.
@@ -32,7 +33,9 @@ from indimail.mail.errors import Misuse
 
 # Seconds; a sync costs a part of that, and saves one for each item that came.
 LEISURE: Final = 0.04
+COMPANY: Final = 0.002  # seconds
 MANY: Final = 64  # so many need not wait for more
+IN_VAIN: Final = 63  # at most so many rounds begin at once after waits in vain
 NEVER: Final = inf
 
 LOG: Final = logging.getLogger("indimail.committer")
@@ -49,7 +52,7 @@ class Rounds(Protocol[T_contra]):
     """What takes items and makes them durable."""
 
     def submit(self, item: T_contra, done: Done) -> None:
-        """Add an item that somebody waits for; a round begins at once."""
+        """Add an item that somebody waits for; a round begins soon."""
 
     def add(self, item: T_contra, done: Done) -> None:
         """Add an item that nobody waits for; it rides along."""
@@ -65,16 +68,30 @@ class Rounds(Protocol[T_contra]):
 class Committer(Generic[T]):
     """Runs rounds of items on a thread of its own."""
 
-    def __init__(self, run: Run[T], wake: Wake, name: str, most: int = 2000) -> None:
-        """`run` makes a round true; `most` bounds its items, so that no reply waits for ever."""
+    def __init__(
+        self,
+        run: Run[T],
+        wake: Wake,
+        name: str,
+        most: int = 2000,
+        company: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`run` makes a round true; `most` bounds its items, so that no reply waits for ever.
+
+        `company` tells whether more items will probably be submitted in a moment.
+        """
         self._run = run
         self._wake = wake
         self._most = most
+        self._company = company
         self._awaited: deque[tuple[T, Done]] = deque()
         self._leisurely: deque[tuple[T, Done]] = deque()
         self._due = NEVER  # when the leisurely ones have gathered for long enough
         self._calls: SimpleQueue[bool] = SimpleQueue()  # False: end when nothing is left
         self._called = False  # a call is on its way
+        self._hurries = False  # nobody else is to be expected
+        self._vain = 0  # so many rounds began at once after the last wait in vain
+        self._spared = 0  # so many of them are left
         self._gathering = False  # the thread knows, or is told, that there are leisurely ones
         self._closed = False
         self._thread = threading.Thread(target=self._rounds, name=f"committer-{name}", daemon=True)
@@ -88,7 +105,11 @@ class Committer(Generic[T]):
     def submit(self, item: T, done: Done) -> None:
         """Add an item that somebody waits for.  Raises Misuse after `close`."""
         self._append(self._awaited, item, done)
-        self._call()
+        if self._company() and len(self._awaited) < MANY:
+            self._call()
+        elif not self._hurries:
+            self._hurries = True
+            self._calls.put(True)
 
     def add(self, item: T, done: Done) -> None:
         """Add an item that nobody waits for.  Raises Misuse after `close`."""
@@ -118,8 +139,8 @@ class Committer(Generic[T]):
         goes_on = True
         while goes_on or self.waiting:
             if goes_on:
-                goes_on = self._wait()
-            self._called = False  # before the items are taken: none is overlooked
+                goes_on = self._wait() and self._wait_for_company()
+            self._called = self._hurries = False  # before the items are taken: none is overlooked
             if self._due == NEVER and self._leisurely:
                 self._due = monotonic() + LEISURE
             if round_ := self._taken(everything=not goes_on):
@@ -135,6 +156,26 @@ class Committer(Generic[T]):
             return self._calls.get(timeout=patience)
         except Empty:
             return True
+
+    def _wait_for_company(self) -> bool:
+        """Give those a moment who are on their way; False: the end."""
+        before = len(self._awaited)
+        if not before or self._hurries:
+            return True
+        if self._spared:
+            self._spared -= 1
+            return True
+        self._called = True  # nobody needs to wake us
+        until = monotonic() + COMPANY
+        while not self._hurries and (left := until - monotonic()) > 0:
+            try:
+                if not self._calls.get(timeout=left):
+                    return False
+            except Empty:
+                break
+        came = len(self._awaited) > before
+        self._vain = self._spared = 0 if came else min(2 * self._vain + 1, IN_VAIN)
+        return True
 
     def _taken(self, *, everything: bool) -> list[tuple[T, Done]]:
         """Take a round: what is awaited, and the leisurely ones when it is their time."""

@@ -49,7 +49,9 @@ from indimail.queue.port import (
 
 SCHEMA_VERSION: Final = 2
 OLDEST_SQLITE: Final = (3, 51, 3)
-CHECKPOINT_PAGES: Final = 4000  # 16 MB of WAL: a mail delivered at once is gone before it is copied
+CHECKPOINT_PAGES: Final = 8000  # 33 MB of WAL: a mail delivered at once is gone before it is copied
+SPARE_PAGES: Final = 300  # what one batch may write above that
+FRAME: Final = 4096 + 24  # a page in the log
 
 SCHEMA: Final = """
 CREATE TABLE message (
@@ -301,6 +303,24 @@ class SqliteQueue(SqliteReader):
             # what is appended behind that would be lost with it: begin with an empty log.
             db.pragma("wal_checkpoint", "TRUNCATE")
         return cls(db)
+
+    def reserve_log(self, pages: int = CHECKPOINT_PAGES + SPARE_PAGES) -> None:
+        """Fill the empty log with zeros: a commit then syncs octets, and no new size with them.
+
+        SQLite takes such a log for an empty one and writes over it.  Where there is no room for
+        it, it stays empty.
+        """
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_WAL
+        chunk = bytes(FRAME * min(pages, 30))  # SQLite takes up to 128 KiB at once
+        with _translated():
+            log = apsw.VFSFile(self._db.open_vfs, self._db.filename_wal, [flags, 0])
+            try:
+                for offset in range(0, FRAME * pages, len(chunk)):
+                    log.xWrite(chunk, offset)
+            except apsw.FullError:
+                log.xTruncate(0)
+            finally:
+                log.xClose()
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Make a batch true, durably, all or nothing.

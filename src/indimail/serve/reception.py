@@ -76,3 +76,4 @@ class Reception:
     tls: Callable[[], TlsContext | None]
     open: set[Conversation] = field(default_factory=set)
     later: Callable[[float, Callable[[], None]], object] = _later
+    under_way: int = 0  # transactions whose MAIL was taken and that are in no queue yet

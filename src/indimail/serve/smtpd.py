@@ -332,6 +332,7 @@ class SmtpConnection(asyncio.Protocol):
             self._answer_later(self._begin_transaction(reverse_path))
 
     def _begin_transaction(self, reverse_path: ReversePath) -> Reply | None:
+        self._drop_transaction()  # one that RSET or another MAIL ended
         client = self.client
         client.begin_mail()
         session = self._session

@@ -57,6 +57,7 @@ class Transaction:
         "_client",
         "_dropped",
         "_invalid",
+        "_is_under_way",
         "_queue",
         "_reception",
         "_recipients",
@@ -86,6 +87,7 @@ class Transaction:
         self._body: Body | None = None
         self._born = 0.0
         self._dropped = False
+        self._is_under_way = False
         self.facts: Facts = {
             **client.facts,
             "connection": str(client.connection_id),
@@ -102,6 +104,8 @@ class Transaction:
             client.settings.sender_rules,
         )
         if isinstance(verdict, Accept):
+            self._is_under_way = True
+            self._reception.under_way += 1
             return None
         client.record(
             Event.SENDER, "refuse", verdict.reason, verdict.rule, verdict.reply, self.facts
@@ -264,6 +268,7 @@ class Transaction:
         body = self._body
         assert body is not None
         self._taken = taken
+        self._arrive()
         if body.is_large:
             body.seal(self._lines_in_front, self._sealed)
         else:
@@ -284,8 +289,14 @@ class Transaction:
     def drop(self) -> None:
         """Nothing more is answered; what was not given to a queue is forgotten."""
         self._dropped = True
+        self._arrive()
         if self._body is not None:
             self._body.drop()
+
+    def _arrive(self) -> None:
+        if self._is_under_way:
+            self._is_under_way = False
+            self._reception.under_way -= 1
 
     @property
     def _size(self) -> int:
