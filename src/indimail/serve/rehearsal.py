@@ -7,7 +7,7 @@
 
 A program is not run: it is taken to exit 0.  Nothing is locked, no count of a quota is renewed.
 
-Source: spec/delivery.md 4 (``-n``).  Not here: how it is printed (`cli.deliver`).
+Source: spec/delivery.md 4 (``-n``).  Not here: how it is printed (`cli.dry_run`).
 """
 
 from collections.abc import Callable, Iterator
