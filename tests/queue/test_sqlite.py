@@ -111,6 +111,27 @@ def test_a_reserved_log_keeps_its_size_under_commits_and_survives(
     assert disk.size(f"{PATH}-wal") == size
 
 
+def test_a_log_with_commits_is_left_as_it_is(disk: SimulatedDisk, vfs: str) -> None:
+    store = SqliteQueue.open(PATH, vfs)
+    store.apply([mail(1)])
+    store.reserve_log(pages=50)
+    store.close()
+    assert kept(disk) == [1]
+
+
+def test_a_queue_whose_log_cannot_be_emptied_is_not_opened(tmp_path: Path) -> None:
+    """Its log may hold what no disk has: nothing may be appended behind that."""
+    path = str(tmp_path / "queue.db")
+    store = SqliteQueue.open(path)
+    store.apply([mail(1)])
+    reader = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
+    with reader:
+        reader.execute("SELECT * FROM message").fetchall()
+        with pytest.raises(QueueUnwritable, match="in the middle of reading"):
+            SqliteQueue.open(path)
+    SqliteQueue.open(path).close()
+
+
 def test_a_log_is_reserved_through_the_system_as_well(tmp_path: Path) -> None:
     """Its own VFS silently takes no more than 128 KiB at once."""
     store = SqliteQueue.open(str(tmp_path / "queue.db"))

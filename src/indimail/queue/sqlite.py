@@ -301,7 +301,8 @@ class SqliteQueue(SqliteReader):
             _migrate(db, path)
             # After a failed sync and a kill the log in the cache may hold what no disk has, and
             # what is appended behind that would be lost with it: begin with an empty log.
-            db.pragma("wal_checkpoint", "TRUNCATE")
+            if db.pragma("wal_checkpoint", "TRUNCATE")[0]:
+                raise QueueUnwritable(f"{path}: another process is in the middle of reading it")
         return cls(db)
 
     def reserve_log(self, pages: int = CHECKPOINT_PAGES + SPARE_PAGES) -> None:
@@ -315,6 +316,8 @@ class SqliteQueue(SqliteReader):
         with _translated():
             log = apsw.VFSFile(self._db.open_vfs, self._db.filename_wal, [flags, 0])
             try:
+                if log.xFileSize():  # commits may be in it
+                    return
                 for offset in range(0, FRAME * pages, len(chunk)):
                     log.xWrite(chunk, offset)
             except apsw.FullError:
