@@ -3,7 +3,7 @@ import os
 import pytest
 
 from indimail.control import watch as module
-from indimail.control.watch import InotifyWatch, StatWatch, watch
+from indimail.control.watch import FolderWatch, InotifyWatch, StatWatch, watch
 
 
 @pytest.fixture(params=[InotifyWatch, StatWatch])
@@ -89,3 +89,19 @@ def test_with_inotify_the_kernel_is_asked(tmp_path):
     it = watch([str(tmp_path)])
     assert isinstance(it, InotifyWatch)
     it.close()
+
+
+def test_so_many_folders_are_watched_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MOST_FOLDERS", 2)
+    folders = [tmp_path / name for name in "abc"]
+    for folder in folders:
+        folder.mkdir()
+    homes = FolderWatch()
+    assert [homes.add(str(folder)) for folder in folders] == [True, True, False]
+    assert homes.add(str(folders[0]))
+    write(folders[2] / ".qmail", "")
+    assert not homes.changed()
+    write(folders[1] / ".qmail", "")
+    assert homes.changed()
+    assert not homes.changed()
+    homes.close()

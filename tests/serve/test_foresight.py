@@ -37,29 +37,28 @@ class Configured:
 class Folders:
     """Watches, or says that it cannot: then files are looked at for each mail."""
 
-    def __init__(self, can: bool) -> None:
-        self.can = can
+    def __init__(self, most: int) -> None:
+        self.most = most
         self.added: list[str] = []
-        self.news = False
+        self.changed = False
         self.homes: frozenset[int] = frozenset()
 
     def add(self, folder: str) -> bool:
+        if len(self.added) == self.most:
+            return False
         self.added.append(folder)
-        return self.can
+        return True
 
-    def changed(self) -> bool:
-        news, self.news = self.news, False
+    def news(self) -> tuple[bool, frozenset[int]]:
+        news = self.changed, self.homes
+        self.changed, self.homes = False, frozenset()
         return news
-
-    def changed_homes(self) -> frozenset[int]:
-        homes, self.homes = self.homes, frozenset()
-        return homes
 
 
 class Site:
     """An instance with one virtual domain and one user."""
 
-    def __init__(self, root: Path, watches: bool = False) -> None:
+    def __init__(self, root: Path, watches: int = 0) -> None:
         self.domain = root / "domains" / "example.com"
         self.home = root / "mail" / "alice"
         self.domain.mkdir(parents=True)
@@ -191,17 +190,23 @@ def test_a_change_is_seen_at_the_next_mail(site: Site, change) -> None:
 
 
 def test_where_folders_are_watched_their_news_count_and_files_are_not_looked_at(tmp_path) -> None:
-    site = Site(tmp_path, watches=True)
+    site = Site(tmp_path, watches=2)
     site.plan()
-    assert site.folders.added == [str(site.domain)]
+    assert site.folders.added == [str(site.domain), str(site.home)]
     site.qmail.unlink()
+    write_own(site)
     assert site.cached()
-    write_own(site)  # homes are too many to be watched
-    assert not site.cached()
-    site.plan()
-    site.folders.news = True
+    site.folders.changed = True
     assert not site.cached()
     assert isinstance(site.plan(), Fail)
+
+
+def test_the_file_of_a_home_too_many_is_looked_at(tmp_path) -> None:
+    site = Site(tmp_path, watches=1)
+    site.plan()
+    assert site.cached()
+    write_own(site)
+    assert not site.cached()
 
 
 def of_another_user(site: Site, *, watched: bool) -> None:

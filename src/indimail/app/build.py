@@ -427,9 +427,8 @@ class _Folders:
         watch = FolderWatch()
         self.add = watch.add
         self.close = watch.close
-        self.changed = OncePerTurn(watch.changed, loop.call_soon, False)
-        nobody: frozenset[int] = frozenset()
-        self.changed_homes = OncePerTurn(homes.changed, loop.call_soon, nobody)
+        nothing: tuple[bool, frozenset[int]] = (False, frozenset())
+        self.news = OncePerTurn(lambda: (watch.changed(), homes.changed()), loop.call_soon, nothing)
 
 
 def _accounts(instance: Instance, snapshot: Snapshot) -> SqlAccounts:

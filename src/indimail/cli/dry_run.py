@@ -98,11 +98,8 @@ class _Unwatched:
     def add(self, folder: str) -> bool:  # noqa: ARG002
         return True
 
-    def changed(self) -> bool:
-        return False
-
-    def changed_homes(self) -> tuple[int, ...]:
-        return ()
+    def news(self) -> tuple[bool, tuple[int, ...]]:
+        return False, ()
 
 
 def _told(rehearsal: Rehearsal) -> tuple[str, str]:

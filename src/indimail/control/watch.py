@@ -27,6 +27,7 @@ WANTED: Final = (
     | flags.ATTRIB | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR
 )  # fmt: skip
 _BUFFER: Final = 65_536
+MOST_FOLDERS: Final = 8000
 
 _Entry = tuple[str, int, int, int, int]  # name, inode, size, mtime and ctime in ns
 
@@ -118,7 +119,8 @@ class InotifyWatch:
 class FolderWatch:
     """Folders that are added as they are met; names that begin with a dot count here.
 
-    `add` may run on any thread, `changed` on one.
+    `add` may run on any thread, `changed` on one.  The kernel keeps about a kilobyte for each, so
+    there is a most.
     """
 
     def __init__(self) -> None:
@@ -132,7 +134,7 @@ class FolderWatch:
         """Watch a folder from now on; False where that cannot be: then look for yourself."""
         if folder in self._numbers:
             return True
-        if self._inotify is None:
+        if self._inotify is None or len(self._numbers) >= MOST_FOLDERS:
             return False
         try:
             self._numbers[folder] = self._inotify.add_watch(folder, WANTED)

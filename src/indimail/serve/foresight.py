@@ -100,11 +100,11 @@ class Folders(Protocol):
     def add(self, folder: str) -> bool:
         """Watch a folder from now on; False where that cannot be."""
 
-    def changed(self) -> bool:
-        """Tell whether a name in one of them changed since the last call."""
+    def news(self) -> tuple[bool, Collection[int]]:
+        """Tell what may have changed since the last call.
 
-    def changed_homes(self) -> Collection[int]:
-        """Return the other users in whose homes something may have changed since the last call."""
+        Whether a name in one of them, and in the homes of which other users.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +152,21 @@ class Foresight:
 
     def cached(self, target: str) -> Decided | None:
         """Return what is known and still true, without waiting for anything but a stat."""
-        if self._folders.changed():
+        changed, homes = self._folders.news()
+        if changed:
             self.invalidate()
-        self._changed_homes.update(self._folders.changed_homes())
+        if homes:
+            self._changed_homes.update(homes)
         decided = self._kept.get(target)
         if (
             decided is None
             or decided.until < self._steady()
             or decided.epoch != self._epoch(decided.uid)
-            or any(_signature(path) != seen for path, seen in decided.signature)
         ):
             return None
+        for path, seen in decided.signature:
+            if _signature(path) != seen:
+                return None
         return decided
 
     def decide(self, target: str) -> Decided:
@@ -277,7 +281,7 @@ class Foresight:
         if account is None and not aliases and (base := self._stand_in(user, domain)) is not None:
             extended, user, account = user, base.name, base
             aliases = tuple(self._accounts.aliases(user, domain))
-        if account is not None:  # too many homes to watch: the file is looked at for each mail
+        if account is not None and not self._is_watched(account.directory, entry):
             own = os.path.join(account.directory, OWN_FILE.file)
             seen.append((own, _signature(own)))
         known = self._snapshot().assign.find(f"{domain}-{user}") is not None
@@ -288,6 +292,9 @@ class Foresight:
             user, domain, self._account_facts(account, entry), step.instruction, step.rule,
             aliases, known, maildir, entry.home, extended,
         )  # fmt: skip
+
+    def _is_watched(self, home: str, entry: AssignEntry) -> bool:
+        return entry.uid == self._place.uid and self._folders.add(home)
 
     def _stand_in(self, user: str, domain: str) -> Account | None:
         """Return the account that has the mail of an absent user: QMAIL_EXT."""
