@@ -66,7 +66,7 @@ class World(Delivering):
         own = OwnQuotas(sizes, lambda: config.quota, SystemDisk(), self.clock, self.threads)
         locks = QuotaLocks(self.users, self.users, lambda uid, gid: own, lambda *_: None)
         known: Any = Foresight(
-            self.users, lambda: config, self.clock.steady, SystemDisk(), Folders(can=True),
+            self.users, lambda: config, self.clock.steady, SystemDisk(), Folders(most=1000),
             Place(str(self.root), str(self.root / "alias"), 89, 89), lambda _: look, locks,
         )  # fmt: skip
         object.__setattr__(self.delivery, "foresight", known)

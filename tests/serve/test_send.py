@@ -1,7 +1,7 @@
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from indimail.delivery.bounce import Discard
 from indimail.mail.channel import Channel

@@ -11,15 +11,14 @@ Sources: RFC 5321 2.3.11, 2.4, 4.1.2; RFC 6531 3.3.  Not here: the syntax of a p
 (`smtp.command`), quoting in a header field (`mail.header`).
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Self
 
 import idna
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """A mailbox: `local` is unquoted, `domain` lower-case and may be empty (qmail's lone box)."""
 
     local: str

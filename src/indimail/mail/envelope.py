@@ -6,11 +6,12 @@ RFC 3461 (NOTIFY, RET, ENVID, ORCPT).
 
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from indimail.mail.address import Address
 
 
-@dataclass(frozen=True, slots=True)
-class ReversePath:
+class ReversePath(Struct, frozen=True):
     """MAIL FROM and its parameters; empty text means the parameter was not given."""
 
     address: Address
@@ -22,8 +23,7 @@ class ReversePath:
     envid: str = ""  # as it came, xtext
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardPath:
+class ForwardPath(Struct, frozen=True):
     """RCPT TO and its parameters; empty text means the parameter was not given."""
 
     address: Address

@@ -9,11 +9,12 @@ no single line decided (a list in which nothing matched, a built-in check, a cdb
 from dataclasses import dataclass
 from typing import Final, Self
 
+from msgspec import Struct
+
 from indimail.mail.reply import Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """File (relative to the instance), line (from 1) and, for a cdb without text, the key."""
 
     file: str
@@ -38,8 +39,7 @@ class Rule:
 NO_RULE: Final = Rule("")
 
 
-@dataclass(frozen=True, slots=True)
-class Accept:
+class Accept(Struct, frozen=True):
     """Go on.  `suffix` is appended to the recipient (RELAYCLIENT's value), usually empty."""
 
     rule: Rule

@@ -17,6 +17,8 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final, assert_never
 
+from msgspec import Struct
+
 from indimail.mail.address import Address
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.reply import Reply
@@ -24,8 +26,7 @@ from indimail.mail.verdict import Accept, Refuse, Rule, TryLater
 from indimail.policy.tcprules import plain_ip
 
 
-@dataclass(frozen=True, slots=True)
-class RecipientFacts:
+class RecipientFacts(Struct, frozen=True):
     """One RCPT TO; `accepted` and `invalid` count those before it in the transaction."""
 
     reverse_path: Address

@@ -32,6 +32,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Self
 
+from msgspec import Struct
+
 from indimail.mail.address import NULL, Address
 from indimail.mail.match import EMPTY, DomainTable
 from indimail.mail.reply import Reply
@@ -46,8 +48,7 @@ class Permission(StrEnum):
     TCP_SMTP = "tcp.smtp"
 
 
-@dataclass(frozen=True, slots=True)
-class RelayFacts:
+class RelayFacts(Struct, frozen=True):
     """One RCPT TO and all that is known about who asks; empty text means unknown.
 
     `relayclient` is the value of RELAYCLIENT, None where it is not set, and `relayclient_rule` the

@@ -6,6 +6,8 @@ Kept as plain as can be: it is what the SQLite adapter is compared with.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from msgspec import structs
+
 from indimail.mail.channel import Channel
 from indimail.mail.ids import QueueId
 from indimail.mail.outcome import Delivered
@@ -65,7 +67,9 @@ class MemoryQueue:
     def _postpone(self, id_: QueueId, number: int, due: float, text: str, rule: str) -> None:
         status = self._recipients.get((id_, number))
         if status is not None and status.state is State.WAITING:
-            later = replace(status.recipient, due=due, attempts=status.recipient.attempts + 1)
+            later = structs.replace(
+                status.recipient, due=due, attempts=status.recipient.attempts + 1
+            )
             self._recipients[id_, number] = replace(status, recipient=later, text=text, rule=rule)
 
     def _finish(self, change: Finished) -> None:
@@ -146,7 +150,7 @@ class MemoryQueue:
     def status(self) -> Iterator[MessageStatus]:
         """Walk all messages in id order, without bodies."""
         for id_ in sorted(self._messages):
-            yield MessageStatus(replace(self._messages[id_], body=None), self._of(id_))
+            yield MessageStatus(structs.replace(self._messages[id_], body=None), self._of(id_))
 
     def counts(self) -> Counts:
         """Count what waits."""

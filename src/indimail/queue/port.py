@@ -25,13 +25,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec import Struct
+
 from indimail.mail.channel import Channel
 from indimail.mail.ids import QueueId
 from indimail.mail.outcome import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedMessage:
+class QueuedMessage(Struct, frozen=True):
     """A message as its row holds it.
 
     `body` is what was received with our Received line in front, line ends LF; None means the
@@ -55,8 +56,7 @@ class QueuedMessage:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedRecipient:
+class QueuedRecipient(Struct, frozen=True):
     """A recipient of a message, by its number in the envelope (from 0).
 
     `address` is the forward-path, `target` what the route made of it: for the local channel
@@ -75,8 +75,7 @@ class QueuedRecipient:
     due: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What was made of one step (a line of a .qmail file) of one recipient.
 
     `place` tells the step from others of the recipient, whatever line it stands on by the next
@@ -95,24 +94,21 @@ class Step:
     done: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """A new message with its recipients.  After it is applied, 250 may be said."""
 
     message: QueuedMessage
     recipients: tuple[QueuedRecipient, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(Struct, frozen=True):
     """A copy for one step of one recipient is synced in tmp/ under a name of its own."""
 
     id: QueueId
     step: Step
 
 
-@dataclass(frozen=True, slots=True)
-class Stepped:
+class Stepped(Struct, frozen=True):
     """A step of a recipient that has more of them is done (`step.done`)."""
 
     id: QueueId
@@ -133,8 +129,7 @@ class Postponed:
     rule: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """A recipient reached its one final outcome (Delivered or Failed).
 
     `forwards` are the mails that its delivery made: they are queued if it still waited, and only

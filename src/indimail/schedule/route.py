@@ -23,6 +23,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
+
 from indimail.mail.address import Address, domain_key, parents
 from indimail.mail.channel import Channel
 from indimail.mail.errors import Mistake
@@ -52,8 +54,7 @@ class Routing:
     me: str
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """`target` is qmail's local address, or the host for the remote channel.
 
     `address` is the recipient after steps 1 and 2; `rule` decided the channel (no line where the

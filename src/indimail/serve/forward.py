@@ -12,9 +12,11 @@ same queue in the transaction that marks their step).
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Protocol
+
+from msgspec.structs import replace
 
 from indimail.delivery.headers import forwarded
 from indimail.delivery.plan import Forward, Plan, Relay

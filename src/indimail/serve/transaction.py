@@ -16,8 +16,9 @@ then.  Not here: the conversation (`serve.smtpd`), the rules (`policy`), the que
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from indimail.delivery.blackhole import EMPTY
 from indimail.delivery.plan import foresee
