@@ -9,7 +9,8 @@ import pytest
 from indimail.cli import main as cli
 
 WITHOUT_INSTANCE = {
-    "bouncesaying", "condtomaildir", "except", "maildirdeliver", "preline",
+    "bouncesaying", "condtomaildir", "except", "ifaddr", "iftocc", "iftoccfrom", "maildirdeliver",
+    "preline",
 }  # fmt: skip
 
 

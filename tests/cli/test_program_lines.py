@@ -2,6 +2,7 @@
 
 import email
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -140,6 +141,13 @@ def test_an_address_cannot_add_a_field(delivery: Delivery, address: str) -> None
         (("condredirect", "a@b", *YES), "SENDER", 100),
         (("condredirect", "a@b", *YES), "DTLINE", 100),
         (("filterto", "a@b", "cat"), "DTLINE", 100),
+        (("rrforward", ".qmailrr", "a@b"), "NEWSENDER", 100),
+        (("rrforward", ".qmailrr", "a@b"), "DTLINE", 100),
+        (("rrforward", ".qmailrr", "a@b"), "EXT", 100),
+        (("ifaddr",), "RECIPIENT", 111),
+        (("iftocc",), "RECIPIENT", 111),
+        (("qreceipt", "a@b"), "SENDER", 111),
+        (("vacation",), "RECIPIENT", 111),
         (("preline", "cat"), "UFLINE", 111),
         (("preline", "cat"), "RPLINE", 111),
         (("preline", "cat"), "DTLINE", 111),
@@ -148,7 +156,7 @@ def test_an_address_cannot_add_a_field(delivery: Delivery, address: str) -> None
 def test_what_the_delivery_did_not_say_is_told(
     delivery: Delivery, command: tuple[str, ...], missing: str, code: int
 ) -> None:
-    ran = delivery.run(*command, **{missing: None})
+    ran = delivery.run(*command, **{"RECIPIENT": "a@b", "EXT": "", missing: None})
     assert ran == Ran(code, "", f"{command[0]}: {missing} not set\n")
     assert delivery.sent_nothing()
 
@@ -157,11 +165,51 @@ def test_what_the_delivery_did_not_say_is_told(
     "command",
     [("forward",), ("condredirect", "a@b"), ("condtomaildir", "Maildir"), ("filterto", "a@b"),
      ("bouncesaying",), ("except",), ("preline",), ("maildirdeliver",), ("fastforward",),
-     ("replier", "robot", "a@b"),
+     ("replier", "robot", "a@b"), ("rrforward", ".qmailrr"), ("qreceipt",), ("vacation", "alice"),
+     ("qnotify", "alice"), ("rrforward", ".qmail-sales", "a@b"), ("rrforward", ".qmailrr-", "a@b"),
      ("preline", "-x", "cat")],
 )  # fmt: skip
 def test_wrong_use_is_for_good(delivery: Delivery, command: tuple[str, ...]) -> None:
     assert delivery.run(*command).code == 100
+
+
+# -- rrforward ------------------------------------------------------------------------------------
+
+IN_TURN = ("rrforward", ".qmailrr-Sales.eu", "a@b.c", "d@e.f")
+
+
+def test_rrforward_sends_to_one_after_the_other(delivery: Delivery) -> None:
+    for recipient in ("a@b.c", "d@e.f", "a@b.c"):
+        ran = delivery.run(*IN_TURN, EXT="sales.EU", QQEH="X-Kept: 1\n")
+        assert ran == Ran(99, "rrforward: qp 0\n", "")
+        assert delivery.sent() == (
+            Submission("alice-owner@example.com", (recipient,)),
+            DELIVERED_TO.encode() + f"X-Forwarded-To: {recipient}\n".encode()
+            + b"X-Forwarded-For: alice-owner@example.com\nX-Kept: 1\n" + MAIL,
+        )  # fmt: skip
+        shutil.rmtree(delivery.home / "queue" / "spool")
+        (delivery.home / "queue" / "spool").mkdir()
+
+
+@pytest.mark.parametrize("extension", ["sales", "", "sales.eu-x"])
+def test_rrforward_leaves_other_extensions_alone(delivery: Delivery, extension: str) -> None:
+    assert delivery.run(*IN_TURN, EXT=extension) == Ran(0, "", "")
+    assert delivery.run("rrforward", ".qmailrr", "a@b", EXT="sales") == Ran(0, "", "")
+    assert not list(delivery.home.glob(".qmailrr*"))
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "recipient"),
+    [("", 99, "a@b.c"), ("7\n", 99, "d@e.f"), ("9" * 19, 99, "d@e.f"), ("two\n", 111, "")],
+)
+def test_rrforward_reads_whose_turn_it_is(
+    delivery: Delivery, content: str, code: int, recipient: str
+) -> None:
+    (delivery.home / ".qmailrr").write_text(content)
+    assert delivery.run("rrforward", "./.qmailrr", "a@b.c", "d@e.f", EXT="").code == code
+    assert delivery.sent_nothing() is not bool(recipient)
+    if recipient:
+        assert delivery.sent()[0].recipients == (recipient,)
 
 
 # -- fastforward ----------------------------------------------------------------------------------
@@ -624,3 +672,180 @@ def test_autoresponder_tries_again_where_it_is_set_up_wrong(
     ran = away.run(*command, mail=TO_ALICE, **{**OF_ALICE, **changed})
     assert (ran.code, ran.out, bool(ran.err)) == (111, "", True)
     assert away.sent_nothing()
+
+
+# -- vacation -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def vacation(delivery: Delivery) -> Delivery:
+    (delivery.home / ".vacation.msg").write_bytes(b"Subject: Fort: \xc3\xbc\n\n" + AWAY)
+    return delivery
+
+
+def test_vacation_answers_each_sender_once_a_day(vacation: Delivery) -> None:
+    # As below vdelivermail: without DTLINE
+    ran = vacation.run("vacation", mail=TO_ALICE, DTLINE=None, **OF_ALICE)
+    assert ran == Ran(0, "vacation: qp 0\n", "")
+    submission, reply = last_sent(vacation)
+    assert submission == Submission("", ("eve@example.net",))
+    assert [reply[name] for name in ("From", "To", "Subject", "In-Reply-To", "Auto-Submitted")] == [
+        "alice@example.com", "eve@example.net", "Fort: ü", "<1@example.net>", "auto-replied",
+    ]  # fmt: skip
+    assert reply.get_content() == "I am away. You wrote about café.\n"
+    again = vacation.run("vacation", mail=TO_ALICE, **OF_ALICE)
+    assert again == Ran(0, "vacation: silent: eve@example.net was answered\n", "")
+    (stamp,) = (vacation.home / ".vacation.dir").iterdir()
+    process, moment, sender = stamp.name.split(".", 2)
+    stamp.rename(stamp.with_name(f"{process}.{int(moment) - 86_401}.{sender}"))
+    assert vacation.run("vacation", mail=TO_ALICE, **OF_ALICE) == Ran(0, "vacation: qp 0\n", "")
+
+
+def test_vacation_without_a_text_tries_again(delivery: Delivery) -> None:
+    ran = delivery.run("vacation", mail=TO_ALICE, **OF_ALICE)
+    assert ran == Ran(111, "", "vacation: No such file or directory\n")
+    assert delivery.sent_nothing()
+
+
+# -- receipts -------------------------------------------------------------------------------------
+
+ASKS = (
+    b"Notice-Requested-Upon-Delivery-To: bob@example.net, Alice@example.com\n"
+    b"Disposition-Notification-To: Eve <eve@EXAMPLE.net>\n" + TO_ALICE
+)
+RECEIPTS = [("qreceipt", "alice@example.com"), ("qnotify",)]
+
+
+@pytest.mark.parametrize("as_pipe", [False, True])
+def test_qreceipt_tells_a_sender_who_asks(delivery: Delivery, as_pipe: bool) -> None:
+    ran = delivery.run(*RECEIPTS[0], mail=ASKS, as_pipe=as_pipe, DTLINE=None, **OF_ALICE)
+    assert ran == Ran(0, "qreceipt: qp 0\n", "")
+    submission, notice = last_sent(delivery)
+    assert submission == Submission("", ("eve@example.net",))
+    assert [notice[name] for name in ("From", "To", "In-Reply-To", "Auto-Submitted")] == [
+        "alice@example.com", "eve@example.net", "<1@example.net>", "auto-replied",
+    ]  # fmt: skip
+    assert "alice@example.com" in notice.get_content()
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "enclosed"),
+    [((), "message/rfc822", True), (("-h",), "text/rfc822-headers", False)],
+)
+@pytest.mark.parametrize("as_pipe", [False, True])
+def test_qnotify_sends_a_disposition_notification(
+    delivery: Delivery, options: tuple[str, ...], kind: str, enclosed: bool, as_pipe: bool
+) -> None:
+    ran = delivery.run("qnotify", *options, mail=ASKS, as_pipe=as_pipe, **OF_ALICE)
+    assert ran == Ran(0, "qnotify: qp 0\n", "")
+    submission, mdn = last_sent(delivery)
+    assert submission == Submission("", ("eve@example.net",))
+    assert mdn.get_content_type() == "multipart/report"
+    assert mdn.get_param("report-type") == "disposition-notification"
+    _, report, original = mdn.iter_parts()
+    assert report.get_content_type() == "message/disposition-notification"
+    assert original.get_content_type() == kind
+    body = delivery.sent()[1]
+    assert (
+        b"\n\nFinal-Recipient: rfc822;alice@example.com\nOriginal-Message-ID: <1@example.net>\n"
+        b"Disposition: automatic-action/MDN-sent-automatically;processed\n\n--"
+    ) in body
+    assert (ASKS in body) is enclosed
+    assert ASKS.partition(b"\n\n")[0] in body
+
+
+def test_qnotify_shows_and_sends_nothing(delivery: Delivery) -> None:
+    ran = delivery.run("qnotify", "-n", mail=ASKS, **OF_ALICE)
+    assert (ran.code, ran.err) == (0, "qnotify: shown, not sent\n")
+    assert "\nDisposition: automatic-action/" in ran.out
+    assert delivery.sent_nothing()
+
+
+def test_qnotify_looks_at_another_field_if_it_is_told(delivery: Delivery) -> None:
+    mail = b"Return-Receipt-To: eve@example.net\n" + TO_ALICE
+    given = {**OF_ALICE, "DISPOSITION_HEADER": "Return-Receipt-To"}
+    assert delivery.run("qnotify", mail=mail, **given).out == "qnotify: qp 0\n"
+
+
+@pytest.mark.parametrize("command", RECEIPTS)
+@pytest.mark.parametrize(
+    ("field", "sender", "told"),
+    [
+        (b"", "", "a bounce"),
+        (b"", "eve-request@example.net", "the sender is a program"),
+        (b"List-Id: <a.b>\n", "eve@example.net", "mail of a list: list-id"),
+        (b"Auto-Submitted: auto-replied\n", "eve@example.net", "an automatic mail: auto-submitted"),
+        (DELIVERED_TO.encode(), "eve@example.net",
+         "a loop: it has the recipient's Delivered-To"),
+    ],
+)  # fmt: skip
+def test_no_receipt_goes_to_automatic_mail(
+    delivery: Delivery, command: tuple[str, ...], field: bytes, sender: str, told: str
+) -> None:
+    asks = ASKS.replace(b"eve@EXAMPLE.net", sender.encode() or b"eve@EXAMPLE.net")
+    ran = delivery.run(*command, mail=field + asks, SENDER=sender, **OF_ALICE)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out in {f"{command[0]}: silent: {told}\n", ""}
+    assert bool(ran.out) or (command == ("qnotify",) and not sender)
+    assert delivery.sent_nothing()
+
+
+@pytest.mark.parametrize(
+    ("command", "mail", "changed"),
+    [
+        (RECEIPTS[0], TO_ALICE, {}),
+        (("qreceipt", "carol@example.com"), ASKS, {}),
+        (RECEIPTS[1], TO_ALICE, {}),
+        (RECEIPTS[1], ASKS, {"SENDER": "mallory@example.net"}),
+        (RECEIPTS[1], ASKS, {"SENDER": None}),
+        (RECEIPTS[1], ASKS, {"RECIPIENT": None}),
+    ],
+)
+def test_no_receipt_goes_to_who_does_not_ask(
+    delivery: Delivery, command: tuple[str, ...], mail: bytes, changed: dict[str, str | None]
+) -> None:
+    assert delivery.run(*command, mail=mail, **{**OF_ALICE, **changed}) == Ran(0, "", "")
+    assert delivery.sent_nothing()
+
+
+# -- addresses of the header ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("iftocc",), 0),
+        (("iftocc", "x@y", "ALICE@example.com"), 0),
+        (("iftocc", "bob@example.net"), 100),
+        (("iftoccfrom", "bob@example.net"), 0),
+        (("iftoccfrom",), 0),
+        (("ifaddr",), 0),
+        (("ifaddr", ":", "@example.com"), 0),
+        (("ifaddr", "@example.net"), 100),
+        (("ifaddr", "From", "Cc", ":", "@example.net"), 0),
+        (("ifaddr", "from", ":"), 100),
+    ],
+)
+@pytest.mark.parametrize("as_pipe", [False, True])
+def test_what_the_header_names_is_an_exit_code(
+    delivery: Delivery, command: tuple[str, ...], code: int, as_pipe: bool
+) -> None:
+    mail = b"From: Bob <bob@example.net>\n" + TO_ALICE
+    assert delivery.run(*command, mail=mail, as_pipe=as_pipe, **OF_ALICE) == Ran(code, "", "")
+
+
+@pytest.mark.parametrize(
+    ("to", "code", "out"), [(b"", 0, ""), (b"x", 100, "I take no blind copies.\n")]
+)
+def test_blind_copies_can_be_bounced(
+    delivery: Delivery, tmp_path: Path, to: bytes, code: int, out: str
+) -> None:
+    for name in ("except", "iftocc"):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m indimail.cli.main {name} "$@"\n')
+        program.chmod(0o755)
+    given = {**OF_ALICE, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    line = ("bouncesaying", "I take no blind copies.", "except", "iftocc")
+    assert delivery.run(*line, mail=TO_ALICE.replace(b"To: ", b"To: " + to), **given) == Ran(
+        code, out, ""
+    )

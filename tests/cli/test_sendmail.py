@@ -1,8 +1,10 @@
 """sendmail, without a server and with one."""
 
 import io
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -142,7 +144,7 @@ def test_the_body_goes_as_it_is_with_lines_of_lf(
     ("arguments", "stdin", "code"),
     [
         ((), TEXT, 64),
-        (("-bs",), TEXT, 64),
+        (("-bt",), TEXT, 64),
         (("-t",), b"Subject: x\n\n", 65),
         (("a\n@b",), TEXT, 65),
         (("a\udcff@b",), TEXT, 65),
@@ -187,3 +189,83 @@ def test_without_a_spool_directory_it_is_to_be_tried_again(run: Run, root: Path)
     ran = run("-t")
     assert ran.code == 75
     assert "queue/spool: No such file" in ran.err
+
+
+# -- sendmail -bs ---------------------------------------------------------------------------------
+
+DIALOGUE = b"""\
+EHLO me\r
+MAIL FROM:<eve@example.net> RET=HDRS BODY=8BITMIME\r
+RCPT TO:<alice@example.com> NOTIFY=NEVER\r
+RCPT TO:<bob@elsewhere.example>\r
+DATA\r
+Subject: hello\r
+\r
+..one\r
+\xc3\xbc\r
+.\r
+"""
+QUEUED = Submission(
+    "eve@example.net",
+    ("alice@example.com", "bob@elsewhere.example"),
+    eight_bit=True,
+    ret="HDRS",
+    notify=("NEVER", ""),
+    orcpt=("", ""),
+)
+
+
+def converse(root: Path, given: bytes) -> tuple[int, list[str]]:
+    """Return the exit code and the codes of the replies."""
+    done = subprocess.run(
+        [sys.executable, "-m", "indimail.cli.main", "sendmail", "-bs", "--root", str(root)],
+        input=given,
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode, [line for line in done.stdout.decode().splitlines() if line[3] == " "]
+
+
+@pytest.mark.parametrize("ending", [b"QUIT\r\n", b""])
+def test_bs_takes_mail_by_smtp(root: Path, ending: bytes) -> None:
+    code, replies = converse(root, DIALOGUE + ending)
+    assert code == 0
+    assert replies[0].startswith("220 mx.example.org ")
+    assert [reply[:3] for reply in replies[1:]] == ["250"] * 4 + ["354", "250"] + (
+        ["221"] if ending else []
+    )
+    (file,) = (root / "queue" / "spool").iterdir()
+    envelope, *body = read_spooled(SystemDisk(), str(file))
+    assert replace(Submission.from_bytes(envelope), queue="") == QUEUED
+    assert b"".join(body) == b"Subject: hello\n\n.one\n\xc3\xbc\n"
+
+
+def test_bs_tells_the_number_that_the_server_gave(root: Path, owner: Owner) -> None:
+    _, replies = converse(root, DIALOGUE)
+    assert replies[-1].endswith(" qp 1024")
+
+
+@pytest.mark.parametrize(
+    ("receipt", "reply"),
+    [
+        (Receipt(88, 1, "Dtoo large (#5.3.4)"), "554 5.3.4 too large (#5.3.4)"),
+        (Receipt(53, 1, "disk full"), "451 4.0.0 disk full"),
+    ],
+)
+def test_bs_says_what_the_queue_refuses(
+    root: Path, owner: Owner, receipt: Receipt, reply: str
+) -> None:
+    owner.receipt = receipt
+    assert converse(root, DIALOGUE)[1][-1] == reply
+
+
+@pytest.mark.parametrize("given", [b"", DIALOGUE.removesuffix(b".\r\n"), DIALOGUE + b"DATA\r\n"])
+def test_bs_queues_whole_messages_alone(root: Path, given: bytes) -> None:
+    code, replies = converse(root, given)
+    assert code == 0
+    assert len(list((root / "queue" / "spool").iterdir())) == sum(" qp " in r for r in replies)
+
+
+def test_bs_without_an_instance_is_to_be_tried_again(root: Path) -> None:
+    (root / "control" / "me").unlink()
+    assert converse(root, DIALOGUE) == (75, [])

@@ -10,6 +10,7 @@ from indimail.delivery.autoreply import (
     enclosing_body,
     fill,
     objection,
+    own_header,
     plain_body,
     reply_header,
     words_of,
@@ -153,3 +154,18 @@ def test_an_enclosed_mail_is_read_by_others() -> None:
     [message] = enclosed.get_payload()
     assert message.get_content() == "--x\n\nbody"
     assert not found.defects
+
+
+@pytest.mark.parametrize(
+    ("text", "header", "below"),
+    [
+        (b"Subject: away\n\nhi\n", {"subject": "away"}, b"hi\n"),
+        (b"From: a\n <a@b>\nSubject: x\nSubject: y\n\nhi", {"from": "a <a@b>", "subject": "x"}, b"hi"),
+        (b"Subject: away\nhi", {"subject": "away"}, b"hi"),
+        (b"Note: I am away\n\nhi\n", {}, b"Note: I am away\n\nhi\n"),
+        (b"\nSubject: away\n\n", {}, b"\nSubject: away\n\n"),
+        (b"", {}, b""),
+    ],
+)  # fmt: skip
+def test_a_text_may_have_a_header(text: bytes, header: dict[str, str], below: bytes) -> None:
+    assert own_header(text) == (header, below)

@@ -20,31 +20,28 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterable
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from indimail.cli.program_line import (
-    TEMPORARY,
-    Ended,
-    address,
-    attempt,
-    forward,
-    make_seekable,
-    message,
-    variable,
+from indimail.cli.answering import (
+    PLAIN,
+    PREFIX,
+    Answer,
+    History,
+    or_silent,
+    read_text,
+    received,
+    refusal,
+    reply_to,
+    send_once,
 )
+from indimail.cli.program_line import LONGEST_HEADER, TEMPORARY, attempt, variable
 from indimail.cli.root import add_root
 
 if TYPE_CHECKING:
     from indimail.delivery.autoreply import Mail
 
 PROGRAM: Final = "autoresponder"
-LONGEST_HEADER: Final = 262_144
-LONGEST_TEXT: Final = 1 << 20
 WEEK: Final = 604_800
-PREFIX: Final = "Autoreply: Re: "
-PLAIN: Final = "text/plain; charset=utf-8"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    told = _answer(args, _mail(), time.time())
+    variable("HOST", TEMPORARY)
+    told = _answer(args, received(variable("DTLINE", TEMPORARY)), time.time())
     if not args.quiet:
         print(f"{PROGRAM}: {told}", file=sys.stderr if args.show else sys.stdout)
     return 0
@@ -82,147 +80,24 @@ def _run(args: argparse.Namespace) -> int:
 
 def _answer(args: argparse.Namespace, mail: "Mail", now: float) -> str:
     """Answer a mail; return what was done."""
-    from indimail.delivery.autoreply import objection  # noqa: PLC0415 - not for --help
-
     if now < (args.begin or 0):
         return "silent: it is before -b"
     if args.end is not None and now > args.end:
         return "silent: it is after -e"
-    why = objection(mail, lax=args.lax) or _refusal(args.root, mail.sender)
+    why = refusal(args.root, mail, lax=args.lax)
     if why:
         return f"silent: {why}"
-    pieces = _reply(args, mail, now)
+    pieces = reply_to(mail, _as_told(args), now)
     if args.show:
         sys.stdout.buffer.writelines(pieces)
         return "shown, not sent"
-    try:
-        return _send(args, mail.sender, pieces, now)
-    except Ended as end:
-        if end.code == TEMPORARY:
-            raise
-        return f"silent: {end}"  # the mail is no worse for it
+    history = History(args.directory, args.window, args.most)
+    return or_silent(lambda: send_once(args.root, mail.sender, pieces, history, now))
 
 
-def _send(args: argparse.Namespace, to: str, pieces: Iterable[bytes], now: float) -> str:
-    """Send a reply where not too many were sent.  Commit point: it is in the queue."""
-    from indimail.mailbox.answered import MOST, answered, key_of, note_answer  # noqa: PLC0415
-
-    with answered(args.directory, now, args.window) as senders:
-        if senders.count(key_of(to)) >= args.most:
-            return f"silent: {to} was answered"
-        if len(senders) >= MOST:
-            return f"silent: {MOST} were answered"
-        note = note_answer(args.directory, to, now, os.getpid())
-    # Noted first: a crash here costs a reply, and never makes two.
-    try:
-        return f"qp {forward(args.root, '', [to], pieces)}"
-    except BaseException:
-        os.unlink(note)
-        raise
-
-
-# -- the mail -------------------------------------------------------------------------------------
-
-
-def _mail() -> "Mail":
-    from indimail.delivery.autoreply import Mail  # noqa: PLC0415 - not for --help
-    from indimail.mail.header import split_header  # noqa: PLC0415
-
-    names = ("SENDER", "RECIPIENT", "HOST")
-    sender, recipient, host = (address(name, TEMPORARY) for name in names)
-    line = variable("DTLINE", TEMPORARY)
-    known = _known_as(recipient, host)
-    size = make_seekable()
-    fields, rest = split_header(os.pread(0, LONGEST_HEADER, 0))
-    if size > LONGEST_HEADER and not rest:
-        raise Ended("silent: the header is too long", 0)
-    return Mail.read(sender, known, line, fields)
-
-
-def _known_as(recipient: str, host: str) -> tuple[str, ...]:
-    """Return the recipient's addresses, the one that people know first.
-
-    A virtual domain's recipient is ``example.com-alice@example.com`` to qmail.
-    """
-    outside = recipient.removeprefix(f"{host}-")
-    extension = os.environ.get("EXT", "")
-    more = [recipient, f"{extension}@{host}"] if extension else [recipient]
-    return tuple(dict.fromkeys([outside, *more]))
-
-
-def _refusal(root: str | None, sender: str) -> str:
-    """Return the line of a control file that refuses mail to the sender, or nothing."""
-    from indimail.app.instance import find_root, open_instance  # noqa: PLC0415 - not for --help
-    from indimail.control.files import read_control  # noqa: PLC0415
-    from indimail.delivery.blackhole import parse_black_hole  # noqa: PLC0415
-
-    folder = open_instance(find_root(root, os.environ), os.environ).control_dir
-    lists = []
-    for name in ("badrcptto", "badrcptpatterns"):
-        file, mistakes = read_control(os.path.join(folder, name), f"control/{name}")
-        if mistakes:
-            raise Ended(str(mistakes[0]), TEMPORARY)
-        lists.append(file.lines)
-    rule = parse_black_hole(*lists).find(sender)  # the same forms
-    return "" if rule is None else f"{rule} refuses {sender}"
-
-
-# -- the reply ------------------------------------------------------------------------------------
-
-
-def _reply(args: argparse.Namespace, mail: "Mail", now: float) -> Iterable[bytes]:
-    """Return the reply; the text is read at once, an enclosed mail later."""
-    from indimail.delivery.autoreply import (  # noqa: PLC0415 - not for --help
-        Reply,
-        enclosing_body,
-        plain_body,
-        reply_header,
-    )
-    from indimail.mail.addresses import mailbox_of  # noqa: PLC0415
-    from indimail.mail.dates import header_date  # noqa: PLC0415
-
-    recipient = mail.named or mail.addresses[0]
-    type_ = _content_type(args.type)
-    text = _text(args.file, mail, recipient, now, is_html=type_.lower().startswith("text/html"))
-    host = mail.addresses[0].rpartition("@")[2]
-    reply = Reply(
-        args.from_ or mailbox_of(recipient).written,
-        mail.sender,
-        _subject(args, mail.first("subject")),
-        header_date(now),
-        f"<{int(now)}.{os.getpid()}.{os.urandom(6).hex()}@{host}>",
-        mail.message_id,
-    )
-    if args.enclose:
-        body = enclosing_body(type_, text, message(), f"=_{os.urandom(16).hex()}")
-    else:
-        body = plain_body(type_, text)
-    return chain([reply_header(reply)], body)
-
-
-def _text(path: str, mail: "Mail", recipient: str, now: float, *, is_html: bool) -> bytes:
-    from indimail.delivery.autoreply import fill, words_of  # noqa: PLC0415 - not for --help
-
-    with open(path, "rb") as file:
-        octets = file.read(LONGEST_TEXT)
-    text = octets.replace(b"\r\n", b"\n").decode("utf-8", "surrogateescape")
-    today = time.localtime(now)
-    day, clock = time.strftime("%Y-%m-%d", today), time.strftime("%H:%M:%S", today)
-    found = words_of(mail, recipient, day, clock)
-    words = {letter: _readable(word) for letter, word in found.items()}
-    if is_html:  # a stranger's text is text there too
-        from html import escape  # noqa: PLC0415
-
-        words = {letter: escape(word) for letter, word in words.items()}
-    return fill(text, words).encode("utf-8", "surrogateescape")
-
-
-def _subject(args: argparse.Namespace, original: str) -> str:
-    if args.subject is not None:
-        return _encoded(args.subject)
-    if args.prefix.isascii():
-        return f"{args.prefix}{original}"
-    return f"{_encoded(args.prefix)} {original}"
+def _as_told(args: argparse.Namespace) -> Answer:
+    text, type_ = read_text(args.file), _content_type(args.type)
+    return Answer(text, args.from_, args.subject, args.prefix, type_, args.enclose)
 
 
 def _content_type(given: str) -> str:
@@ -230,28 +105,6 @@ def _content_type(given: str) -> str:
         return given
     with open(given, "rb") as file:
         return file.readline(LONGEST_HEADER).decode("utf-8", "replace").strip()
-
-
-def _readable(text: str) -> str:
-    """Return a text with its encoded words decoded (RFC 2047), where they can be."""
-    if "=?" not in text:
-        return text
-    from email.errors import HeaderParseError  # noqa: PLC0415 - few need it
-    from email.header import decode_header, make_header  # noqa: PLC0415
-
-    try:
-        return str(make_header(decode_header(text)))
-    except (HeaderParseError, LookupError, ValueError):
-        return text
-
-
-def _encoded(text: str) -> str:
-    """Return a header's text in encoded words, where it needs them."""
-    if text.isascii():
-        return text
-    from email.header import Header  # noqa: PLC0415 - few need it
-
-    return Header(text, "utf-8", maxlinelen=0).encode()
 
 
 def _moment(text: str) -> float:

@@ -1,6 +1,6 @@
 """A program's message into the queue: over the server's socket, or into the spool directory.
 
-    receipt = hand_over(instance, Submission(sender, recipients), pieces)
+    receipt = hand_over(instance, sender, recipients, pieces)
     receipt.code, receipt.id, receipt.reason         # 0: it is durable
 
 Where a server runs, its owner of a queue answers after its commit; where none runs the message stays
@@ -12,6 +12,7 @@ Not here: the frames (`queue.submission`), what an exit code is for each program
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 
 from indimail.app.instance import Instance
 from indimail.durable.disk import SystemDisk
@@ -32,7 +33,12 @@ def hand_over(
     instance: Instance, sender: str, recipients: Iterable[str], body: Iterable[bytes]
 ) -> Receipt:
     """Queue a message; `body` is read once."""
-    submission = Submission(sender, tuple(recipients), queue=instance.queuedir)
+    return give(instance, Submission(sender, tuple(recipients)), body)
+
+
+def give(instance: Instance, submission: Submission, body: Iterable[bytes]) -> Receipt:
+    """Queue a message whose envelope says more than who sends it to whom."""
+    submission = replace(submission, queue=instance.queuedir)
     for address in (submission.reverse_path, *submission.recipients):
         if not is_text(address):
             raise NotText(f"{address!a}: not an address")

@@ -123,7 +123,7 @@ class Controls:
 
     def value(self, name: str, variable: str) -> str:
         """Return the variable, else the file's first line, else that of `me`."""
-        return self.environ.get(variable) or self._first(name) or self._me()
+        return self.environ.get(variable) or self._first(name) or self.me()
 
     def hosts(self) -> Hosts:
         """Return what completes an address."""
@@ -133,7 +133,8 @@ class Controls:
             self.value("plusdomain", "QMAILPLUSDOMAIN"),
         )
 
-    def _me(self) -> str:
+    def me(self) -> str:
+        """Return the host's name."""
         path = os.path.join(self.folder, "me")
         if not os.path.exists(path):
             raise NotSent(f"{path}: no such file", is_permanent=False)

@@ -115,6 +115,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "sendmail", "put a mail into the queue",
         "printf 'To: alice@example.com\\n\\nHello\\n' | sendmail -t", is_script=True,
     ),
+    "rmail": CommandRow(
+        "rmail", "put a mail that came by UUCP into the queue",
+        "rmail alice@example.com <message", is_script=True,
+    ),
     "qmail-inject": _program(
         "qmail_inject", "complete a mail and put it into the queue",
         "printf 'To: alice@example.com\\n\\nHello\\n' | qmail-inject",
@@ -151,9 +155,25 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "fastforward", "send the mail on as a data base says, from a .qmail file",
         "|fastforward -p ./aliases.cdb",
     ),
+    "rrforward": _program(
+        "rrforward", "send the mail on to one address after the other, from a .qmail file",
+        "|rrforward .qmailrr-sales bob@example.net carol@example.net",
+    ),
     "autoresponder": CommandRow(
         "autoresponder", "answer the mail, from a .qmail file",
         "|autoresponder -q ./.vacation.msg ./.vacation.dir", is_script=True, misused=111,
+    ),
+    "vacation": _program(
+        "vacation", "answer the mail with .vacation.msg, from a .qmail file",
+        "|vacation",
+    ),
+    "qreceipt": _program(
+        "qreceipt", "tell a sender who asks that the mail was delivered, from a .qmail file",
+        "|qreceipt alice@example.com",
+    ),
+    "qnotify": _program(
+        "qnotify", "send a disposition notification to a sender who asks, from a .qmail file",
+        "|qnotify -h",
     ),
     "bouncesaying": _program(
         "bouncesaying", "bounce the mail with a text",
@@ -162,6 +182,18 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     "except": _program(
         "except_", "bounce the mail, if a program says so",
         "|except grep -q '^X-Spam: yes'",
+    ),
+    "ifaddr": _program(
+        "ifaddr", "tell whether fields of the mail name an address",
+        "ifaddr from : @example.com <mail; echo $?",
+    ),
+    "iftocc": _program(
+        "iftocc", "tell whether To or Cc names the recipient, or an address",
+        "iftocc alice@example.com <mail; echo $?",
+    ),
+    "iftoccfrom": _program(
+        "iftoccfrom", "tell whether To, Cc or From names the recipient, or an address",
+        "iftoccfrom alice@example.com bob@example.net <mail; echo $?",
     ),
     "preline": _program(
         "preline", "give a program the mail with its envelope in front",

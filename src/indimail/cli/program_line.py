@@ -24,6 +24,7 @@ PERMANENT: Final = 100
 TEMPORARY: Final = 111
 MESSAGE: Final = 0
 PIECE: Final = 262_144
+LONGEST_HEADER: Final = 262_144
 
 Dup2 = tuple[int, int, int]
 
@@ -71,6 +72,19 @@ def optional(*names: str) -> bytes:
     return b"".join(os.environb.get(name.encode(), b"") for name in names)
 
 
+def known_as(recipient: str) -> tuple[str, ...]:
+    """Return the recipient's addresses, the one that people know first.
+
+    A virtual domain's recipient is ``example.com-alice@example.com`` to qmail; HOST and EXT tell.
+    """
+    host, extension = os.environ.get("HOST", ""), os.environ.get("EXT", "")
+    if not host:
+        return (recipient,)
+    outside = recipient.removeprefix(f"{host}-")
+    more = [recipient, f"{extension}@{host}"] if extension else [recipient]
+    return tuple(dict.fromkeys([outside, *more]))
+
+
 # -- the message ----------------------------------------------------------------------------------
 
 
@@ -99,6 +113,13 @@ def make_seekable() -> int:
             file.flush()
             os.dup2(file.fileno(), MESSAGE)
     return os.fstat(MESSAGE).st_size
+
+
+def header_fields() -> list[bytes]:
+    """Return the fields of a seekable message, of a header too long those that come first."""
+    from indimail.mail.header import split_header  # noqa: PLC0415 - not for --help
+
+    return split_header(os.pread(MESSAGE, LONGEST_HEADER, 0))[0]
 
 
 def temporary() -> IO[bytes]:

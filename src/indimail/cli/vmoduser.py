@@ -16,7 +16,7 @@ from typing import Final
 
 from indimail.accounts.port import Flag
 from indimail.cli.address import default_domain
-from indimail.cli.autoresponder import LONGEST_TEXT
+from indimail.cli.answering import LONGEST_TEXT
 from indimail.cli.credentials import make_credentials
 from indimail.cli.site import (
     Command,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from indimail.mail.addresses import parse_addresses, quoted
-from indimail.mail.header import field_name
+from indimail.mail.header import field_name, split_header
 
 NAMING: Final = ("to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc")
 LISTS: Final = ("list-", "mailing-list", "x-mailing-list", "x-ml-name")
@@ -210,3 +210,20 @@ def words_of(mail: Mail, recipient: str, day: str, clock: str) -> dict[str, str]
         "M": mail.message_id,
         "m": mail.message_id.strip("<>"),
     }
+
+
+def own_header(text: bytes) -> tuple[dict[str, str], bytes]:
+    """Return the Subject and From that a text begins with, and what stands below its empty line.
+
+    A text that begins otherwise is one, whatever looks like a field in it.
+    """
+    fields, below = split_header(text)
+    if not fields or field_name(fields[0]) not in {"subject", "from"}:
+        return {}, text
+    found = {
+        field_name(field): _FOLD.sub(
+            "", field.partition(b":")[2].decode("utf-8", "replace")
+        ).strip()
+        for field in reversed(fields)
+    }
+    return found, below
