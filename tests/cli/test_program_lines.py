@@ -165,8 +165,9 @@ def test_what_the_delivery_did_not_say_is_told(
     "command",
     [("forward",), ("condredirect", "a@b"), ("condtomaildir", "Maildir"), ("filterto", "a@b"),
      ("bouncesaying",), ("except",), ("preline",), ("maildirdeliver",), ("fastforward",),
-     ("replier", "robot", "a@b"), ("rrforward", ".qmailrr"), ("qreceipt",), ("vacation", "alice"),
-     ("qnotify", "alice"), ("rrforward", ".qmail-sales", "a@b"), ("rrforward", ".qmailrr-", "a@b"),
+     ("replier", "robot", "a@b"), ("dot-forward",), ("qreceipt",), ("vacation", "alice"),
+     ("qnotify", "alice"), ("rrforward", ".qmailrr"), ("rrforward", ".qmail-sales", "a@b"),
+     ("rrforward", ".qmailrr-", "a@b"),
      ("preline", "-x", "cat")],
 )  # fmt: skip
 def test_wrong_use_is_for_good(delivery: Delivery, command: tuple[str, ...]) -> None:
@@ -300,6 +301,86 @@ def test_fastforward_sends_nothing_where_something_is_wrong(
     ran = base.run("fastforward", file, **given)
     assert ran == Ran(code, "", f"fastforward: {reason}\n")
     assert base.sent_nothing()
+
+
+# -- dot-forward ----------------------------------------------------------------------------------
+
+OF_JOE = {"USER": "joe", "HOST": "example.com"}
+
+
+@pytest.fixture
+def home(delivery: Delivery) -> Delivery:
+    (delivery.home / "control").mkdir()
+    (delivery.home / "control" / "me").write_text("mx.example.org\n")
+    return delivery
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "recipients"),
+    [
+        ("bob\nCarol <carol@example.net>\n", 99, ("bob@mx.example.org", "carol@example.net")),
+        ("\\Joe, bob@example.net\n", 0, ("bob@example.net",)),
+        ("alice@example.com, bob@example.net", 0, ("bob@example.net",)),
+        ("joe@example.com\n", 0, ()),
+        ("# nobody\n", 0, ()),
+        (None, 0, ()),
+    ],
+)
+def test_dot_forward_sends_on_what_the_file_says(
+    home: Delivery, text: str | None, code: int, recipients: tuple[str, ...]
+) -> None:
+    if text is not None:
+        (home.home / ".forward").write_text(text)
+    given = {**OF_JOE, "RECIPIENT": "example.com-alice@example.com", "QQEH": "X-Kept: 1\n"}
+    ran = home.run("dot-forward", "nowhere", ".forward", **given)
+    assert ran == Ran(code, "dot-forward: qp 0\n" if recipients else "", "")
+    assert home.sent_nothing() is not bool(recipients)
+    if recipients:
+        assert home.sent() == (
+            Submission("eve@example.net", recipients),
+            DELIVERED_TO.encode() + b"X-Kept: 1\n" + MAIL,
+        )
+
+
+@pytest.mark.parametrize("as_pipe", [False, True])
+def test_dot_forward_runs_commands_with_the_mail(home: Delivery, as_pipe: bool) -> None:
+    (home.home / ".forward").write_text('bob@example.net, "|cat >seen"\n')
+    assert home.run("dot-forward", ".forward", as_pipe=as_pipe, **OF_JOE).code == 99
+    lines = ENVIRON["UFLINE"] + ENVIRON["RPLINE"] + DELIVERED_TO
+    assert (home.home / "seen").read_bytes() == lines.encode() + MAIL
+    assert home.sent()[1] == DELIVERED_TO.encode() + MAIL
+
+
+def test_dot_forward_tells_and_does_nothing(home: Delivery) -> None:
+    (home.home / ".forward").write_text('joe, bob, "|cat >seen"\n')
+    ran = home.run("dot-forward", "-n", ".forward", **OF_JOE)
+    told = "forward bob@mx.example.org\npipe through cat >seen\ndirect delivery\n"
+    assert ran == Ran(0, told, "")
+    assert home.sent_nothing()
+    assert not (home.home / "seen").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "changed", "code", "reason"),
+    [
+        ('bob@a.b, "|exit 100"', {}, 100, "permanent child error: 'exit 100'"),
+        ('bob@a.b, "|exit 1"', {}, 111, "temporary child error: 'exit 1'"),
+        ("bob@a.b, /var/mail/joe", {}, 111, "'/var/mail/joe': nothing is delivered to files"),
+        (":include:/home/joe/list", {}, 111, "'/home/joe/list': nothing is delivered to files"),
+        ("bob@a.b", {"USER": None}, 100, "USER not set"),
+        ("bob@a.b", {"HOST": None}, 100, "HOST not set"),
+        ("bob@a.b", {"DTLINE": None}, 100, "DTLINE not set"),
+        ("bob@a.b", {"INDIMAIL_ROOT": "/nowhere"}, 111, None),
+    ],
+)
+def test_dot_forward_sends_nothing_where_something_is_wrong(
+    home: Delivery, text: str, changed: dict[str, str | None], code: int, reason: str | None
+) -> None:
+    (home.home / ".forward").write_text(text)
+    ran = home.run("dot-forward", ".forward", **{**OF_JOE, **changed})
+    assert (ran.code, ran.out) == (code, "")
+    assert reason is None or ran.err == f"dot-forward: {reason}\n"
+    assert home.sent_nothing()
 
 
 # -- replier --------------------------------------------------------------------------------------
@@ -832,6 +913,18 @@ def test_what_the_header_names_is_an_exit_code(
 ) -> None:
     mail = b"From: Bob <bob@example.net>\n" + TO_ALICE
     assert delivery.run(*command, mail=mail, as_pipe=as_pipe, **OF_ALICE) == Ran(code, "", "")
+
+
+@pytest.mark.parametrize(
+    ("local", "user", "code"),
+    [("other-alice", "indimail", 0), ("alice", "alias", 0), ("joe-alice", "joe", 100)],
+)
+def test_an_extension_is_a_name_unless_it_is_a_user_s_own(
+    delivery: Delivery, local: str, user: str, code: int
+) -> None:
+    given = {"LOCAL": local, "USER": user, "HOST": "example.com", "EXT": "alice"}
+    ran = delivery.run("iftocc", mail=TO_ALICE, RECIPIENT=f"{local}@example.com", **given)
+    assert ran.code == code
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,26 @@ def test_who_is_away_answers_once_and_keeps_the_mail(shared: Server) -> None:
         os.unlink(instance.path(f"{home}/.qmail"))
 
 
+def test_a_forward_file_names_who_gets_a_copy(shared: Server) -> None:
+    instance = shared.instance
+    home = os.path.dirname(instance.maildir("bob")).removeprefix(f"{instance.root}/")
+    program = f"{home}/dot-forward"  # of that name: it keeps DTLINE
+    instance.write(
+        program, f'#!/bin/sh\nexec {sys.executable} -m indimail.cli.main dot-forward "$@"\n'
+    )
+    os.chmod(instance.path(program), 0o755)
+    instance.write(f"{home}/.forward", f"{BOB}, {ALICE}\n")
+    instance.write(f"{home}/.qmail", "|./dot-forward .forward\n./Maildir/\n")
+    try:
+        number = shared.send(BOB, "for the two of them")
+        assert {r["verdict"] for r in instance.steps(number, 2)} == {"done"}
+        arrived(instance, "bob", "for the two of them")
+        mail = arrived(instance, "alice", "for the two of them")
+        assert f"Delivered-To: {DOMAIN}-{BOB}\n".encode() in mail
+    finally:
+        os.unlink(instance.path(f"{home}/.qmail"))
+
+
 @pytest.mark.parametrize("role", ["postmaster", "abuse", "mailer-daemon"])
 @pytest.mark.parametrize("domain", [HOST, DOMAIN])
 def test_init_makes_the_roles_deliverable(shared: Server, role: str, domain: str) -> None:

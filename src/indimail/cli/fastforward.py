@@ -27,6 +27,7 @@ from indimail.cli.program_line import (
     forward,
     make_seekable,
     message,
+    must_succeed,
     optional,
     run_fed,
     run_program,
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "fastforward"
 UNKNOWN: Final = "Sorry, no mailbox here by that name. (#5.1.1)"
-FINE: Final = (0, DONE)
-FOR_GOOD: Final = (64, 65, 70, 76, 77, 78, 100, 112)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,7 +120,4 @@ def _run_command(command: str) -> None:
     argv = ["/bin/sh", "-c", command[1:]]
     lines = optional("UFLINE", "RPLINE", "DTLINE")
     code = run_fed(argv, lines) if command.startswith("!") else run_program(argv)
-    if code not in FINE:
-        permanent = code in FOR_GOOD
-        kind = "permanent" if permanent else "temporary"
-        raise Ended(f"{kind} child error: {command!a}", PERMANENT if permanent else TEMPORARY)
+    must_succeed(code, command)

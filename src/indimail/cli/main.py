@@ -155,6 +155,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "fastforward", "send the mail on as a data base says, from a .qmail file",
         "|fastforward -p ./aliases.cdb",
     ),
+    "dot-forward": _program(
+        "dot_forward", "send the mail on as a .forward file says, from a .qmail file",
+        "|dot-forward .forward",
+    ),
     "rrforward": _program(
         "rrforward", "send the mail on to one address after the other, from a .qmail file",
         "|rrforward .qmailrr-sales bob@example.net carol@example.net",

@@ -22,6 +22,8 @@ from typing import IO, Final
 DONE: Final = 99
 PERMANENT: Final = 100
 TEMPORARY: Final = 111
+FINE: Final = (0, DONE)
+FOR_GOOD: Final = (64, 65, 70, 76, 77, 78, 100, 112)
 MESSAGE: Final = 0
 PIECE: Final = 262_144
 LONGEST_HEADER: Final = 262_144
@@ -76,13 +78,14 @@ def known_as(recipient: str) -> tuple[str, ...]:
     """Return the recipient's addresses, the one that people know first.
 
     A virtual domain's recipient is ``example.com-alice@example.com`` to qmail; HOST and EXT tell.
+    ``alice-list`` of the user alice has EXT too, and is no ``list``: USER and LOCAL tell.
     """
     host, extension = os.environ.get("HOST", ""), os.environ.get("EXT", "")
     if not host:
         return (recipient,)
-    outside = recipient.removeprefix(f"{host}-")
-    more = [recipient, f"{extension}@{host}"] if extension else [recipient]
-    return tuple(dict.fromkeys([outside, *more]))
+    of_user = os.environ.get("LOCAL") == f"{os.environ.get('USER', '')}-{extension}"
+    more = [f"{extension}@{host}"] if extension and not of_user else []
+    return tuple(dict.fromkeys([recipient.removeprefix(f"{host}-"), recipient, *more]))
 
 
 # -- the message ----------------------------------------------------------------------------------
@@ -171,6 +174,14 @@ def exit_code(pid: int) -> int:
     if os.WIFSIGNALED(status):
         raise Ended("child crashed", TEMPORARY)
     return os.waitstatus_to_exitcode(status)
+
+
+def must_succeed(code: int | None, command: str) -> None:
+    """End as a command of a forwarding file did, unless that was well."""
+    if code not in FINE:
+        permanent = code in FOR_GOOD
+        kind = "permanent" if permanent else "temporary"
+        raise Ended(f"{kind} child error: {command!a}", PERMANENT if permanent else TEMPORARY)
 
 
 def run_fed(argv: Sequence[str], front: bytes) -> int | None:

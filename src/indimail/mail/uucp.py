@@ -28,8 +28,8 @@ def uucp_sender(lines: Sequence[str]) -> str | None:
     found = [match for line in lines if (match := _LINE.fullmatch(line))]
     if not found:
         return None
-    way = [host for match in found for host in (match[2] or "").split("!") if host]
-    *hosts, user = [*way, *found[-1][1].split("!")]
+    way = [host for match in found for host in str(match[2] or "").split("!") if host]
+    *hosts, user = [*way, *str(found[-1][1]).split("!")]
     if user.lower() in {"mailer-daemon", "<>"}:
         return ""
     if "@" in user or not hosts:
