@@ -240,6 +240,14 @@ def test_bs_takes_mail_by_smtp(root: Path, ending: bytes) -> None:
     assert b"".join(body) == b"Subject: hello\n\n.one\n\xc3\xbc\n"
 
 
+def test_bs_keeps_transactions_apart(root: Path) -> None:
+    first = b"MAIL FROM:<>\r\nRCPT TO:<carol@example.com>\r\nRSET\r\n"
+    assert converse(root, first + DIALOGUE)[0] == 0
+    (file,) = (root / "queue" / "spool").iterdir()
+    envelope, *_ = read_spooled(SystemDisk(), str(file))
+    assert replace(Submission.from_bytes(envelope), queue="") == QUEUED
+
+
 def test_bs_tells_the_number_that_the_server_gave(root: Path, owner: Owner) -> None:
     _, replies = converse(root, DIALOGUE)
     assert replies[-1].endswith(" qp 1024")
