@@ -72,6 +72,15 @@ BOUNDARIES = {
     ("testing/disk.py", "until_the_crash"),  # the world is dead already
 }
 
+REVEALS = {
+    "mail/secret.py",
+    "accounts/passwords.py", "accounts/scram.py",  # to compare with
+    "accounts/sql.py",  # into its columns
+    "app/build.py",  # the database's URL, to its library
+    "cli/vuserinfo.py",  # the hash, as IndiMail shows it
+    "manage/users.py", "manage/user_change.py",  # lengths
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Module:
@@ -218,6 +227,15 @@ def says_what_it_is(module: Module) -> Offenders:
         yield 1, "no docstring"
 
 
+def reveals_where_it_may(module: Module) -> Offenders:
+    """Where a secret becomes text again is known, and none of it is a log, a trace or an error."""
+    if module.path in REVEALS:
+        return
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute) and node.attr == "reveal":
+            yield node.lineno, "reveals a secret"
+
+
 CHECKS: list[Check] = [
     points_downward,
     is_pure,
@@ -226,6 +244,7 @@ CHECKS: list[Check] = [
     has_a_telling_name,
     catches_what_it_expects,
     says_what_it_is,
+    reveals_where_it_may,
 ]
 
 
@@ -248,6 +267,7 @@ def test_every_exception_that_is_listed_is_still_needed() -> None:
     }
     assert paths >= PURE_BUT.keys()
     assert found >= BOUNDARIES
+    assert {m.path for m in modules() if "reveal" in ast.unparse(m.tree)} == REVEALS
 
 
 WRONG: list[tuple[Check, str, str]] = [
@@ -279,6 +299,8 @@ WRONG: list[tuple[Check, str, str]] = [
     (catches_what_it_expects, "serve/x.py", "try: ...\nexcept: ..."),
     (catches_what_it_expects, "serve/x.py", "with contextlib.suppress(Exception): ..."),
     (says_what_it_is, "serve/x.py", "import os"),
+    (reveals_where_it_may, "serve/x.py", "print(account.password.reveal())"),
+    (reveals_where_it_may, "app/x.py", "show = secret.reveal"),
 ]
 
 

@@ -5,6 +5,8 @@ import os
 import sqlite3
 import stat
 import threading
+import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,24 @@ def test_a_password_in_the_url_is_not_in_the_error(
     with pytest.raises(AccountsUnavailable) as raised:
         accounts.find("alice", "example.com")
     assert "s3cret" not in str(raised.value)
+
+
+def test_what_is_stored_is_not_in_an_error(path: str) -> None:
+    """Nor in what the error came of, which a log may show."""
+    accounts = SqlAccounts(sqlite_url(path))
+    accounts.add(ALICE)
+    with sqlite3.connect(path) as db:
+        db.executescript(
+            "create trigger full before update on indimail begin select raise(fail, 'full'); end;"
+            "create trigger gone before insert on indimail begin select raise(fail, 'full'); end;"
+        )
+    secrets = Secret("$6$s3cret"), Secret("{CRAM}s3cret")
+    for change in (
+        lambda: accounts.set_password("alice", "example.com", *secrets),
+        lambda: accounts.modify(
+            "alice", "example.com", lambda row: replace(row, password=secrets[0])
+        ),
+    ):
+        with pytest.raises(AccountsUnavailable, match="full") as raised:
+            change()
+        assert "s3cret" not in "".join(traceback.format_exception(raised.value))

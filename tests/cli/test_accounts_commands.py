@@ -1,11 +1,14 @@
 """init, vadddomain, vadduser, vpasswd, vuserinfo: texts, exit codes, owners (spec/delivery.md 2)."""
 
+import contextlib
 import os
 import pty
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -13,9 +16,11 @@ import pytest
 from cli.accounts_commands import Ran, Terminal
 from indimail.accounts.passwords import verify
 from indimail.accounts.port import Account, Flag
+from indimail.accounts.scram import Mechanism, Scram, parse_scram
 from indimail.accounts.sql import SqlAccounts, sqlite_url
 from indimail.cli.terminal import ask_password
 from indimail.mail.secret import Secret
+from live import until
 
 SHA512 = (
     "$6$abcdefgh$ltjgWl6579NluT/Vi1nwEvcil.G5Nbc4NiXZaNGStk8PSwGfQv72N2CKPPrVACtLtip/"
@@ -142,6 +147,13 @@ def test_the_longest_password_has_128_characters(domain: Terminal) -> None:
         100, "", "vpasswd: ipasswd: Password too long\n"
     )
     assert verify(password_of(domain, "alice"), b"p" * 128)
+    for method in ("SHA-512", "ARGON2ID"):  # of 511 octets at most, which is what crypt(3) takes
+        longest = "\N{GRINNING FACE}" * 127 + "\N{EURO SIGN}"
+        assert domain("vpasswd", "-h", method, "alice@example.com", longest).code == 0
+        assert verify(password_of(domain, "alice"), longest.encode())
+        assert domain("vpasswd", "-h", method, "alice@example.com", longest[0] * 128) == Ran(
+            100, "", "vpasswd: ipasswd: Password too long\n"
+        )
 
 
 def test_homes_lie_where_an_absolute_path_says(domain: Terminal) -> None:
@@ -231,6 +243,127 @@ def test_a_random_password_is_printed_and_works(domain: Terminal) -> None:
 def test_a_hash_method_by_name_or_number(domain: Terminal, option: str, start: str) -> None:
     domain("vadduser", "-h", option, "alice@example.com", "x")
     assert password_of(domain, "alice").reveal().startswith(start)
+
+
+def column_of(terminal: Terminal, name: str = "alice") -> Scram:
+    found = accounts(terminal).find(name, "example.com")
+    assert found is not None
+    return parse_scram(found.scram)
+
+
+def test_keys_for_scram_are_stored_beside_the_hash(domain: Terminal) -> None:
+    salt = b64encode(b"0123456789ab").decode()
+    for command, mechanism, iterations in (
+        (["vadduser"], Mechanism.SHA256, 65_536),
+        (["vpasswd", "-m", "SCRAM-SHA-1"], Mechanism.SHA1, 65_536),
+        (["vpasswd", "-S", salt, "-I", "4096"], Mechanism.SHA256, 4096),
+        (["vmoduser", "-m", "SCRAM-SHA-1", "-P", "x"], Mechanism.SHA1, 65_536),
+    ):
+        given = [] if command[0] == "vmoduser" else ["x"]
+        assert domain(*command, "alice@example.com", *given) == Ran(0, "", "")
+        found = column_of(domain)
+        assert found.clear is None
+        assert found.keys is not None
+        assert (found.keys.mechanism, found.keys.iterations) == (mechanism, iterations)
+        assert (found.keys.salt == b"0123456789ab") is ("-S" in command)
+        assert verify(password_of(domain, "alice"), b"x")
+    assert column_of(domain, "postmaster").keys is not None
+    domain("vpasswd", "-m", "none", "alice@example.com", "x")
+    assert column_of(domain) == Scram()
+
+
+def test_the_clear_text_is_kept_for_cram_md5_where_it_is_asked_for(domain: Terminal) -> None:
+    for command in (
+        ["vadduser", "-C", "alice@example.com", "hunter2"],
+        ["vpasswd", "-C", "-m", "none", "alice@example.com", "hunter2"],
+        ["vmoduser", "-C", "-P", "hunter2", "alice@example.com"],
+    ):
+        assert domain(*command) == Ran(0, "", "")
+        found = column_of(domain)
+        assert found.clear == Secret("hunter2")
+        assert (found.keys is None) is ("none" in command)
+        assert verify(password_of(domain, "alice"), b"hunter2")
+    domain("vpasswd", "alice@example.com", "another")  # what was kept of the old one goes
+    assert column_of(domain).clear is None
+    domain("vmoduser", "-e", SHA512, "alice@example.com")
+    assert column_of(domain) == Scram()
+
+
+def test_a_password_that_scram_does_not_take_has_no_keys(domain: Terminal) -> None:
+    assert domain("vadduser", "alice@example.com", stdin=b"caf\xe9\n").code == 0
+    assert column_of(domain) == Scram()
+    assert domain("vpasswd", "-C", "alice@example.com", "p" * 100).code == 0
+    assert column_of(domain) == Scram(clear=Secret("p" * 100))  # no room for both
+
+
+def test_what_cannot_be_stored_so_changes_nothing(domain: Terminal) -> None:
+    domain("vadduser", "alice@example.com", "before")
+    for (command, *options), code, err in (
+        (["vpasswd", "-m", "SCRAM-MD5"], 100,
+         "wrong SCRAM method SCRAM-MD5: SCRAM-SHA-1 SCRAM-SHA-256 none"),
+        (["vpasswd", "-e", "-C"], 64,
+         "-C and -m need the password itself, not one that is encrypted"),
+        (["vpasswd", "-S", "c2hvcnQ="], 64, "-S c2hvcnQ=: expected 12 to 32 octets in base64"),
+        (["vpasswd", "-S", "?"], 64, "-S ?: expected 12 to 32 octets in base64"),
+        (["vpasswd", "-I", "4095"], 64, "-I 4095: expected 4096 to 10000000"),
+        (["vpasswd", "-m", "SCRAM-SHA-256"], 65, "this password cannot be stored so: it is too "
+         "long, or has characters that SCRAM does not take"),
+    ):  # fmt: skip
+        ran = domain(command, *options, "alice@example.com", stdin="bell\x07\n")
+        assert ran == Ran(code, "", f"{command}: {err}\n")
+    assert verify(password_of(domain, "alice"), b"before")
+
+
+@pytest.mark.slow
+def test_a_password_given_as_argument_leaves_the_process_list(domain: Terminal) -> None:
+    """While the command waits for the database, nobody reads it in /proc."""
+    domain("vadduser", "alice@example.com", "before")
+    for command in (
+        ["vpasswd", "alice@example.com", "hunter2"],
+        ["vadduser", "-q", "50M", "bob@example.com", "hunter2"],
+        ["vmoduser", "-vPhunter2", "alice@example.com"],
+        ["vmoduser", "-P", "hunter2", "alice@example.com"],
+    ):
+        with contextlib.closing(sqlite3.connect(f"{domain.root}/db/indimail.db")) as other:
+            other.execute("begin exclusive")
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+            running = subprocess.Popen(
+                [sys.executable, "-m", "indimail.cli.main", *command, "--root", domain.root],
+                env=environment,
+                stdout=subprocess.DEVNULL,
+            )
+            shown = Path(f"/proc/{running.pid}/cmdline")
+            until(lambda path=shown: b"xxx" in path.read_bytes())
+            assert running.poll() is None
+            assert b"hunter2" not in shown.read_bytes()
+            assert command[0].encode() in shown.read_bytes()
+            other.rollback()
+            assert running.wait() == 0
+        name = "bob" if command[0] == "vadduser" else "alice"
+        assert verify(password_of(domain, name), b"hunter2")
+
+
+def test_a_password_is_in_no_output_and_no_file(domain: Terminal) -> None:
+    """Whether it is taken or refused; but for -C, which is told to keep it."""
+    for command in (
+        ["vadduser", "-v", "alice@example.com", "hunter2"],
+        ["vadduser", "alice@example.com", "hunter2"],
+        ["vpasswd", "-v", "alice@example.com", "hunter2"],
+        ["vpasswd", "alice@example.net", "hunter2"],
+        ["vpasswd", "-h", "ROT13", "alice@example.com", "hunter2"],
+        ["vpasswd", "-r", "0", "alice@example.com", "hunter2"],
+        ["vpasswd", "alice@example.com", "hunter2" * 20],
+        ["vmoduser", "-v", "-P", "hunter2", "alice@example.com"],
+        ["vmoduser", "-e", "hunter2\x07", "alice@example.com"],
+        ["vadddomain", "-v", "example.net", "hunter2"],
+        ["vadddomain", "example.com", "hunter2"],
+        ["vuserinfo", "alice@example.com"],
+    ):
+        ran = domain(*command)
+        assert "hunter2" not in ran.out + ran.err
+    files = [path for path in Path(domain.root).rglob("*") if path.is_file()]
+    assert len(files) > 10
+    assert [path for path in files if b"hunter2" in path.read_bytes()] == []
 
 
 def test_the_domain_s_hash_method_is_remembered(domain: Terminal) -> None:
@@ -325,16 +458,6 @@ def test_every_file_belongs_to_the_service_account(domain: Terminal) -> None:
             found = os.lstat(os.path.join(folder, name))
             assert (found.st_uid, found.st_gid) == (owner.st_uid, owner.st_gid), name
     assert stat.S_IMODE(os.stat(f"{domain.root}/db/indimail.db").st_mode) == 0o600
-
-
-def test_a_password_given_as_argument_leaves_the_process_list() -> None:
-    program = (
-        "import sys; from indimail.cli.terminal import hide_argument; hide_argument(sys.argv[2]);"
-        "print(open('/proc/self/cmdline').read().split(chr(0))[-4:-1], sys.argv[2])"
-    )
-    command = [sys.executable, "-c", program, "vpasswd", "hunter2", "-v"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert ran.stdout == "['vpasswd', 'xxxxxxx', '-v'] hunter2\n"
 
 
 def test_only_root_and_the_owner_may_run_it(

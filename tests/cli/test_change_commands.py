@@ -52,7 +52,7 @@ def default(terminal: Terminal) -> str:
      "vmoduser: -l +: found nothing, expected a text of at most 1048576 octets\n"),
     (["vmoduser", "-l", "/nowhere", "alice@example.com"], 74,
      "vmoduser: /nowhere: No such file or directory\n"),
-    (["vmoduser", "-C", "alice@example.com"], 69, "vmoduser: -C: not yet: CRAM, with SMTP AUTH\n"),
+    (["vmoduser", "-C", "alice@example.com"], 100, "vmoduser: Password not provided\n"),
     (["vsetuserquota", "Alice@example.com", "5M"], 100,
      "vsetuserquota: warning: email [Alice@example.com] has an uppercase character\n"),
     (["vsetuserquota", "bob@example.com", "5M"], 1,

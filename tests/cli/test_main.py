@@ -33,6 +33,20 @@ def test_wrong_use_exits_64_and_says_why_on_stderr(argv, code, text, capsys):
     assert text in said.err
 
 
+@pytest.mark.parametrize(("argv", "text"), [
+    (["vpasswd", "alice@example.com", "-Xhunter2"], "unrecognized arguments: ***"),
+    (["vpasswd", "alice@example.com", "my", "hunter2"], "unrecognized arguments: ***"),
+    (["vpasswd", "-rhunter2"], "argument -r: invalid int value: ***"),
+    (["vpasswd", "--root"], "argument --root: expected one argument"),
+])  # fmt: skip
+def test_wrong_use_repeats_no_password(argv, text, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(argv)
+    said = capsys.readouterr().err
+    assert said.endswith(f"indimail vpasswd: {text}\n")
+    assert "hunter2" not in said
+
+
 def test_help_lists_every_command(capsys):
     with pytest.raises(SystemExit) as end:
         cli.main(["--help"])

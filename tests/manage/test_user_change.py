@@ -101,9 +101,11 @@ def test_a_name_and_a_password(world: World) -> None:
     world.change(UserChange(password=Secret("new")))
     assert (world.alice.gecos, world.alice.password) == ("Alice B.", Secret("new"))
     assert world.alice.scram == Secret("")
+    world.change(UserChange(password=Secret("newer"), scram=Secret("of the newer one")))
+    assert world.alice.scram == Secret("of the newer one")
     assert LastEvent("pass", NOW, "") in world.accounts.events("alice", "example.com")
     world.change(UserChange(gecos=""))
-    assert (world.alice.gecos, world.alice.password) == ("", Secret("new"))
+    assert (world.alice.gecos, world.alice.password) == ("", Secret("newer"))
 
 
 def test_an_inactive_user_keeps_everything_and_comes_back(world: World) -> None:

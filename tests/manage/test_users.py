@@ -1,13 +1,15 @@
 """Adding a user, changing a password."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from indimail.accounts.memory import MemoryAccounts
-from indimail.accounts.passwords import DEFAULT_METHOD, Method
+from indimail.accounts.passwords import Method
 from indimail.accounts.port import Account, Flag, LastEvent
+from indimail.accounts.scram import Mechanism
 from indimail.mail.secret import Secret
 from indimail.manage.assign import add_entry, domain_entry
 from indimail.manage.domains import NewDomain, add_domain
@@ -18,11 +20,13 @@ from indimail.manage.users import (
     check_domain_is_ours,
     method_setting,
     real_domain,
+    scram_setting,
     set_password,
 )
 from manage.site_tree import QuickDisk, make_site
 
-ALICE = NewUser("alice", "example.com", Secret("hash"))
+ALICE = NewUser("alice", "example.com", Secret("hash"), Secret("keys"))
+NEW = Secret("new"), Secret("new keys")
 
 
 @pytest.fixture
@@ -42,6 +46,7 @@ def test_a_user_has_a_row_a_maildir_and_a_date(site: Site) -> None:
         gecos="alice",
         directory=home,
         quota="NOQUOTA",
+        scram=Secret("keys"),
     )
     assert add_user(site, accounts, QuickDisk(), ALICE, 1_795_000_000.5) == expected
     assert accounts.find("alice", "example.com") == expected
@@ -118,14 +123,14 @@ def test_a_home_that_does_not_fit_its_column_is_refused(site: Site) -> None:
 
 def test_a_password_is_replaced_and_dated(site: Site) -> None:
     accounts = MemoryAccounts()
-    assert set_password(accounts, "alice", "example.com", Secret("new"), 9.0) == Refused(
+    assert set_password(accounts, "alice", "example.com", *NEW, 9.0) == Refused(
         "alice@example.com: No such user", 1
     )
     add_user(site, accounts, QuickDisk(), ALICE, 5.0)
-    set_password(accounts, "alice", "example.com", Secret("new"), 9.0)
+    set_password(accounts, "alice", "example.com", *NEW, 9.0)
     found = accounts.find("alice", "example.com")
     assert found is not None
-    assert found.password == Secret("new")
+    assert (found.password, found.scram) == NEW
     assert accounts.events("alice", "example.com") == [
         LastEvent("add", 5, ""),
         LastEvent("pass", 9, ""),
@@ -136,7 +141,7 @@ def test_a_user_who_may_not_change_it_keeps_the_password() -> None:
     accounts = MemoryAccounts()
     account = Account("a", "example.com", Secret("old"), flags=Flag.NO_PASSWD_CHNG)
     accounts.add(account)
-    outcome = set_password(accounts, "a", "example.com", Secret("new"), 0.0)
+    outcome = set_password(accounts, "a", "example.com", *NEW, 0.0)
     assert outcome == Refused("ipasswd: User not allowed to change password", 255)
     assert accounts.find("a", "example.com") == account
 
@@ -164,7 +169,9 @@ def test_only_a_virtual_domain_that_is_not_root_s_has_users(site: Site) -> None:
 def test_where_the_hash_method_is_looked_for(tmp_path: Path) -> None:
     disk = QuickDisk()
     site, other = make_site(str(tmp_path)), make_site(str(tmp_path), PASSWORD_HASH="1")
-    assert method_setting(site, disk, "example.com", "") == ("", DEFAULT_METHOD)
+    assert method_setting(site, disk, "example.com", "") == ("", Method.ARGON2ID)
+    shared = replace(site, default_method=Method.SHA512)
+    assert method_setting(shared, disk, "example.com", "") == ("", Method.SHA512)
     Path(site.control("hash_method")).write_text("DES\n")
     assert method_setting(site, disk, "example.com", "") == ("DES", Method.DES)
     os.makedirs(site.domain_dir("example.com"))
@@ -173,3 +180,19 @@ def test_where_the_hash_method_is_looked_for(tmp_path: Path) -> None:
     assert method_setting(other, disk, "example.com", "") == ("1", Method.MD5)
     assert method_setting(other, disk, "example.com", "YESCRYPT") == ("YESCRYPT", Method.YESCRYPT)
     assert method_setting(site, disk, "example.com", "ROT13") == ("ROT13", None)
+
+
+def test_where_the_scram_method_is_looked_for(tmp_path: Path) -> None:
+    disk = QuickDisk()
+    site, other = make_site(str(tmp_path)), make_site(str(tmp_path), PASSWORD_SCRAM="none")
+    assert scram_setting(site, disk, "example.com", "") is Mechanism.SHA256
+    Path(site.control("scram_method")).write_text("none\n")
+    assert scram_setting(site, disk, "example.com", "") is None
+    os.makedirs(site.domain_dir("example.com"))
+    Path(site.domain_dir("example.com"), "scram_method").write_text("SCRAM-SHA-1\n")
+    assert scram_setting(site, disk, "example.com", "") is Mechanism.SHA1
+    assert scram_setting(other, disk, "example.com", "") is None
+    assert scram_setting(other, disk, "example.com", "scram-sha-256") is Mechanism.SHA256
+    assert scram_setting(site, disk, "example.com", "SCRAM-MD5") == Refused(
+        "wrong SCRAM method SCRAM-MD5: SCRAM-SHA-1 SCRAM-SHA-256 none", 100
+    )

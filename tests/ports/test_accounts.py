@@ -115,6 +115,22 @@ def test_a_password_is_replaced_with_its_scram(accounts: Accounts, active: bool)
     assert accounts.find("bob", "example.com") == bob
 
 
+@pytest.mark.parametrize("active", [True, False])
+def test_a_password_is_replaced_only_where_it_still_is_the_one_that_was_read(
+    accounts: Accounts, active: bool
+) -> None:
+    old, new, keys = ALICE.password, Secret("new"), Secret("{CRAM}new")
+    alice = replace(ALICE, active=active)
+    assert not accounts.set_password("alice", "example.com", new, keys, old=old)
+    accounts.add(alice)
+    assert not accounts.set_password("alice", "example.com", new, keys, old=Secret("older"))
+    assert accounts.find("alice", "example.com") == alice
+    assert accounts.set_password("alice", "example.com", new, keys, old=old)
+    assert accounts.find("alice", "example.com") == replace(alice, password=new, scram=keys)
+    assert not accounts.set_password("alice", "example.com", old, Secret(""), old=old)
+    assert accounts.find("alice", "example.com") == replace(alice, password=new, scram=keys)
+
+
 def test_alias_lines_come_sorted_and_once(accounts: Accounts) -> None:
     assert accounts.add_alias("abuse", "example.com", "&postmaster@example.com")
     assert accounts.add_alias("abuse", "example.com", "&alice@example.com")

@@ -70,12 +70,15 @@ class MemoryAccounts:
             self._userquota[name, domain] = 0
         return changed
 
-    def set_password(self, name: str, domain: str, password: Secret, scram: Secret) -> bool:
-        """Replace both credentials; False where there is no such user."""
-        changed = self.modify(
-            name, domain, lambda found: replace(found, password=password, scram=scram)
-        )
-        return changed is not None
+    def set_password(
+        self, name: str, domain: str, password: Secret, scram: Secret, *, old: Secret | None = None
+    ) -> bool:
+        """Replace both credentials; False: no such user, or the password is not `old`."""
+        found = self.find(name, domain)
+        if found is None or old not in (None, found.password):
+            return False
+        self._accounts[name, domain] = replace(found, password=password, scram=scram)
+        return True
 
     def set_userquota(self, name: str, domain: str, octets: int) -> None:
         """Say whose a lock is: 0, the administrator's; else the quota's."""

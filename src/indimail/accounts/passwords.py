@@ -1,34 +1,31 @@
 """Passwords: verify what any IndiMail stored, hash new ones.
 
-    verify(account.password, b"secret")               -> True or False
-    hash_password("secret", Method.ARGON2ID)          -> Secret('$argon2id$...')
-    method_named("SHA-512")                           -> Method.SHA512
+    verify(Secret("$6$..."), b"secret")                   -> True or False
+    check(Secret("$1$..."), b"secret", Method.ARGON2ID)   -> Checked.WEAK: right, to be hashed anew
+    hash_password("secret", Method.ARGON2ID)              -> Secret('$argon2id$...')
+    method_named("SHA-512")                               -> Method.SHA512
 
-Whatever libcrypt knows is verified by it (``$1$ $2b$ $5$ $6$ $y$`` and 13-character DES), argon2
-by argon2-cffi.  A new password is argon2id, unless `-h` or a `hash_method` file names another.
-A text stored as it is (`-e`) is no hash and verifies nothing here.
+Whatever libcrypt knows is verified by it (``$1$ $2a$ $2b$ $2y$ $5$ $6$ $y$`` and DES), argon2 by
+argon2-cffi.  A new password is argon2id, unless `-h` or a `hash_method` file names another, or an
+IndiMail may read the same database (`default_method`).  A text stored as it is (`-e`) is no hash
+and verifies nothing here.
 
-Hashing takes tens of milliseconds on purpose: on the mail path, call it from a thread (both
-libraries let other threads run meanwhile).
+Hashing takes 13 to 41 milliseconds on purpose (docs/operating.md has them): on the mail path, call
+it from a thread (both libraries let other threads run meanwhile).
 
 Sources: crypt(3), crypt(5); RFC 9106; spec/cluster-users.md 3.3, spec/delivery.md 2.2.
-Not here: the scram column, CRAM and SCRAM (with SMTP AUTH).
+Not here: the scram column (`accounts.scram`), what a login does (`accounts.login`).
 """
 
-import ctypes
-import ctypes.util
 import secrets
-from enum import Enum
-from functools import cache
+from enum import Enum, auto
 from hmac import compare_digest
 from typing import Final
 
 import argon2
 
-from indimail.mail.errors import AccountsUnavailable
+from indimail.accounts.libcrypt import LONGEST, crypt, gensalt
 from indimail.mail.secret import Secret
-
-LONGEST: Final = 512  # octets; crypt(3) takes no longer phrase
 
 
 class Method(Enum):
@@ -42,6 +39,14 @@ class Method(Enum):
     ARGON2ID = "$argon2id$"
 
 
+class Checked(Enum):
+    """What came of a password."""
+
+    WRONG = auto()
+    RIGHT = auto()
+    WEAK = auto()  # right, and its hash is weaker than one that is made today
+
+
 METHODS: Final = {
     "DES": Method.DES,
     "MD5": Method.MD5,
@@ -50,18 +55,37 @@ METHODS: Final = {
     "YESCRYPT": Method.YESCRYPT,
     "ARGON2ID": Method.ARGON2ID,
 }
-DEFAULT_METHOD: Final = Method.ARGON2ID
 
 # IndiMail also takes the numbers of its names.
 _NUMBERED: Final = (Method.DES, Method.MD5, Method.SHA256, Method.SHA512, Method.YESCRYPT)
 
-# 19 MiB and two passes in one lane, about 20 ms: the 64 MiB of RFC 9106 4 for each of many
-# mail clients that log in at once would be most of a small machine.
+# 19 MiB and two passes in one lane: the 64 MiB of RFC 9106 4 for each of many mail clients that
+# log in at once would be most of a small machine.
 _ARGON2: Final = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+# About as long as argon2id; those of a hash that names none are crypt(5)'s.
+_ROUNDS: Final = {Method.SHA256: 50_000, Method.SHA512: 50_000}
+_UNNAMED_ROUNDS: Final = 5000
 
-_CRYPT_DATA_OCTETS: Final = 131_232  # glibc's struct crypt_data; libxcrypt's is smaller
-_SALT_OCTETS: Final = 192  # CRYPT_GENSALT_OUTPUT_SIZE
+# By the beginning of a hash; DES, and what is not here, is 0.
+_STRENGTH: Final = {
+    "$1$": 1, "$2": 2, "$5$": 2, "$6$": 3, "$7$": 4, "$gy$": 4, "$y$": 4, "$argon2": 5,
+}  # fmt: skip
+
+# What a method reads of a password, in octets; DES reads 7 bits of each.
+_DES_READS: Final = 8
+_BCRYPT_READS: Final = 72
+
 _LETTERS: Final = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+
+
+def default_method(database_url: str) -> Method:
+    """Return the method of a site that names none.
+
+    IndiMail's tables are in MySQL or MariaDB, and its crypt(3) knows no argon2: what is stored
+    there can be verified by both.
+    """
+    shared = database_url.startswith(("mysql", "mariadb"))
+    return Method.SHA512 if shared else Method.ARGON2ID
 
 
 def method_named(text: str) -> Method | None:
@@ -82,30 +106,33 @@ def method_label(stored: Secret) -> str:
 
 
 def verify(stored: Secret, given: bytes) -> bool:
-    """Tell whether `given` is the password; raises AccountsUnavailable without libcrypt."""
-    text = stored.reveal()
-    if not text or len(given) > LONGEST or b"\0" in given:
-        return False
-    if text.startswith("$argon2"):
-        return _verify_argon2(text, given)
-    try:
-        setting = text.encode("ascii")
-    except UnicodeEncodeError:
-        return False
-    hashed = _crypt(given, setting)
-    return len(hashed) >= 13 and compare_digest(hashed, setting)
+    """Tell whether `given` is the password; raises AccountsUnavailable where nobody can say."""
+    return _is_acceptable(given) and _compare(stored.reveal(), given) is True
 
 
-def hash_password(password: str, method: Method = DEFAULT_METHOD) -> Secret:
+def check(stored: Secret | None, given: bytes, method: Method) -> Checked:
+    """Tell whether `given` is the password, and whether its hash is to be made anew.
+
+    `method` is how the password would be hashed today.  Where there is nobody (None), or no hash,
+    the answer takes as long as a hash of that method, so that it does not tell who exists.
+    """
+    if not _is_acceptable(given):
+        return Checked.WRONG
+    is_right = None if stored is None else _compare(stored.reveal(), given)
+    if stored is None or is_right is None:
+        _hash(given, method)
+    if stored is None or not is_right:
+        return Checked.WRONG
+    return Checked.WEAK if _is_weak(stored.reveal(), given, method) else Checked.RIGHT
+
+
+def hash_password(password: str, method: Method) -> Secret:
     """Return the hash of a new password, with a salt of its own.
 
-    What was no UTF-8 when it was typed (surrogates) counts by its octets, as at a login.
+    What was no UTF-8 when it was typed (surrogates) counts by its octets, as at a login; these are
+    at most LONGEST.
     """
-    octets = password.encode("utf-8", "surrogateescape")
-    if method is Method.ARGON2ID:
-        return Secret(_ARGON2.hash(octets))
-    hashed = _crypt(octets, _gensalt(method.value.encode()))
-    return Secret(hashed.decode("ascii"))
+    return _hash(password.encode("utf-8", "surrogateescape"), method)
 
 
 def random_password(length: int) -> str:
@@ -113,48 +140,67 @@ def random_password(length: int) -> str:
     return "".join(secrets.choice(_LETTERS) for _ in range(length))
 
 
-def _verify_argon2(stored: str, given: bytes) -> bool:
-    try:
-        return _ARGON2.verify(stored, given)
-    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-        return False
+def _hash(octets: bytes, method: Method) -> Secret:
+    if method is Method.ARGON2ID:
+        return Secret(_ARGON2.hash(octets))
+    setting = gensalt(method.value.encode(), _ROUNDS.get(method, 0))
+    hashed = crypt(octets, setting)
+    if hashed is None:
+        raise ValueError(f"{len(octets)} octets are no password: expected at most {LONGEST}")
+    return Secret(hashed.decode("ascii"))
 
 
-@cache
-def _libcrypt() -> ctypes.CDLL:
-    for name in ("libcrypt.so.1", "libcrypt.so.2", ctypes.util.find_library("crypt")):
+def _is_acceptable(given: bytes) -> bool:
+    return len(given) <= LONGEST and b"\0" not in given
+
+
+def _compare(stored: str, given: bytes) -> bool | None:
+    """Tell whether a password is that of a hash; None where there is no hash to compare with."""
+    if stored.startswith("$argon2"):
         try:
-            library = ctypes.CDLL(name) if name else None
-        except OSError:
-            continue
-        if library is not None:
-            library.crypt_r.restype = ctypes.c_char_p
-            library.crypt_r.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
-            return library
-    raise AccountsUnavailable("no libcrypt on this machine: stored passwords cannot be verified")
+            return _ARGON2.verify(stored, given)
+        except argon2.exceptions.VerifyMismatchError:
+            return False
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return None
+    if not stored.isascii() or len(stored) < 13:
+        return None
+    hashed = crypt(given, stored.encode())
+    return None if hashed is None else compare_digest(hashed, stored.encode())
 
 
-def _crypt(phrase: bytes, setting: bytes) -> bytes:
-    """Return crypt(3) of the phrase; an unknown setting gives a text that no hash equals."""
-    data = ctypes.create_string_buffer(_CRYPT_DATA_OCTETS)
-    hashed = _libcrypt().crypt_r(phrase, setting, data)
-    return bytes(hashed) if hashed is not None else b"*"
+def _is_weak(stored: str, given: bytes, method: Method) -> bool:
+    """Tell whether a hash of `method` is stronger than the stored one, which `given` fits."""
+    if not _was_read_whole(stored, given):
+        return False
+    mine, theirs = _strength(method.value), _strength(stored)
+    return theirs < mine or (theirs == mine and _costs_less(stored, method))
 
 
-def _gensalt(prefix: bytes) -> bytes:
-    """Return a setting with a random salt; libcrypt takes the randomness from the system."""
-    out = ctypes.create_string_buffer(_SALT_OCTETS)
-    make = _libcrypt().crypt_gensalt_rn
-    make.restype = ctypes.c_char_p
-    make.argtypes = (
-        ctypes.c_char_p,
-        ctypes.c_ulong,
-        ctypes.c_char_p,
-        ctypes.c_int,
-        ctypes.c_char_p,
-        ctypes.c_int,
-    )
-    setting = make(prefix, 0, None, 0, out, _SALT_OCTETS)
-    if setting is None:
-        raise AccountsUnavailable(f"libcrypt cannot make a salt for {prefix.decode()!r}")
-    return bytes(setting)
+def _strength(text: str) -> int:
+    found = (number for prefix, number in _STRENGTH.items() if text.startswith(prefix))
+    return next(found, 0)
+
+
+def _was_read_whole(stored: str, given: bytes) -> bool:
+    """Tell whether all of a password counted.
+
+    Else what follows may be a slip of the finger, and a hash of the whole would shut out its owner.
+    """
+    if stored.startswith("$2"):
+        return len(given) <= _BCRYPT_READS
+    return stored.startswith("$") or (len(given) <= _DES_READS and given.isascii())
+
+
+def _costs_less(stored: str, method: Method) -> bool:
+    """Tell whether a hash of the method was made with less work than one of today."""
+    if method is Method.ARGON2ID:
+        cost = argon2.extract_parameters(stored)
+        return (
+            cost.memory_cost < _ARGON2.memory_cost
+            or cost.time_cost * cost.memory_cost < _ARGON2.time_cost * _ARGON2.memory_cost
+        )
+    if method not in _ROUNDS or not stored.startswith(method.value):
+        return False
+    _, named, rounds = stored.split("$")[2].rpartition("rounds=")
+    return (int(rounds) if named else _UNNAMED_ROUNDS) < _ROUNDS[method]

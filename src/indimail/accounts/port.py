@@ -145,8 +145,13 @@ class Accounts(Lookup, Protocol):
         the administrator's lock: a userquota that was left goes.
         """
 
-    def set_password(self, name: str, domain: str, password: Secret, scram: Secret) -> bool:
-        """Replace both credentials; False where there is no such user."""
+    def set_password(
+        self, name: str, domain: str, password: Secret, scram: Secret, *, old: Secret | None = None
+    ) -> bool:
+        """Replace both credentials; False where there is no such user.
+
+        Given what the password was when it was read (`old`), False too where it is that no longer.
+        """
 
     def set_userquota(self, name: str, domain: str, octets: int) -> None:
         """Say whose a lock is: 0, the administrator's; else the quota's."""

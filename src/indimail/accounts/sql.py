@@ -169,16 +169,18 @@ class SqlAccounts:
                 _put_userquota(db, name, domain, 0)
             return changed
 
-    def set_password(self, name: str, domain: str, password: Secret, scram: Secret) -> bool:
-        """Replace both credentials; False where there is no such user."""
+    def set_password(
+        self, name: str, domain: str, password: Secret, scram: Secret, *, old: Secret | None = None
+    ) -> bool:
+        """Replace both credentials; False: no such user, or the password is not `old`."""
         values = {"pw_passwd": password.reveal(), "scram": scram.reveal() or None}
-        account = Account(name, domain, password)
         with self._change() as db:
-            changed = sum(
-                db.execute(_of(update(table), table, account).values(values)).rowcount
-                for table in (INDIMAIL, INDIBAK)
-            )
-        return bool(changed)
+            found = _held(db, name, domain)
+            if found is None or old not in (None, found.password):
+                return False
+            for table in (INDIMAIL, INDIBAK):
+                db.execute(_of(update(table), table, found).values(values))
+            return True
 
     def set_userquota(self, name: str, domain: str, octets: int) -> None:
         """Say whose a lock is: 0, the administrator's; else the quota's."""
@@ -321,12 +323,13 @@ class SqlAccounts:
 
 
 def _engine(url: sqlalchemy.URL) -> Engine:
+    """Return an engine whose errors show no values: passwords are among them."""
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
     if url.database:
         # The secrets in it are for its owner alone; SQLite would follow the umask.
         os.close(os.open(url.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -354,6 +354,12 @@ QUOTAS: Final = (
 LOCATIONS: Final = (
     _var("HARD_QUOTA", TEXT, "NOQUOTA", "quota of a new user: octets, or NOQUOTA",
          "manage/users.py", _DELIVERY),
+    _both("hash_method", "PASSWORD_HASH", TEXT, None,
+          "how new passwords are hashed (-h); default: ARGON2ID, on MySQL and MariaDB SHA-512",
+          "manage/users.py", _DELIVERY),
+    _both("scram_method", "PASSWORD_SCRAM", TEXT, "SCRAM-SHA-256",
+          "whose keys are stored beside (-m): SCRAM-SHA-256, SCRAM-SHA-1 or none",
+          "manage/users.py", _DELIVERY),
     _var("SYSCONFDIR", TEXT, "the root", "directory of control/ tcp/ users/ certs/",
          _INSTANCE, _PROCESS),
     _var("CONTROLDIR", TEXT, "control", "directory of the control files", _INSTANCE, _PROCESS),

@@ -1,29 +1,81 @@
-"""What the options -r -e -h -q -l of several commands mean.
+"""What the options -r -e -h -m -C -S -I -q -l of several commands mean.
 
-password, method_name = make_credentials(command, args, "example.com", prompt)
+made = make_credentials(command, args, "example.com", prompt)
+made.password, made.scram       # what is stored
 """
 
 import argparse
 import os
+from base64 import b64decode
+from typing import Final, NamedTuple
 
-from indimail.accounts.passwords import hash_password, random_password
+from indimail.accounts.libcrypt import LONGEST
+from indimail.accounts.passwords import METHODS, hash_password, random_password
 from indimail.accounts.port import PASSWORD_LENGTH
+from indimail.accounts.scram import (
+    FEWEST,
+    ITERATIONS,
+    MECHANISMS,
+    SHORTEST_SALT,
+    make_scram,
+)
 from indimail.cli.site import Command, Failed
 from indimail.cli.terminal import ask_password
 from indimail.delivery.quota import parse_quota
 from indimail.mail.secret import Secret
-from indimail.manage.users import method_setting
+from indimail.manage.site import Refused
+from indimail.manage.users import method_setting, scram_setting
 
-LONGEST_RANDOM = 128
+LONGEST_RANDOM: Final = 128
+MOST: Final = 10_000_000  # of scramp
+LONGEST_SALT: Final = 32  # octets, so that all of it fits its column
+
+
+class Credentials(NamedTuple):
+    """What is stored, empty where nothing was given, and the name of the hash method."""
+
+    password: Secret
+    scram: Secret
+    method_name: str
+
+
+def add_password_options(options: argparse._ArgumentGroup) -> None:
+    """Add what says where a password comes from, and how it is stored."""
+    options.add_argument("-r", dest="random", type=int, metavar="LEN", help="a random password")
+    options.add_argument("-e", dest="raw", action="store_true", help="the password is encrypted")
+    add_storing_options(options)
+    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
+
+
+def add_storing_options(options: argparse._ArgumentGroup) -> None:
+    """Add what says how a password is stored."""
+    options.add_argument("-h", dest="method", metavar="HASH", help=" ".join(METHODS))
+    options.add_argument(
+        "-m", dest="scram", metavar="SCRAM", help=f"{' '.join(MECHANISMS)} (default), or none"
+    )
+    options.add_argument(
+        "-C", dest="cram", action="store_true", help="store the clear text too, for CRAM-MD5"
+    )
+
+
+def add_scram_options(options: argparse._ArgumentGroup) -> None:
+    """Add what says how the keys for SCRAM are made."""
+    options.add_argument("-S", dest="salt", metavar="SALT", help="their salt, in base64")
+    options.add_argument(
+        "-I", dest="iterations", type=int, metavar="N", help=f"their iterations ({ITERATIONS})"
+    )
 
 
 def make_credentials(
     command: Command, args: argparse.Namespace, domain: str, prompt: str
-) -> tuple[Secret, str]:
-    """Return what is stored, empty where nothing was given, and the name of the hash method."""
+) -> Credentials:
+    """Ask for a password, unless the arguments have it, and return what is stored of it."""
+    if args.raw and (args.cram or args.scram):
+        raise Failed("-C and -m need the password itself, not one that is encrypted", os.EX_USAGE)
     name, method = method_setting(command.site, command.disk, domain, args.method or "")
     if method is None:
-        raise Failed(f"wrong hash method {name}: DES MD5 SHA-256 SHA-512 YESCRYPT ARGON2ID", 100)
+        raise Failed(f"wrong hash method {name}: {' '.join(METHODS)}", 100)
+    scram = _Scram(command, args, domain)
     if args.random is not None:
         if not 0 < args.random <= LONGEST_RANDOM:
             raise Failed(f"-r {args.random}: expected 1 to {LONGEST_RANDOM}", os.EX_USAGE)
@@ -34,13 +86,64 @@ def make_credentials(
     if args.raw and not (password.isascii() and password.isprintable()):
         raise Failed("an encrypted password is printable ASCII", os.EX_DATAERR)
     if not password or args.raw:
-        return Secret(password), name
-    if len(password) > PASSWORD_LENGTH:
+        return Credentials(Secret(password), Secret(""), name)
+    octets = len(password.encode("utf-8", "surrogateescape"))
+    if len(password) > PASSWORD_LENGTH or octets > LONGEST:
         is_new = command.program != "vpasswd"
         raise Failed("iadduser: Name too long" if is_new else "ipasswd: Password too long", 100)
     if "\0" in password:
         raise Failed("a password has no NUL", os.EX_DATAERR)
-    return hash_password(password, method), name
+    return Credentials(hash_password(password, method), scram.column(password), name)
+
+
+class _Scram:
+    """What -m, -C, -S and -I and the settings say of the column scram."""
+
+    def __init__(self, command: Command, args: argparse.Namespace, domain: str) -> None:
+        wanted = scram_setting(command.site, command.disk, domain, args.scram or "")
+        if isinstance(wanted, Refused):
+            raise Failed(wanted.text, wanted.code)
+        self._mechanism = wanted
+        self._is_asked_for = bool(args.scram)
+        self._clear = bool(args.cram)
+        self._salt = _parse_salt(getattr(args, "salt", None))
+        self._iterations = _parse_iterations(getattr(args, "iterations", None))
+
+    def column(self, password: str) -> Secret:
+        """Return the column; without keys where nobody asked for them and they cannot be."""
+        made = make_scram(
+            password,
+            self._mechanism,
+            clear=self._clear,
+            salt=self._salt,
+            iterations=self._iterations,
+        )
+        if made is None and not self._is_asked_for:
+            made = make_scram(password, None, clear=self._clear)
+        if made is None:
+            what = "too long, or has characters that SCRAM does not take"
+            raise Failed(f"this password cannot be stored so: it is {what}", os.EX_DATAERR)
+        return made
+
+
+def _parse_salt(text: str | None) -> bytes:
+    """Return the salt of -S, empty where none was given."""
+    if text is None:
+        return b""
+    try:
+        salt = b64decode(text, validate=True)
+    except ValueError:
+        salt = b""
+    if not SHORTEST_SALT <= len(salt) <= LONGEST_SALT:
+        what = f"{SHORTEST_SALT} to {LONGEST_SALT} octets in base64"
+        raise Failed(f"-S {text}: expected {what}", os.EX_USAGE)
+    return salt
+
+
+def _parse_iterations(number: int | None) -> int:
+    if number is not None and not FEWEST <= number <= MOST:
+        raise Failed(f"-I {number}: expected {FEWEST} to {MOST}", os.EX_USAGE)
+    return number or ITERATIONS
 
 
 def parse_quota_option(text: str | None) -> str:

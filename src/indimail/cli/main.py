@@ -14,6 +14,7 @@ has some.  A pipe that was closed (``| head``) is no error.
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -35,7 +36,8 @@ class CommandModule(Protocol):
 class CommandRow(NamedTuple):
     """A command: its module below `indimail.cli`, a line of help, one use, if it has a script.
 
-    `misused` is its exit code for wrong use.  No dataclass: their import is a fifth of the time
+    `misused` is its exit code for wrong use; with `hides` its arguments, which may hold a password,
+    leave the process list.  No dataclass: their import is a fifth of the time
     that a program of a .qmail file takes.
     """
 
@@ -44,6 +46,7 @@ class CommandRow(NamedTuple):
     example: str
     is_script: bool = False
     misused: int = os.EX_USAGE
+    hides: bool = False
 
 
 def _program(module: str, help_: str, example: str) -> CommandRow:
@@ -81,15 +84,15 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     ),
     "vadddomain": CommandRow(
         "vadddomain", "make a virtual domain",
-        "vadddomain -E postmaster@example.com example.com", is_script=True,
+        "vadddomain -E postmaster@example.com example.com", is_script=True, hides=True,
     ),
     "vadduser": CommandRow(
         "vadduser", "make a user",
-        "vadduser -q 50M alice@example.com", is_script=True,
+        "vadduser -q 50M alice@example.com", is_script=True, hides=True,
     ),
     "vpasswd": CommandRow(
         "vpasswd", "change a user's password",
-        "vpasswd alice@example.com", is_script=True,
+        "vpasswd alice@example.com", is_script=True, hides=True,
     ),
     "vuserinfo": CommandRow(
         "vuserinfo", "show a user",
@@ -97,7 +100,7 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     ),
     "vmoduser": CommandRow(
         "vmoduser", "change a user",
-        "vmoduser -q 50M -p alice@example.com", is_script=True,
+        "vmoduser -q 50M -p alice@example.com", is_script=True, hides=True,
     ),
     "vsetuserquota": CommandRow(
         "vsetuserquota", "set a user's quota",
@@ -214,6 +217,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
 }  # fmt: skip
 
 
+# What argparse repeats in a reason.
+_GIVEN: Final = re.compile(r"(unrecognized arguments: |(?:value: |argument )(?='))(.+)", re.DOTALL)
+
+
 class Parser(argparse.ArgumentParser):
     """Exits 64 (EX_USAGE, or `misused`) where argparse would exit 2, and reads ``-q -5M`` as getopt(3).
 
@@ -221,6 +228,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     misused = os.EX_USAGE
+    hides = False
 
     def parse_known_args(  # type: ignore[override]  # argparse's overloads for other namespaces
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -245,7 +253,9 @@ class Parser(argparse.ArgumentParser):
         return joined
 
     def error(self, message: str) -> NoReturn:
-        """Print the usage and the reason."""
+        """Print the usage and the reason; without what was given where it may be a password."""
+        if self.hides:
+            message = _GIVEN.sub(r"\1***", message)
         self.print_usage(sys.stderr)
         self.exit(self.misused, f"{self.prog}: {message}\n")
 
@@ -265,6 +275,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_command(name: str, argv: Sequence[str], program: str) -> int:
     """Import a command, parse its arguments, run it."""
+    if COMMANDS[name].hides:
+        from indimail.cli.terminal import hide_arguments  # noqa: PLC0415
+
+        hide_arguments(argv)
     command = cast(CommandModule, import_module(f"indimail.cli.{COMMANDS[name].module}"))
     parser = Parser(
         prog=program,
@@ -272,7 +286,7 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
         epilog=f"example: {COMMANDS[name].example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.misused = COMMANDS[name].misused
+    parser.misused, parser.hides = COMMANDS[name].misused, COMMANDS[name].hides
     command.add_arguments(parser)
     args = parser.parse_args(argv)
     try:

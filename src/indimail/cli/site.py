@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from indimail.accounts.passwords import default_method
 from indimail.accounts.port import Accounts
 from indimail.app.instance import Instance, find_root
 from indimail.cli.root import add_root as add_root  # noqa: PLC0414 - beside the other options
@@ -80,16 +81,6 @@ def add_options(
     return group
 
 
-def add_password_options(options: argparse._ArgumentGroup) -> None:
-    """Add what says how a password is made and stored (`cli.credentials`)."""
-    options.add_argument("-r", dest="random", type=int, metavar="LEN", help="a random password")
-    options.add_argument("-e", dest="raw", action="store_true", help="the password is encrypted")
-    options.add_argument(
-        "-h", dest="method", metavar="HASH", help="DES MD5 SHA-256 SHA-512 YESCRYPT"
-    )
-    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
-
-
 class _Later(argparse.Action):
     """Notes an option that waits for a feature, and which."""
 
@@ -145,7 +136,9 @@ def usage(args: argparse.Namespace, code: int) -> Misused:
 @contextmanager
 def opened(program: str, args: argparse.Namespace) -> Iterator[Command]:
     """Open the instance and act as its owner."""
-    # The slowest import, and nothing that --help needs.
+    # The slowest imports, and nothing that --help needs.
+    import scramp.utils  # noqa: F401, PLC0415 - of accounts.scram
+
     from indimail.accounts.sql import SqlAccounts, sqlite_url  # noqa: PLC0415
 
     site, url = find_site(args.root)
@@ -179,8 +172,10 @@ def find_site(given: str | None) -> tuple[Site, str]:
     }
     variables = {**os.environ, **set_here}
     url = setup.settings.get("database.url")
-    site = Site(Instance(root, variables), variables, owner.st_uid, owner.st_gid)
-    return site, str(url.value) if url else ""
+    address = str(url.value) if url else ""
+    method = default_method(address)
+    site = Site(Instance(root, variables), variables, owner.st_uid, owner.st_gid, method)
+    return site, address
 
 
 def now() -> float:

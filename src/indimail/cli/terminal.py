@@ -1,18 +1,20 @@
 """Passwords: taken from the command line, the terminal or standard input.
 
-    hide_argument(args.password)          # the first thing a command does
+    hide_arguments(sys.argv[1:])          # the first thing that `cli.main` does
     ask_password("New IndiMail password for postmaster: ")
 
-A password that was given as an argument is overwritten in the process list at once; until then
-(some milliseconds while the interpreter starts) every user of the machine could read it, which is
-why it may be left out.
+A password that was given as an argument is overwritten in the process list before anything else
+is done, with all the other arguments; until then (while the interpreter starts) every user of the
+machine could read it, which is why it may be left out.
 
 Source: proc_pid_stat(5), fields 48 and 49 (arg_start, arg_end).
 """
 
 import ctypes
 import getpass
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -39,10 +41,9 @@ def ask_password(prompt: str) -> str:
         return ""
 
 
-def hide_argument(text: str | None) -> None:
-    """Overwrite the last argument that reads like this, where the kernel shows it to others."""
-    if not text:
-        return
+def hide_arguments(given: Sequence[str]) -> None:
+    """Overwrite the last arguments of this process, which `given` are, where others see them."""
+    wanted = b"".join(os.fsencode(text) + b"\0" for text in given)
     try:
         arguments = Path("/proc/self/cmdline").read_bytes()
         # The name may hold blanks and parentheses: the fields are counted behind it.
@@ -50,7 +51,10 @@ def hide_argument(text: str | None) -> None:
         start = int(fields[_ARG_START - _AFTER_NAME])
     except OSError:  # no /proc: nobody sees it there
         return
-    wanted = text.encode("utf-8", "surrogateescape")
-    at = (b"\0" + arguments).rfind(b"\0" + wanted + b"\0")
-    if start and at > 0:
-        ctypes.memset(start + at, ord("x"), len(wanted))
+    if not start or not arguments.endswith(wanted):
+        return
+    at = start + len(arguments) - len(wanted)
+    for text in given:
+        length = len(os.fsencode(text))
+        ctypes.memset(at, ord("x"), length)  # the NUL behind it tells the kernel where they end
+        at += length + 1

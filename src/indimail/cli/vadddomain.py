@@ -7,11 +7,16 @@ Exit codes and texts: spec/delivery.md 2, 2.1.  The work: `manage.domains`.
 
 import argparse
 
-from indimail.cli.credentials import make_credentials, parse_base, parse_level, parse_quota_option
+from indimail.cli.credentials import (
+    add_password_options,
+    make_credentials,
+    parse_base,
+    parse_level,
+    parse_quota_option,
+)
 from indimail.cli.site import (
     Failed,
     add_options,
-    add_password_options,
     add_root,
     attempt,
     check,
@@ -20,7 +25,6 @@ from indimail.cli.site import (
     refuse_later,
     usage,
 )
-from indimail.cli.terminal import hide_argument
 from indimail.manage.domains import (
     BOUNCE,
     POSTMASTER,
@@ -39,8 +43,6 @@ LATER = {
     "f": "vfilter",
     "t": "ETRN",
     "T": "ETRN",
-    "m": "SCRAM, with SMTP AUTH",
-    "C": "CRAM, with SMTP AUTH",
     "u": "domains of another system user",
     "i": "domains of another system user",
     "g": "domains of another system user",
@@ -56,7 +58,7 @@ LATER = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = add_options(parser, LATER, taking_value="TmuigdDHUPp")
+    options = add_options(parser, LATER, taking_value="TuigdDHUPp")
     parser.description = "Make a virtual domain with its postmaster."
     parser.add_argument("domain", nargs="?")
     parser.add_argument("password", nargs="?", help="postmaster's; left out: asked, or from stdin")
@@ -86,7 +88,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    hide_argument(args.password)
     refuse_later(args)
     if args.domain is None:
         raise usage(args, 100)
@@ -101,8 +102,8 @@ def _run(args: argparse.Namespace) -> None:
         # Before a password is asked for; asked again when no other command can come between.
         check(check_absent(command.site, command.disk, args.domain))
         prompt = f"New IndiMail password for {POSTMASTER}: "
-        password, method_name = make_credentials(command, args, args.domain, prompt)
-        if not password:
+        made = make_credentials(command, args, args.domain, prompt)
+        if not made.password:
             raise Failed("Please input password", 1)
         outcome = add_domain(
             command.site,
@@ -110,11 +111,12 @@ def _run(args: argparse.Namespace) -> None:
             command.disk,
             NewDomain(
                 domain=args.domain,
-                password=password,
+                password=made.password,
+                scram=made.scram,
                 quota=quota,
                 base=base,
                 users_per_level=level,
-                method_name=method_name if args.method else "",
+                method_name=made.method_name if args.method else "",
                 recipient_check=args.check,
                 compile_cdb=not args.bulk,
                 instruction=args.instruction,

@@ -9,11 +9,17 @@ Exit codes and texts: spec/delivery.md 2, 2.2.  The work: `manage.users`.
 import argparse
 
 from indimail.cli.address import default_domain
-from indimail.cli.credentials import make_credentials, parse_base, parse_level, parse_quota_option
+from indimail.cli.credentials import (
+    add_password_options,
+    add_scram_options,
+    make_credentials,
+    parse_base,
+    parse_level,
+    parse_quota_option,
+)
 from indimail.cli.site import (
     Failed,
     add_options,
-    add_password_options,
     add_root,
     attempt,
     check,
@@ -21,7 +27,6 @@ from indimail.cli.site import (
     opened,
     refuse_later,
 )
-from indimail.cli.terminal import hide_argument
 from indimail.manage.names import check_case, check_user, split_address
 from indimail.manage.notify import AccountChanged
 from indimail.manage.site import Refused
@@ -30,10 +35,6 @@ from indimail.manage.users import NewUser, add_user, check_domain_is_ours, real_
 PROGRAM = "vadduser"
 LATER = {
     "b": "balancing over file systems",
-    "m": "SCRAM, with SMTP AUTH",
-    "C": "CRAM, with SMTP AUTH",
-    "S": "SCRAM, with SMTP AUTH",
-    "I": "SCRAM, with SMTP AUTH",
     "H": "the cluster",
     "M": "the cluster",
 }
@@ -41,7 +42,7 @@ LATER = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = add_options(parser, LATER, taking_value="mSIHM")
+    options = add_options(parser, LATER, taking_value="HM")
     parser.description = "Add a mailbox to a virtual domain."
     parser.add_argument("email", nargs="?")
     parser.add_argument("password", nargs="?", help="left out: asked, or the first line of stdin")
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-l", dest="level", type=int, metavar="N", help="users in a directory (100)"
     )
     add_password_options(options)
+    add_scram_options(options)
     add_root(parser)
     parser.set_defaults(usage=parser.format_usage())
 
@@ -64,7 +66,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    hide_argument(args.password)
     refuse_later(args)
     if args.email is None:
         raise Failed("Please input email", 1)
@@ -83,13 +84,14 @@ def _run(args: argparse.Namespace) -> None:
         if accounts.find(name, domain) is not None:  # before asking for a password
             raise Failed(f"iadduser: username {name}@{domain} exists", 100)
         prompt = f"New IndiMail password for {name}@{domain}: "
-        password, _ = make_credentials(command, args, domain, prompt)
-        if not password:
+        made = make_credentials(command, args, domain, prompt)
+        if not made.password:
             raise Failed("Please input password", 1)
         new = NewUser(
             name=name,
             domain=domain,
-            password=password,
+            password=made.password,
+            scram=made.scram,
             gecos=args.gecos or "",
             quota=quota,
             active=not args.inactive,

@@ -17,7 +17,7 @@ from typing import Final
 from indimail.accounts.port import Flag
 from indimail.cli.address import default_domain
 from indimail.cli.answering import LONGEST_TEXT
-from indimail.cli.credentials import make_credentials
+from indimail.cli.credentials import Credentials, add_storing_options, make_credentials
 from indimail.cli.site import (
     Command,
     Failed,
@@ -27,10 +27,8 @@ from indimail.cli.site import (
     check,
     now,
     opened,
-    refuse_later,
     usage,
 )
-from indimail.cli.terminal import hide_argument
 from indimail.mail.secret import Secret
 from indimail.manage.names import check_case, split_address
 from indimail.manage.notify import AccountChanged
@@ -39,10 +37,6 @@ from indimail.manage.user_change import UserChange, change_user
 from indimail.manage.users import check_domain_is_ours, real_domain
 
 PROGRAM = "vmoduser"
-LATER = {
-    "m": "SCRAM, with SMTP AUTH",
-    "C": "CRAM, with SMTP AUTH",
-}
 FLAGS: Final = {
     "d": (Flag.NO_PASSWD_CHNG, "may not change the password"),
     "p": (Flag.NO_POP, "no POP3"),
@@ -63,7 +57,7 @@ FLAGS: Final = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = add_options(parser, LATER, taking_value="m")
+    options = add_options(parser, {})
     parser.description = "Change a user."
     parser.add_argument("email", nargs="?")
     options.add_argument(
@@ -79,9 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HASH",
         help="an encrypted password; -: asked, or from stdin",
     )
-    options.add_argument(
-        "-h", dest="method", metavar="HASH", help="for -P: DES MD5 SHA-256 SHA-512 YESCRYPT"
-    )
+    add_storing_options(options)
     options.add_argument(
         "-n", dest="switch", action="store_true", help="inactive, or active again; mail is kept"
     )
@@ -108,11 +100,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    for option, given in (("-P", args.clear), ("-e", args.encrypted)):
-        if given:
-            hide_argument(given)
-            hide_argument(f"{option}{given}")
-    refuse_later(args)
     if args.email is None:
         raise usage(args, 100)
     check(check_case("email", args.email))
@@ -124,10 +111,12 @@ def _run(args: argparse.Namespace) -> None:
         check(check_domain_is_ours(command.site, command.disk, domain))
         if command.accounts.find(name, domain) is None:  # before asking for a password
             raise Failed(f"no such user {name}@{domain}", 1)
+        made = _credentials(command, args, name, domain)
         change = UserChange(
             quota=args.quota,
             gecos=args.gecos,
-            password=_password(command, args, name, domain),
+            password=made.password if made else None,
+            scram=made.scram if made else Secret(""),
             given=reduce(or_, args.flags or (), Flag(0)),
             clear=args.none,
             toggle=args.toggle,
@@ -164,14 +153,18 @@ def _autoreply(given: str) -> bytes:
     return text
 
 
-def _password(command: Command, args: argparse.Namespace, name: str, domain: str) -> Secret | None:
+def _credentials(
+    command: Command, args: argparse.Namespace, name: str, domain: str
+) -> Credentials | None:
     given = args.clear if args.encrypted is None else args.encrypted
     if given is None:
+        if args.cram or args.scram:
+            raise Failed("Password not provided", 100)
         return None
     args.raw, args.random = args.encrypted is not None, None
     args.password = None if given == "-" else given
     prompt = f"New IndiMail password for {name}@{domain}: "
-    password, _ = make_credentials(command, args, domain, prompt)
-    if not password:
+    made = make_credentials(command, args, domain, prompt)
+    if not made.password:
         raise Failed("Password not provided", 100)
-    return password
+    return made

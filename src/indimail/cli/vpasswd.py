@@ -8,11 +8,14 @@ Exit codes and texts: spec/delivery.md 2.  The work: `manage.users`.
 import argparse
 
 from indimail.accounts.port import Flag
-from indimail.cli.credentials import make_credentials
+from indimail.cli.credentials import (
+    add_password_options,
+    add_scram_options,
+    make_credentials,
+)
 from indimail.cli.site import (
     Failed,
     add_options,
-    add_password_options,
     add_root,
     attempt,
     check,
@@ -21,29 +24,23 @@ from indimail.cli.site import (
     refuse_later,
     usage,
 )
-from indimail.cli.terminal import hide_argument
 from indimail.manage.names import check_case, split_address
 from indimail.manage.notify import AccountChanged
 from indimail.manage.site import Refused
 from indimail.manage.users import check_domain_is_ours, real_domain, set_password
 
 PROGRAM = "vpasswd"
-LATER = {
-    "m": "SCRAM, with SMTP AUTH",
-    "C": "CRAM, with SMTP AUTH",
-    "S": "SCRAM, with SMTP AUTH",
-    "I": "SCRAM, with SMTP AUTH",
-    "H": "the cluster",
-}
+LATER = {"H": "the cluster"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = add_options(parser, LATER, taking_value="mSIH")
+    options = add_options(parser, LATER, taking_value="H")
     parser.description = "Set a user's password."
     parser.add_argument("email", nargs="?")
     parser.add_argument("password", nargs="?", help="left out: asked, or the first line of stdin")
     add_password_options(options)
+    add_scram_options(options)
     add_root(parser)
     parser.set_defaults(usage=parser.format_usage())
 
@@ -54,7 +51,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    hide_argument(args.password)
     refuse_later(args)
     if args.email is None:
         raise usage(args, 1)
@@ -71,10 +67,10 @@ def _run(args: argparse.Namespace) -> None:
         if account.flags & Flag.NO_PASSWD_CHNG:
             raise Failed("ipasswd: User not allowed to change password", 255)
         prompt = f"New IndiMail password for {name}@{domain}: "
-        password, _ = make_credentials(command, args, domain, prompt)
-        if not password:
+        made = make_credentials(command, args, domain, prompt)
+        if not made.password:
             raise Failed("Please input password", 1)
-        outcome = set_password(command.accounts, name, domain, password, now())
+        outcome = set_password(command.accounts, name, domain, made.password, made.scram, now())
         if isinstance(outcome, Refused):
             raise Failed(outcome.text, outcome.code)
         command.tell_server(AccountChanged(name, domain))

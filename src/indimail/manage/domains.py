@@ -44,7 +44,7 @@ RCPTHOSTS_LINES: Final = 50  # from here on domains go into morercpthosts
 
 @dataclass(frozen=True, slots=True)
 class NewDomain:
-    """What is to be made; `password` is what is stored for postmaster.
+    """What is to be made; `password` and `scram` are what is stored for postmaster.
 
     Empty text and 0 mean the default; `recipient_check` enters it into chkrcptdomains;
     `instruction` is for mail to users who do not exist.
@@ -52,6 +52,7 @@ class NewDomain:
 
     domain: str
     password: Secret
+    scram: Secret = Secret("")
     quota: str = ""
     base: str = ""
     users_per_level: int = 0
@@ -159,6 +160,7 @@ def _make_users(
             name=POSTMASTER,
             domain=new.domain,
             password=new.password,
+            scram=new.scram,
             gecos="Postmaster",
             quota=new.quota,
             base=new.base,
@@ -168,7 +170,7 @@ def _make_users(
         if isinstance(added, Refused):
             return added
     else:  # of an earlier attempt: the password of this one holds
-        accounts.set_password(POSTMASTER, new.domain, new.password, Secret(""))
+        accounts.set_password(POSTMASTER, new.domain, new.password, new.scram)
         accounts.record_event(found, LastEvent("pass", int(now), ""))
     for alias in ALIASES:
         accounts.add_alias(alias, new.domain, f"&{POSTMASTER}@{new.domain}")

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from indimail.accounts.passwords import Method
 from indimail.durable.lock import DirectoryLock
 
 for _encoding in ("ascii", "latin-1", "utf-8"):
@@ -48,12 +49,16 @@ class Places(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An instance; `uid` and `gid` are the service account, which owns its root."""
+    """An instance; `uid` and `gid` are the service account, which owns its root.
+
+    `default_method` hashes passwords where nothing names another.
+    """
 
     places: Places
     variables: Mapping[str, str]
     uid: int
     gid: int
+    default_method: Method = Method.ARGON2ID
 
     def domain_dir(self, domain: str) -> str:
         """Return where a domain's files lie."""

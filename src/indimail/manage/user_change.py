@@ -44,11 +44,13 @@ class UserChange:
     `quota` as users write it, ``+5M`` and ``-5M`` too; `given` are flags to set, or with `toggle`
     to turn over, after `clear` took all away; `switch` makes an active user inactive and back;
     an empty `date_format` ends the sorting into date folders, an empty `autoreply` the replies.
+    `scram` goes with a password.
     """
 
     quota: str | None = None
     gecos: str | None = None
     password: Secret | None = None
+    scram: Secret = Secret("")
     given: Flag = Flag(0)
     clear: bool = False
     toggle: bool = False
@@ -124,8 +126,7 @@ def _changed(row: Account, change: UserChange) -> Account:
         quota=row.quota if change.quota is None else _quota(row, change.quota),
         gecos=row.gecos if change.gecos is None else change.gecos,
         password=change.password or row.password,
-        # What a SCRAM client knew of the old password goes with it.
-        scram=Secret("") if change.password else row.scram,
+        scram=change.scram if change.password else row.scram,
         flags=flags ^ change.given if change.toggle else flags | change.given,
         active=row.active is not change.switch,
     )

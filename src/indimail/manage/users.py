@@ -13,9 +13,10 @@ Not here: asking for a password (`cli.terminal`), hashing it (`accounts.password
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from indimail.accounts.layout import USERS_PER_LEVEL, group, home
-from indimail.accounts.passwords import DEFAULT_METHOD, Method, method_named
+from indimail.accounts.passwords import Method, method_named
 from indimail.accounts.port import (
     DIRECTORY_LENGTH,
     PASSWORD_LENGTH,
@@ -25,6 +26,7 @@ from indimail.accounts.port import (
     Flag,
     LastEvent,
 )
+from indimail.accounts.scram import MECHANISMS, Mechanism
 from indimail.delivery.quota import NO_QUOTA, parse_quota
 from indimail.durable.disk import Disk
 from indimail.mail.secret import Secret
@@ -33,14 +35,18 @@ from indimail.manage.layout import make_home, mount_point
 from indimail.manage.names import check_user
 from indimail.manage.site import Refused, Site
 
+DEFAULT_MECHANISM: Final = Mechanism.SHA256
+NO_SCRAM: Final = "none"
+
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """What is to be added; `password` is what is stored.  Empty text and 0 mean the default."""
+    """What is to be added; `password` and `scram` are stored.  Empty text and 0 mean the default."""
 
     name: str
     domain: str
     password: Secret
+    scram: Secret = Secret("")
     gecos: str = ""
     quota: str = ""
     active: bool = True
@@ -88,13 +94,31 @@ def method_setting(site: Site, disk: Disk, domain: str, given: str) -> tuple[str
 
     In this order: `-h`, PASSWORD_HASH, the domain's `hash_method`, `control/hash_method`, ours.
     """
-    named = (
-        given
-        or site.variables.get("PASSWORD_HASH", "")
-        or domain_setting(site, disk, domain, "hash_method")
-        or _first_line(disk, site.control("hash_method"))
+    named = given or _password_setting(site, disk, domain, "PASSWORD_HASH", "hash_method")
+    return (named, method_named(named)) if named else ("", site.default_method)
+
+
+def scram_setting(site: Site, disk: Disk, domain: str, given: str) -> Mechanism | Refused | None:
+    """Return whose keys are stored beside a new hash; None: nobody's.
+
+    In this order: `-m`, PASSWORD_SCRAM, the domain's `scram_method`, `control/scram_method`, ours.
+    """
+    named = given or _password_setting(site, disk, domain, "PASSWORD_SCRAM", "scram_method")
+    if named.lower() == NO_SCRAM:
+        return None
+    mechanism = MECHANISMS.get(named.upper()) if named else DEFAULT_MECHANISM
+    if mechanism is None:
+        expected = " ".join([*MECHANISMS, NO_SCRAM])
+        return Refused(f"wrong SCRAM method {named}: {expected}", 100)
+    return mechanism
+
+
+def _password_setting(site: Site, disk: Disk, domain: str, variable: str, file: str) -> str:
+    return (
+        site.variables.get(variable, "")
+        or domain_setting(site, disk, domain, file)
+        or _first_line(disk, site.control(file))
     )
-    return (named, method_named(named)) if named else ("", DEFAULT_METHOD)
 
 
 def add_user(
@@ -115,6 +139,7 @@ def add_user(
         name=new.name,
         domain=new.domain,
         password=new.password,
+        scram=new.scram,
         gecos=new.gecos or new.name,
         directory=directory,
         quota=new.quota or default_quota(site.variables),
@@ -128,9 +153,9 @@ def add_user(
 
 
 def set_password(
-    accounts: Accounts, name: str, domain: str, password: Secret, now: float
+    accounts: Accounts, name: str, domain: str, password: Secret, scram: Secret, now: float
 ) -> Account | Refused:
-    """Replace a password; what a SCRAM client knew of the old one goes with it."""
+    """Replace a password, and what CRAM and SCRAM clients are verified by."""
     account = accounts.find(name, domain)
     if account is None:
         return Refused(f"{name}@{domain}: No such user", 1)
@@ -138,10 +163,10 @@ def set_password(
         return Refused("ipasswd: User not allowed to change password", 255)
     if len(password.reveal()) > PASSWORD_LENGTH:
         return Refused("ipasswd: Password too long", 100)
-    if not accounts.set_password(name, domain, password, Secret("")):
+    if not accounts.set_password(name, domain, password, scram):
         return Refused(f"{name}@{domain}: No such user", 1)
     accounts.record_event(account, LastEvent("pass", int(now), ""))
-    return replace(account, password=password, scram=Secret(""))
+    return replace(account, password=password, scram=scram)
 
 
 def _check(site: Site, new: NewUser) -> Refused | None:

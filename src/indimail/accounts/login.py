@@ -1,0 +1,66 @@
+"""A login with a password: right or wrong, and its hash made anew where a better one is made today.
+
+    account = lookup.find("alice", "example.com")           # or None
+    opened = open_account(accounts, account, b"secret", Storing(Method.ARGON2ID, Mechanism.SHA256))
+    opened            -> the account as it is stored now, or None: no such user, or wrong
+
+A wrong password and no such user take the same time.  It takes tens of milliseconds, so it is
+called on a thread (`app.aside`); who keeps accounts in a cache forgets one that came back changed.
+
+A hash is replaced only where it still is the one that was compared, so a password that is set
+meanwhile stays; where that fails the login is as good, and the next one tries again.
+
+Sources: spec/cluster-users.md 3.3, 3.4.
+Not here: whether the account may use the service (its flags, its domain's limits).
+"""
+
+from dataclasses import dataclass, replace
+
+import scramp.utils  # noqa: F401  of accounts.scram: before a worker may not read the library
+
+from indimail.accounts.passwords import Checked, Method, check, hash_password
+from indimail.accounts.port import Account, Accounts
+from indimail.accounts.scram import Mechanism, make_scram, split_stored
+from indimail.mail.errors import AccountsUnavailable
+from indimail.mail.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Storing:
+    """How a password of a domain is stored today; `mechanism` None: without keys of SCRAM."""
+
+    method: Method
+    mechanism: Mechanism | None
+
+
+def open_account(
+    accounts: Accounts, account: Account | None, given: bytes, storing: Storing
+) -> Account | None:
+    """Return the account that a password opens; None: it opens none."""
+    if account is None:
+        check(None, given, storing.method)
+        return None
+    hashed, scram = split_stored(account.password, account.scram)
+    match check(hashed, given, storing.method):
+        case Checked.WRONG:
+            return None
+        case Checked.RIGHT:
+            return account
+        case Checked.WEAK:
+            return _stored_anew(accounts, account, given, storing, scram)
+
+
+def _stored_anew(
+    accounts: Accounts, account: Account, given: bytes, storing: Storing, scram: Secret
+) -> Account:
+    """Store what is made of the password today; an old column scram still fits it."""
+    password = given.decode("utf-8", "surrogateescape")
+    hashed = hash_password(password, storing.method)
+    scram = scram or make_scram(password, storing.mechanism) or Secret("")
+    try:
+        stored = accounts.set_password(
+            account.name, account.domain, hashed, scram, old=account.password
+        )
+    except AccountsUnavailable:
+        return account
+    return replace(account, password=hashed, scram=scram) if stored else account
