@@ -40,7 +40,8 @@ from indimail.serve.locks import QuotaLocks
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
 from indimail.serve.quota import OwnQuotas, Quotas
 from indimail.serve.reception import Reception
-from indimail.serve.send import REOPEN, Send
+from indimail.serve.opening import REOPEN
+from indimail.serve.send import Send
 from indimail.serve.snapshot import LocalSettings, QuotaSettings, SessionSettings
 from indimail.serve.traced import TracedOutcomes
 from indimail.testing.clock import FakeClock
@@ -252,4 +253,4 @@ class World:
         """A second passes."""
         self.clock.advance(1.0)
         self.send.tick()
-        self.traced.tick([self.send])
+        self.traced.tick([self.send.endings])

@@ -21,7 +21,8 @@ from indimail.queue.port import (
     Stepped,
 )
 from indimail.queue.spool import Spool
-from indimail.serve.send import BOUNCES_AT_ONCE, COALESCE, REOPEN
+from indimail.serve.debts import BOUNCES_AT_ONCE, COALESCE
+from indimail.serve.opening import REOPEN
 from indimail.testing.clock import START
 from serve.sending import BrittleQueue, Owing, Sending
 
@@ -175,10 +176,10 @@ def test_a_bounce_that_is_made_for_a_queue_that_was_closed_leaves_no_file() -> N
 
 def test_an_outcome_is_not_forgotten_while_its_bounce_is_owed() -> None:
     world = failing("alice")
-    assert world.send.take_untraced() == []
+    assert world.send.endings.take() == []
     world.held.waiting.pop()(own(world))
     world.commit()
-    assert world.send.take_untraced() == [(1, 0)]
+    assert world.send.endings.take() == [(1, 0)]
 
 
 def test_a_restart_owes_what_was_owed_and_no_more() -> None:
@@ -190,7 +191,7 @@ def test_a_restart_owes_what_was_owed_and_no_more() -> None:
         store.apply([Accepted(message, (recipient,)), ended])
     store.apply([Bounced(QueueId(2), (0,), None)])
     world = Owning(store)
-    assert world.send.take_untraced() == [(2, 0)]
+    assert world.send.endings.take() == [(2, 0)]
     world.pass_time(1.0)
     assert [found.message.id for found in world.held.asked] == [1]
 

@@ -11,7 +11,9 @@ from indimail.mail.outcome import Deferred, Delivered, Failed
 from indimail.mail.verdict import Rule
 from indimail.queue.port import Accepted, Finished, QueuedMessage, QueuedRecipient, Staged, Step
 from indimail.schedule.retry import GIVING_UP
-from indimail.serve.send import BOUNCE_AGAIN, COALESCE, REOPEN, SETTLED, Send
+from indimail.serve.debts import BOUNCE_AGAIN, COALESCE
+from indimail.serve.opening import REOPEN
+from indimail.serve.send import SETTLED, Send
 from indimail.serve.traced import TracedOutcomes
 from indimail.testing.clock import START
 from indimail.testing.disk import Kind
@@ -572,11 +574,11 @@ def test_rows_stay_until_their_bounce_is_queued_also_once_they_are_traced() -> N
     world.local.end(NO)
     world.local.end()
     world.commit()
-    world.send.forget(world.send.take_untraced())
+    world.send.endings.forget(world.send.endings.take())
     assert world.store.message(ONE) is not None
     world.commit()
     world.commit()
-    world.send.forget(world.send.take_untraced())
+    world.send.endings.forget(world.send.endings.take())
     world.commit()
     assert world.store.message(ONE) is None
     assert world.store.message(QueueId(77)) is not None
@@ -648,10 +650,10 @@ def test_an_outcome_leaves_the_database_after_the_trace_is_synced() -> None:
     world.commit()
     aside = []
     traced = TracedOutcomes(SlowTrace(world.trace), lambda work, then: aside.append((work, then)))
-    traced.tick([world.send])
+    traced.tick([world.send.endings])
     world.local.end()
     world.commit()  # bob's outcome came after that sync began
-    traced.tick([world.send])  # one at a time
+    traced.tick([world.send.endings])  # one at a time
     assert len(aside) == 1
     work, then = aside.pop()
     then(work())
@@ -659,11 +661,11 @@ def test_an_outcome_leaves_the_database_after_the_trace_is_synced() -> None:
     found = world.store.message(ONE)
     assert found is not None
     assert [s.recipient.number for s in found.recipients] == [1]
-    traced.tick([world.send])
+    traced.tick([world.send.endings])
     work, then = aside.pop()
     then(OSError("the trace's disk is broken"))  # nothing is forgotten
     assert world.rounds.waiting == 0
-    traced.tick([world.send])
+    traced.tick([world.send.endings])
     work, then = aside.pop()
     then(work())
     world.commit()
@@ -688,10 +690,10 @@ def test_the_file_a_mail_was_adopted_from_goes_durably_before_its_row() -> None:
         removed.extend(names)
 
     traced = TracedOutcomes(SlowTrace(world.trace), aside := Threads(), remove)
-    traced.tick([world.send])
+    traced.tick([world.send.endings])
     aside.run()
     assert world.rounds.waiting == 0  # it is still there: so is the row
-    traced.tick([world.send])
+    traced.tick([world.send.endings])
     assert removed == []
     aside.run()
     assert removed == ["1.2.3"]
@@ -707,7 +709,7 @@ def test_outcomes_that_were_not_forgotten_are_recorded_again_at_the_next_start()
     [record] = world.trace
     assert (record.id, record.time, record.event) == (1, START + 5.0, "outcome")
     assert (record.verdict, record.text, record.rule) == ("failed", "no such user", RULE)
-    assert world.send.take_untraced() == [(1, 0)]
+    assert world.send.endings.take() == [(1, 0)]
 
 
 def test_a_spooled_body_goes_with_its_last_row() -> None:
@@ -718,7 +720,7 @@ def test_a_spooled_body_goes_with_its_last_row() -> None:
     for left in (["1"], []):
         world.local.end()
         world.commit()
-        world.send.forget(world.send.take_untraced())
+        world.send.endings.forget(world.send.endings.take())
         world.commit()
         assert world.disk.names("/queue/queue1/mess") == left
 
@@ -730,7 +732,7 @@ def test_a_spooled_body_that_cannot_be_removed_stops_nobody() -> None:
     world.commit()
     world.local.end()
     world.commit()
-    world.send.forget(world.send.take_untraced())
+    world.send.endings.forget(world.send.endings.take())
     world.disk.fail(Kind.UNLINK)
     world.accept(2, "bob")  # in the same round
     world.commit()

@@ -34,7 +34,7 @@ from indimail.net.accept import Acceptor
 from indimail.net.connections import ConnectionTable
 from indimail.queue.found import found_queues
 from indimail.serve.inject import InjectConnection
-from indimail.serve.send import REOPEN
+from indimail.serve.opening import REOPEN
 from indimail.serve.smtpd import SmtpConnection
 from indimail.serve.snapshot import ListenerConfig, Snapshot
 from indimail.serve.traced import TracedOutcomes
@@ -251,7 +251,7 @@ class _Worker:
         parts.tick()
         if parts.number == 0:  # one worker is enough
             parts.adoption.tick(now)
-        self._traced.tick(parts.sends)
+        self._traced.tick([send.endings for send in parts.sends])
 
     # -- the end ---------------------------------------------------------------------------------
 

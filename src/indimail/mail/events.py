@@ -21,6 +21,7 @@ all the facts the decision had (so that it can be replayed against changed rules
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 from indimail.mail.verdict import NO_RULE, Rule
 
@@ -55,3 +56,10 @@ class Record:
     rule: Rule = NO_RULE
     reply: str = ""
     facts: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+
+class Trace(Protocol):
+    """Where decisions are recorded."""
+
+    def add(self, record: Record) -> None:
+        """Keep a record; durable after the next sync."""

@@ -33,6 +33,7 @@ from indimail.durable.disk import Disk
 from indimail.mail.clock import Clock
 from indimail.mail.dates import header_date
 from indimail.mail.errors import MailError, QueueUnwritable
+from indimail.mail.events import Trace
 from indimail.mail.ids import QueueId, QueueIds
 from indimail.mail.verdict import Rule
 from indimail.queue.port import QueuedMessage, QueuedRecipient
@@ -49,7 +50,6 @@ from indimail.serve.inject import (
     recipients_of,
 )
 from indimail.serve.intake import Holding, Intake, message_id_of, received_line
-from indimail.serve.send import Trace
 from indimail.serve.snapshot import Configuration, Snapshot
 
 AT_ONCE: Final = 100  # files of one round

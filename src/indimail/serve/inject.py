@@ -30,7 +30,7 @@ from indimail.mail.channel import Channel
 from indimail.mail.clock import Clock
 from indimail.mail.dates import header_date
 from indimail.mail.errors import MailError, QueueUnwritable
-from indimail.mail.events import Event, Record
+from indimail.mail.events import Event, Facts, Record, Trace
 from indimail.mail.ids import QueueId, QueueIds
 from indimail.mail.verdict import NO_RULE, Rule
 from indimail.queue.port import QueuedMessage, QueuedRecipient
@@ -51,7 +51,6 @@ from indimail.queue.submission import (
 from indimail.schedule.route import Routing, route
 from indimail.serve.hands import RunAside
 from indimail.serve.intake import Intake, message_id_of, received_line, route_text
-from indimail.serve.send import Trace
 from indimail.serve.snapshot import Configuration, InjectSettings, Snapshot
 from indimail.wire.frames import BrokenFrame, FrameReader, write_frame
 
@@ -64,8 +63,6 @@ UNREAD: Final = 262_144  # octets a program may send ahead before it has to wait
 SOCKET: Final = Rule("run/inject.sock")
 LOG: Final = logging.getLogger("indimail.inject")
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: struct ucred
-
-Facts = dict[str, str | int | float | bool]
 
 
 @dataclass(slots=True)

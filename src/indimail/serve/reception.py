@@ -17,6 +17,7 @@ from typing import Final, Literal, Protocol
 
 from indimail.mail.clock import Clock
 from indimail.mail.errors import MailError
+from indimail.mail.events import Trace
 from indimail.mail.ids import QueueIds
 from indimail.mail.reply import Reply
 from indimail.net.connections import WorkerConnections
@@ -26,7 +27,6 @@ from indimail.serve.hands import RunAside
 from indimail.serve.intake import Intake
 from indimail.serve.local import LocalDelivery
 from indimail.serve.maillog import LineSink, TcpserverLog
-from indimail.serve.send import Trace
 from indimail.serve.snapshot import Configuration, SessionSettings
 
 
