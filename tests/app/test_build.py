@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import trustme
 
-from indimail.app.build import Parts, Place
+from indimail.app.build import Parts
 from indimail.app.configuration import Overrides, load
 from indimail.app.follow import Follower
 from indimail.app.instance import Instance
 from indimail.app.logs import LogLines
+from indimail.app.means import Place
 from indimail.mail.errors import QueueFull, QueueUnwritable
 from indimail.net.connections import ConnectionTable
 from indimail.serve.handover import HandOver
@@ -42,18 +43,18 @@ def worker(tmp_path) -> Iterator[Worker]:
     yield make
     for parts, loop in made:
         parts.close()
-        parts.handing_over.close()
+        parts.queues.handing_over.close()
         parts.lines.close()
         loop.close()
 
 
 def open_queues(parts: Parts, *names: str) -> list[bool]:
     base = parts.config.current.queue.base
-    return [parts.open_queue(os.path.join(base, name)) for name in names]
+    return [parts.queues.open(os.path.join(base, name)) for name in names]
 
 
 def chosen(parts: Parts, queue: str = "") -> str:
-    return getattr(parts.find_queue(queue), "name", "")
+    return getattr(parts.queues.find(queue), "name", "")
 
 
 def test_queues_of_a_worker_take_turns(worker: Worker) -> None:
@@ -76,22 +77,22 @@ def test_a_queue_of_one_client_takes_nobody_else_s_mail_whatever_its_name(
 ) -> None:
     parts = worker(QUEUE_COUNT="1")
     special = f"{tmp_path}/special/queue1"
-    parts.open_queue(special)
-    assert isinstance(parts.find_queue(), QueueUnwritable)
+    parts.queues.open(special)
+    assert isinstance(parts.queues.find(), QueueUnwritable)
     assert chosen(parts, special) == "queue1"
 
 
 def test_without_a_queue_mail_is_for_later(worker: Worker) -> None:
     parts = worker()
-    assert isinstance(parts.find_queue(), QueueUnwritable)
+    assert isinstance(parts.queues.find(), QueueUnwritable)
     open_queues(parts, "queue1")
-    assert isinstance(parts.find_queue("queue9"), QueueUnwritable)
+    assert isinstance(parts.queues.find("queue9"), QueueUnwritable)
 
 
 def test_a_full_disk_takes_no_mail(worker: Worker) -> None:
     parts = worker(MIN_FREE=str(2**53))
     open_queues(parts, "queue1")
-    found = parts.find_queue()
+    found = parts.queues.find()
     assert isinstance(found, QueueFull)
     assert "queue1: less than" in str(found)
 
@@ -100,9 +101,9 @@ def test_a_queue_has_one_owner_and_who_has_none_hands_over_to_it(worker: Worker)
     owner, other = worker(0), worker(1)
     assert open_queues(owner, "queue1") == [True]
     assert open_queues(other, "queue1") == [False]
-    assert isinstance(other.find_queue(), HandOver)
-    assert isinstance(other.find_queue("queue1"), HandOver)
-    assert isinstance(other.find_queue(own=True), QueueUnwritable)
+    assert isinstance(other.queues.find(), HandOver)
+    assert isinstance(other.queues.find("queue1"), HandOver)
+    assert isinstance(other.queues.find(own=True), QueueUnwritable)
     assert chosen(owner) == "queue1"
 
 
@@ -126,19 +127,19 @@ def test_a_certificate_is_followed_and_a_broken_one_keeps_the_old(
     ]
     write(certificates[0], 1)
     parts = worker()
-    first = parts.tls()
+    first = parts.certificate.context()
     assert first is not None
-    assert parts.tls() is first
+    assert parts.certificate.context() is first
     write(certificates[1], 2)
-    second = parts.tls()
+    second = parts.certificate.context()
     assert second not in (None, first)
     write(b"junk", 3)
-    assert [parts.tls(), parts.tls()] == [second, second]
+    assert [parts.certificate.context(), parts.certificate.context()] == [second, second]
     path.unlink()
-    assert parts.tls() is second
+    assert parts.certificate.context() is second
     (told,) = caplog.messages
     assert told.startswith("certificate not changed: certs/servercert.pem: found no certificate")
 
 
 def test_without_a_certificate_there_is_no_tls(worker: Worker) -> None:
-    assert worker().tls() is None
+    assert worker().certificate.context() is None

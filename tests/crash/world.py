@@ -38,9 +38,9 @@ from indimail.serve.forward import Forwards
 from indimail.serve.local import LocalDelivery, Own
 from indimail.serve.locks import QuotaLocks
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
+from indimail.serve.opening import REOPEN
 from indimail.serve.quota import OwnQuotas, Quotas
 from indimail.serve.reception import Reception
-from indimail.serve.opening import REOPEN
 from indimail.serve.send import Send
 from indimail.serve.snapshot import LocalSettings, QuotaSettings, SessionSettings
 from indimail.serve.traced import TracedOutcomes

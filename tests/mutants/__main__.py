@@ -36,7 +36,12 @@ QUICK: Final = 6
 MAIL: Final = ("durable", "queue", "mailbox", "trace", "serve")
 # What only a whole server shows.
 SERVER: Final = {
-    "app/build.py": ["tests/server/test_locks.py", "tests/server/test_queue.py"],
+    "app/build.py": ["tests/server/test_locks.py"],
+    "app/queues.py": [
+        "tests/app/test_build.py",
+        "tests/server/test_locks.py",
+        "tests/server/test_queue.py",
+    ],
     "cli/serve.py": ["tests/server/test_start.py", "tests/server/test_ending.py"],
 }
 FAILED: Final = re.compile(r"^(?:FAILED|ERROR) ([^\s[]+)", re.M)  # without its parameters

@@ -39,6 +39,7 @@ ADOPT: Final = "indimail/serve/adopt.py"
 HANDOVER: Final = "indimail/serve/handover.py"
 TRACE: Final = "indimail/trace/write.py"
 BUILD: Final = "indimail/app/build.py"
+QUEUES: Final = "indimail/app/queues.py"
 SERVE: Final = "indimail/cli/serve.py"
 BEGIN: Final = """            run.execute("BEGIN IMMEDIATE")
             try:
@@ -60,10 +61,10 @@ ORDERS: Final = (
           "process.uid != self.who.uid", "False"),
     Order(RESIDENTS, "a worker connects before a process listens", "if found.listens:", "if True:"),
     Order(
-        BUILD,
+        QUEUES,
         "a queue that another process owns is opened",
-        "lock is None:\n            return False\n        name =",
-        "False:\n            return False\n        name =",
+        "if lock is None:",
+        "if False:",
     ),
     Order(
         BUILD,
@@ -71,8 +72,8 @@ ORDERS: Final = (
         "lock is None:\n            return False\n        self._locks",
         "False:\n            return False\n        self._locks",
     ),
-    Order(BUILD, "an id is given again after the clock was set back",
-          "            self.ids.rise_above(send.largest_id())\n", ""),
+    Order(QUEUES, "an id is given again after the clock was set back",
+          "            means.ids.rise_above(send.largest_id())\n", ""),
     Order(
         SERVE,
         "a second server runs in an instance",
@@ -220,7 +221,8 @@ ORDERS: Final = (
           "                self._debts.owe(message.id, now)\n            else:\n",
           "                self._debts.owe(message.id, now)\n            if True:\n"),
     Order(SEND, "the next start does not know of staged copies", "in self._queue.store.staged()", "in ()"),
-    Order(OPENING, "what an older life says is marked", "        if life != self.life:", "        if False:"),
+    Order(OPENING, "what an older life says is marked",
+          "        if life != self.life:", "        if False:"),
     Order(SEND, "a closed queue accepts",
           "        if queue.failure is not None:\n            queue.doubt",
           "        if False:\n            queue.doubt"),
@@ -305,8 +307,8 @@ ORDERS: Final = (
           "        if result is None:\n            assert self._body",
           "        if True:\n            assert self._body"),
     Order(INJECT, "0 after a seal that failed",
-          "elif result is None:\n            self._busy = True",
-          "elif True:\n            self._busy = True"),
+          "if result is None:\n            assert self._body",
+          "if True:\n            assert self._body"),
     Order(ADOPT, "adopted again though a row names it", "known = self._adopted()", "known = set()"),
     Order(ADOPT, "a row does not name the file it came from",
           "body.size, taken, name,", 'body.size, taken, "",'),

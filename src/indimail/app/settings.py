@@ -131,7 +131,7 @@ _SMTPD = "serve/smtpd.py"
 _PEER = "serve/client.py"
 _TRANSACTION = "serve/transaction.py"
 _SEND = "serve/send.py"
-_BUILD = "app/build.py"
+_QUEUES = "app/queues.py"
 _BOUNCE = "delivery/bounce.py"
 _OVERQUOTA = "delivery/overquota.py"
 _DAILY = "delivery/daily.py"
@@ -250,9 +250,9 @@ QUEUE: Final = (
     _var("QUEUE_START", number(0, 100_000), "1", "number of the first queue", _SERVE, _PROCESS),
     _var("QUEUE_COUNT", number(1, 1024), None,
          "how many queues take new mail; not set: as many as workers", _SERVE, _PROCESS),
-    _var("QUEUEDIR", TEXT, None, "the one queue for this client's mail", _BUILD, _CLIENT),
+    _var("QUEUEDIR", TEXT, None, "the one queue for this client's mail", _QUEUES, _CLIENT),
     _var("MIN_FREE", OCTETS, str(MIN_FREE), "with less free space new mail gets 452",
-         _BUILD, _QUEUE, unit="octets"),
+         _QUEUES, _QUEUE, unit="octets"),
     _file("concurrencylocal", number(0, 10_000), "200",
           "local deliveries at once in a queue (here a delivery is a file, not a process);"
           " 0 = hold", _SEND, _QUEUE),

@@ -24,9 +24,10 @@ from zlib import crc32
 
 import uvloop
 
-from indimail.app.build import Parts, Place
+from indimail.app.build import Parts
 from indimail.app.channel import Channel, Configured, Done, Invalidate, Listening, Ready
 from indimail.app.follow import Follower
+from indimail.app.means import Place
 from indimail.app.turn import OncePerTurn
 from indimail.control.watch import watch
 from indimail.mail.errors import MailError
@@ -165,7 +166,7 @@ class _Worker:
 
     def _accept_handed_over(self) -> None:
         """Take what other workers have for our queues, also for one that opened late."""
-        for sock in self._parts.queue_sockets:
+        for sock in self._parts.queues.sockets:
             if sock not in self._owners:
                 inject = partial(InjectConnection, self._parts.injection)
                 self._owners[sock] = Acceptor(self._loop, sock, inject, None)
@@ -192,7 +193,7 @@ class _Worker:
     def _open(self, directory: str) -> bool:
         """Open a queue; False while its lock is another's.  One that is broken is tried again."""
         try:
-            return self._parts.open_queue(directory)
+            return self._parts.queues.open(directory)
         except (MailError, OSError) as error:
             LOG.error("queue %s does not open: %s", directory, error)  # noqa: TRY400  it says all
             self._broken[directory] = self._parts.clock.steady() + REOPEN
@@ -223,7 +224,7 @@ class _Worker:
                     self._parts.invalidate(name, domain)
                     self._channel.send(Done(token))
                 case Listening():
-                    self._parts.listening(message)
+                    self._parts.users.listening(message)
 
     # -- time ------------------------------------------------------------------------------------
 
@@ -246,12 +247,12 @@ class _Worker:
             self._broken.update(dict.fromkeys(self._new_directories(), now))
         if self._broken:
             self._open_broken()
-        for send in parts.sends:
+        for send in parts.queues.sends:
             send.tick()
-        parts.tick()
+        parts.users.tick()
         if parts.number == 0:  # one worker is enough
             parts.adoption.tick(now)
-        self._traced.tick([send.endings for send in parts.sends])
+        self._traced.tick([send.endings for send in parts.queues.sends])
 
     # -- the end ---------------------------------------------------------------------------------
 
@@ -262,7 +263,7 @@ class _Worker:
     def _busy(self) -> bool:
         parts = self._parts
         conversations = parts.reception.open or parts.injection.open or parts.adoption.running
-        return bool(conversations) or any(send.running for send in parts.sends)
+        return bool(conversations) or any(send.running for send in parts.queues.sends)
 
     async def _drain(self) -> None:
         """Let conversations and deliveries end, for as long as there is grace."""
@@ -273,7 +274,7 @@ class _Worker:
         for connection in list(parts.reception.open):
             connection.drain()
         parts.adoption.draining = True
-        for send in parts.sends:
+        for send in parts.queues.sends:
             send.draining = True
         while self._busy():
             if parts.clock.steady() - started > self._grace:

@@ -33,14 +33,16 @@ from indimail.durable.disk import Disk
 from indimail.mail.clock import Clock
 from indimail.mail.dates import header_date
 from indimail.mail.errors import MailError, QueueUnwritable
-from indimail.mail.events import Trace
+from indimail.mail.events import Facts, Trace
 from indimail.mail.ids import QueueId, QueueIds
 from indimail.mail.verdict import Rule
 from indimail.queue.port import QueuedMessage, QueuedRecipient
 from indimail.queue.spool import LARGE
 from indimail.queue.submission import FORMAT, READ_ERROR, Submission, read_spooled
 from indimail.serve.hands import RunAside
-from indimail.serve.inject import (
+from indimail.serve.intake import Holding, Intake, message_id_of, received_line
+from indimail.serve.snapshot import Configuration, Snapshot
+from indimail.serve.submitted import (
     Origin,
     Refusal,
     Story,
@@ -48,9 +50,8 @@ from indimail.serve.inject import (
     judge_size,
     message_of,
     recipients_of,
+    without_claims,
 )
-from indimail.serve.intake import Holding, Intake, message_id_of, received_line
-from indimail.serve.snapshot import Configuration, Snapshot
 
 AT_ONCE: Final = 100  # files of one round
 RETRY: Final = 5.0  # seconds after a queue did not take one
@@ -307,7 +308,7 @@ class Adoption:
             if file.fault:
                 return Unfit(Refusal(FORMAT, file.fault), None, origin)
             frames = read_spooled(self._files.disk, self._files.path(name))
-            submission = Submission.from_bytes(next(frames, b""))
+            submission = without_claims(Submission.from_bytes(next(frames, b"")))
             refusal = judge(submission, snapshot.queue.inject)
             if refusal is not None:
                 return Unfit(refusal, submission, origin)
@@ -323,7 +324,7 @@ class Adoption:
             return Unfit(Refusal(READ_ERROR, f"unreadable: {error.strerror}"), submission, origin)
         if isinstance(taken, Refusal):
             return Unfit(taken, submission, origin)
-        recipients = _routed(submission, snapshot)
+        recipients = recipients_of(submission, snapshot.routing)
         message = message_of(
             queue_id, born, submission, file.uid, body.size, taken, name,
             eight_bit=not body.is_ascii,
@@ -427,15 +428,8 @@ class _Body:
         return None
 
 
-def _routed(submission: Submission, snapshot: Snapshot) -> tuple[QueuedRecipient, ...]:
-    """Route the recipients; what the file says of routes is not believed."""
-    s = submission
-    plain = Submission(s.reverse_path, s.recipients, notify=s.notify, orcpt=s.orcpt)
-    return recipients_of(plain, snapshot.routing)
-
-
 def _origin(name: str, uid: int) -> Origin:
-    facts: dict[str, str | int | float | bool] = {"listener": "spool", "uid": uid, "file": name}
+    facts: Facts = {"listener": "spool", "uid": uid, "file": name}
     return Origin(uid, Rule("queue/spool"), facts)
 
 

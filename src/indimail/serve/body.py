@@ -1,16 +1,16 @@
 """The octets of one message on their way to a queue: in memory, or in a file once there are many.
 
-    body = Body(id, queue.spool, aside, received_line)
+    body = Body(id, queue.spool, aside, received_line, lines_in_front)
     if not body.add(chunk):                     # enough gathered for a thread to write
-        body.write(lines_in_front, then)        # then(None) once it is written, or then(error)
-    body.seal(lines_in_front, then)             # or body.whole(), where it is not `is_large`
+        body.write(then)                        # then(None) once it is written, or then(error)
+    body.seal(then)                             # or body.whole(), where it is not `is_large`
     body.give()                                 # from here on the octets are the queue's
 
 `size` are the octets so far; `start` those of the lines in front, which only the file has: the
 lines that a foreseen delivery will prepend (a large mail is written once).  `message_id` is known
 when the file is begun, or the body was taken whole.
 
-Not here: what becomes of it (`serve.transaction`), the file itself (`queue.spool`).
+Not here: what becomes of it (`serve.transaction`, `serve.inject`), the file itself (`queue.spool`).
 """
 
 from collections.abc import Callable
@@ -34,6 +34,7 @@ class Body:
         "_given",
         "_id",
         "_in_file",
+        "_in_front",
         "_parts",
         "_spool",
         "message_id",
@@ -41,10 +42,19 @@ class Body:
         "start",
     )
 
-    def __init__(self, queue_id: QueueId, spool: Holding, aside: RunAside, first: bytes) -> None:
+    def __init__(
+        self,
+        queue_id: QueueId,
+        spool: Holding,
+        aside: RunAside,
+        first: bytes,
+        in_front: Callable[[], bytes] = bytes,
+    ) -> None:
+        """`in_front` gives the lines that only the file has; it is asked when there is to be one."""
         self._id = queue_id
         self._spool = spool
         self._aside = aside
+        self._in_front = in_front
         self._parts = [first]
         self.size = self._gathered = len(first)  # `_gathered`: those in `_parts`
         self.start = 0
@@ -73,14 +83,13 @@ class Body:
         self.message_id = message_id_of(octets)
         return octets
 
-    def write(self, in_front: Callable[[], bytes], then: Then) -> None:
+    def write(self, then: Then) -> None:
         """Put what gathered into the file, on a thread."""
-        work = self._writing(in_front)
-        self._run(work, then)
+        self._run(self._writing(), then)
 
-    def seal(self, in_front: Callable[[], bytes], then: Then) -> None:
+    def seal(self, then: Then) -> None:
         """Write the rest and make the file durable, on a thread."""
-        work, spool, id_ = self._writing(in_front), self._spool, self._id
+        work, spool, id_ = self._writing(), self._spool, self._id
 
         def sealing() -> None:
             work()
@@ -99,14 +108,14 @@ class Body:
         if not self._busy:
             self._discard()
 
-    def _writing(self, in_front: Callable[[], bytes]) -> Callable[[], None]:
+    def _writing(self) -> Callable[[], None]:
         parts, self._parts, self._gathered = self._parts, [], 0
         spool, id_ = self._spool, self._id
         if self._in_file:
             return lambda: spool.add(id_, parts) if parts else None
         self._in_file = True  # before the call: what a failed one left is discarded
         self.message_id = message_id_of(b"".join(parts))
-        lines = in_front()
+        lines = self._in_front()
         self.start = len(lines)
         parts.insert(0, lines)
         return lambda: spool.begin(id_, parts)

@@ -14,7 +14,8 @@ Limits: `LONGEST_ENVELOPE` and `LONGEST_PIECE` octets a frame, 1002 octets an ad
 ``databytes`` and ``maxrecipients`` (code 88, for good), `SILENCE` and `LONGEST` seconds (code 52),
 `MOST` conversations at once, `MOST_OF_ONE` of a uid (code 71).
 
-Sources: spec/queue.md 1.3, 5.5; unix(7).  Not here: files in the spool directory (`serve.adopt`).
+Sources: spec/queue.md 1.3, 5.5; unix(7).  Not here: what is taken (`serve.submitted`), files in the
+spool directory (`serve.adopt`).
 """
 
 import asyncio
@@ -25,36 +26,40 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from indimail.mail.address import Address
-from indimail.mail.channel import Channel
 from indimail.mail.clock import Clock
 from indimail.mail.dates import header_date
 from indimail.mail.errors import MailError, QueueUnwritable
-from indimail.mail.events import Event, Facts, Record, Trace
+from indimail.mail.events import Facts, Trace
 from indimail.mail.ids import QueueId, QueueIds
-from indimail.mail.verdict import NO_RULE, Rule
+from indimail.mail.verdict import Rule
 from indimail.queue.port import QueuedMessage, QueuedRecipient
-from indimail.queue.spool import LARGE
 from indimail.queue.submission import (
-    AS_TOLD,
     FORMAT,
     LONGEST_ENVELOPE,
     LONGEST_PIECE,
     QUEUED,
     REFUSED_FOR_NOW,
     TIMEOUT,
-    TOO_LONG,
     WRITE_ERROR,
     Receipt,
     Submission,
 )
-from indimail.schedule.route import Routing, route
+from indimail.serve.body import Body
 from indimail.serve.hands import RunAside
-from indimail.serve.intake import Intake, message_id_of, received_line, route_text
-from indimail.serve.snapshot import Configuration, InjectSettings, Snapshot
+from indimail.serve.intake import Intake, received_line
+from indimail.serve.snapshot import Configuration, Snapshot
+from indimail.serve.submitted import (
+    Origin,
+    Refusal,
+    Story,
+    judge,
+    judge_size,
+    message_of,
+    recipients_of,
+    without_claims,
+)
 from indimail.wire.frames import BrokenFrame, FrameReader, write_frame
 
-LONGEST_ADDRESS: Final = 1002  # octets; qmail-queue's 1003 count its NUL
 SILENCE: Final = 1200.0
 LONGEST: Final = 86_400.0  # as long as a qmail-queue may live (DEATH)
 MOST: Final = 400
@@ -81,144 +86,12 @@ class Injection:
     draining: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Who a message is from, and which way it came: the rule that took it, and facts of it."""
-
-    uid: int
-    rule: Rule
-    facts: Facts
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a submission is not taken: an exit code of qmail-queue, its text, the rule."""
-
-    code: int
-    text: str
-    rule: Rule = NO_RULE
-
-
-def judge(submission: Submission, settings: InjectSettings) -> Refusal | None:
-    """Decide over the envelope of a local program; None: take it."""
-    addresses = (submission.reverse_path, *submission.recipients)
-    if any(len(address.encode()) > LONGEST_ADDRESS for address in addresses):
-        return Refusal(TOO_LONG, "envelope address too long (#5.1.3)")
-    if not submission.recipients or not all(submission.recipients):
-        return Refusal(FORMAT, "envelope without a recipient (#4.3.0)")
-    if 0 < settings.max_recipients < len(submission.recipients):
-        text = "Dsorry, too many recipients (#5.7.1)"
-        return Refusal(AS_TOLD, text, settings.max_recipients_rule)
-    return None
-
-
-def judge_size(size: int, settings: InjectSettings) -> Refusal | None:
-    """Decide over a body's size so far, our Received line not counted."""
-    if not 0 < settings.databytes < size:
-        return None
-    text = "Dsorry, that message size exceeds my databytes limit (#5.3.4)"
-    return Refusal(AS_TOLD, text, settings.databytes_rule)
-
-
-def recipients_of(submission: Submission, routing: Routing) -> tuple[QueuedRecipient, ...]:
-    """Route the recipients, unless the worker that handed them over did."""
-    count = len(submission.recipients)
-    notify = submission.notify if len(submission.notify) == count else ("",) * count
-    orcpt = submission.orcpt if len(submission.orcpt) == count else ("",) * count
-    if len(submission.channels) == len(submission.targets) == len(submission.rules) == count:
-        ways = [
-            (Channel(channel), target, rule)
-            for channel, target, rule in zip(
-                submission.channels, submission.targets, submission.rules, strict=True
-            )
-        ]
-    else:
-        found = (route(Address.parse(a), routing) for a in submission.recipients)
-        ways = [(way.channel, way.target, str(way.rule)) for way in found]
-    return tuple(
-        QueuedRecipient(number, address, *ways[number], notify[number], orcpt[number])
-        for number, address in enumerate(submission.recipients)
-    )
-
-
-def message_of(
-    queue_id: QueueId, born: float, submission: Submission, uid: int, size: int,
-    body: bytes | None, source: str = "", *, eight_bit: bool = False,
-) -> QueuedMessage:  # fmt: skip
-    """Return the row of a submission's message."""
-    s = submission
-    utf8 = s.smtputf8 or not all(a.isascii() for a in (s.reverse_path, *s.recipients))
-    return QueuedMessage(
-        queue_id, born, s.reverse_path, size, body, 0, s.eight_bit or eight_bit, utf8,
-        s.auth, s.ret, s.envid, uid, source,
-    )  # fmt: skip
-
-
-class Story:
-    """The records of one local program's message."""
-
-    def __init__(self, trace: Trace, clock: Clock, queue_id: int, origin: Origin) -> None:
-        self._trace = trace
-        self._clock = clock
-        self._id = queue_id
-        self._origin = origin
-
-    def connected(self) -> None:
-        """Somebody has a message."""
-        self._add(Event.CONNECT, "accept", "local programs may send", self._origin.rule)
-
-    def refused(self, refusal: Refusal, submission: Submission | None, verdict: str) -> None:
-        """It was not taken."""
-        facts: Facts = {}
-        if submission is not None:
-            facts["sender"] = submission.reverse_path
-            if submission.recipients:
-                facts["recipient"] = submission.recipients[0]
-            facts["recipients"] = len(submission.recipients)
-        reply = f"exit {refusal.code}"
-        self._add(Event.MESSAGE, verdict, _plain(refusal), refusal.rule, reply, facts)
-
-    def accepted(
-        self, message: QueuedMessage, recipients: tuple[QueuedRecipient, ...],
-        message_id: str, queue: str,
-    ) -> None:  # fmt: skip
-        """It is in a queue."""
-        facts: Facts = {
-            "sender": message.reverse_path, "size": message.size, "recipients": len(recipients),
-            "message_id": message_id, "queue": queue,
-        }  # fmt: skip
-        self._add(Event.MESSAGE, "accept", f"queued in {queue}", NO_RULE, "exit 0", facts)
-        for r in recipients:
-            text = route_text(r.channel, r.target)
-            told: Facts = {
-                "recipient": r.address, "number": r.number, "target": r.target,
-                "sender": message.reverse_path,
-            }  # fmt: skip
-            self._add(Event.ROUTE, r.channel.value, text, Rule.parse(r.route), "", told)
-
-    def ended(self, text: str) -> None:
-        """The conversation is over."""
-        self._add(Event.DISCONNECT, "end", text)
-
-    def _add(
-        self, event: Event, verdict: str, text: str, rule: Rule = NO_RULE, reply: str = "",
-        facts: Facts | None = None,
-    ) -> None:  # fmt: skip
-        told = {**self._origin.facts, **(facts or {})}
-        self._trace.add(
-            Record(self._id, self._clock.now(), event, verdict, text, rule, reply, told)
-        )
-
-
-def _plain(refusal: Refusal) -> str:
-    return refusal.text[1:] if refusal.code == AS_TOLD else refusal.text
-
-
 class InjectConnection(asyncio.Protocol):
     """One local program, or worker, with one message."""
 
     __slots__ = (
         "_ascii",
+        "_body",
         "_born",
         "_busy",
         "_conversation",
@@ -227,18 +100,14 @@ class InjectConnection(asyncio.Protocol):
         "_heard",
         "_id",
         "_injection",
-        "_message_id",
         "_over",
-        "_parts",
         "_paused",
         "_pid",
         "_queue",
         "_reader",
         "_received",
         "_recipients",
-        "_size",
         "_snapshot",
-        "_spooled",
         "_story",
         "_submission",
         "_submitted",
@@ -257,11 +126,9 @@ class InjectConnection(asyncio.Protocol):
         self._submission: Submission | None = None
         self._story: Story | None = None
         self._handed_over = False
-        self._parts: list[bytes] = []
-        self._size = self._received = 0
+        self._body: Body | None = None
+        self._received = 0  # octets of our Received line
         self._ascii = True
-        self._message_id = ""
-        self._spooled = False
         self._busy = False  # waits for a thread, the configuration or the commit
         self._submitted = False  # the queue decides what becomes of the octets
         self._over = False  # answered, or gone
@@ -385,7 +252,7 @@ class InjectConnection(asyncio.Protocol):
         self._snapshot = snapshot = injection.config.current
         self._handed_over = bool(submission.id) and self.uid in {0, injection.uid}
         if not self._handed_over:
-            self._submission = submission = _without_claims(submission)
+            self._submission = submission = without_claims(submission)
             refusal = judge(submission, snapshot.queue.inject)
             if refusal is not None:
                 self._refuse(refusal)
@@ -401,24 +268,22 @@ class InjectConnection(asyncio.Protocol):
             self._refuse(Refusal(FORMAT, f"envelope: {error}"))
             return
         self._queue = queue
-        self._name()
+        line = self._name(submission)
+        self._received = len(line)
+        self._body = Body(self._id, queue.spool, injection.aside, line)
 
-    def _name(self) -> None:
-        """Give the message its id, and our Received line, where it has none."""
-        injection, submission = self._injection, self._submission
-        assert submission is not None
-        self._born = injection.clock.now()
+    def _name(self, submission: Submission) -> bytes:
+        """Give the message its id, and return our Received line, where it has none."""
+        self._born = self._injection.clock.now()
         if self._handed_over:
             self._id = QueueId(submission.id)
-            return
+            return b""
         self._begin_story()
-        inject = self._snapshot.queue.inject
-        line = received_line(
-            self._id, self.uid, self._snapshot.me, header_date(self._born),
-            hide_host=inject.hide_host,
+        snapshot = self._snapshot
+        return received_line(
+            self._id, self.uid, snapshot.me, header_date(self._born),
+            hide_host=snapshot.queue.inject.hide_host,
         )  # fmt: skip
-        self._parts = [line]
-        self._received = self._size = len(line)
 
     def _begin_story(self) -> Story:
         injection = self._injection
@@ -432,93 +297,70 @@ class InjectConnection(asyncio.Protocol):
     # -- the body --------------------------------------------------------------------------------
 
     def _piece(self, data: bytes) -> None:
-        """Keep the octets; a body that becomes large goes on in a spool file."""
-        self._parts.append(data)
-        self._size += len(data)
+        """Keep the octets; those of a large body go to a file, a piece at a time."""
+        body = self._body
+        assert body is not None
+        has_room = body.add(data)
         self._ascii = self._ascii and data.isascii()
         if not self._handed_over:
-            refusal = judge_size(self._size - self._received, self._snapshot.queue.inject)
+            refusal = judge_size(body.size - self._received, self._snapshot.queue.inject)
             if refusal is not None:
                 self._refuse(refusal)
                 return
-        if self._size <= LARGE:
-            return
-        parts, self._parts = self._parts, []
-        if not self._spooled:
-            self._message_id = message_id_of(b"".join(parts))
-        self._busy = True
-        self._injection.aside(lambda: self._write(parts), self._written)
-
-    def _write(self, parts: list[bytes]) -> None:
-        """Spool more of the body, on a thread."""
-        if self._spooled:
-            self._queue.spool.add(self._id, parts)
-        else:
-            self._spooled = True  # before the call: what a failed one left is discarded
-            self._queue.spool.begin(self._id, parts)
+        if not has_room:
+            self._busy = True
+            body.write(self._written)
 
     def _written(self, result: object) -> None:
         self._busy = False
-        if self._over:
-            self._drop()
-        elif result is None:
+        if result is None:
             self._go_on()
         else:
             self._refuse(_refusal_of(result))
 
     def _end(self) -> None:
         """End of the body: into the queue; the answer follows the commit."""
+        body = self._body
+        assert body is not None
         self._busy = True
-        if self._spooled:
-            parts, self._parts = self._parts, []
-            self._injection.aside(lambda: self._seal(parts), self._sealed)
-            return
-        body = b"".join(self._parts)
-        self._message_id = message_id_of(body)
-        self._submit(body)
-
-    def _seal(self, parts: list[bytes]) -> None:
-        """Make the spooled body durable, on a thread."""
-        if parts:
-            self._queue.spool.add(self._id, parts)
-        self._queue.spool.seal(self._id)
+        if body.is_large:
+            body.seal(self._sealed)
+        else:
+            self._submit(body, body.whole())
 
     def _sealed(self, result: object) -> None:
-        self._busy = False
-        if self._over:
-            self._drop()
-        elif result is None:
-            self._busy = True
-            self._submit(None)
+        if result is None:
+            assert self._body is not None
+            self._submit(self._body, None)
         else:
             self._refuse(_refusal_of(result))
 
-    def _submit(self, body: bytes | None) -> None:
+    def _submit(self, body: Body, octets: bytes | None) -> None:
         submission = self._submission
         assert submission is not None
         uid = submission.uid if self._handed_over else self.uid
         message = message_of(
-            self._id, self._born, submission, uid, self._size, body,
+            self._id, self._born, submission, uid, body.size, octets,
             eight_bit=not self._ascii and not self._handed_over,
         )  # fmt: skip
-        self._parts = []
         self._submitted = True
+        body.give()
 
         def committed(failure: Exception | None) -> None:
-            self._committed(message, failure)
+            self._committed(message, body.message_id, failure)
 
         self._queue.accept(message, self._recipients, committed)
 
-    def _committed(self, message: QueuedMessage, failure: Exception | None) -> None:
+    def _committed(
+        self, message: QueuedMessage, message_id: str, failure: Exception | None
+    ) -> None:
         """Commit point 1: without a failure the message is on disk, so 0 may be said."""
         self._busy = False
         if failure is not None:  # a large body stays: the queue sweeps when it opens again
             self._refuse(_refusal_of(failure))
             return
         if self._story is not None:
-            self._story.accepted(
-                message, self._recipients, self._message_id, self._queue.name
-            )  # fmt: skip
+            self._story.accepted(message, self._recipients, message_id, self._queue.name)
         self._answer(Receipt(QUEUED, self._id))
 
     # -- the end ---------------------------------------------------------------------------------
@@ -555,23 +397,9 @@ class InjectConnection(asyncio.Protocol):
             )
 
     def _drop(self) -> None:
-        """Forget the octets; a spool file without a row goes, once no thread is at it."""
-        self._parts = []
-        if self._spooled and not self._busy and not self._submitted:
-            self._spooled = False
-            spool, id_ = self._queue.spool, self._id
-            self._injection.aside(lambda: spool.discard(id_), lambda _: None)
-
-
-def _without_claims(submission: Submission) -> Submission:
-    """Return what a program may say of itself."""
-    s = submission
-    if not (s.id or s.uid or s.channels or s.targets or s.rules):
-        return s
-    return Submission(
-        s.reverse_path, s.recipients, s.eight_bit, s.smtputf8, s.auth, s.ret, s.envid,
-        s.notify, s.orcpt, queue=s.queue,
-    )  # fmt: skip
+        """Forget the octets that were not given to a queue."""
+        if self._body is not None:
+            self._body.drop()
 
 
 def _refusal_of(failure: object) -> Refusal:

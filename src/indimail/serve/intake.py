@@ -4,7 +4,7 @@
     queue.spool.begin(id, parts); queue.spool.seal(id)       # a large body, on a thread
     queue.accept(message, recipients, done)           # done(None): it is durable, say so
 
-Not here: which queue it is (`app.build`), what comes in (`serve.transaction`, `serve.inject`).
+Not here: which queue it is (`app.queues`), what comes in (`serve.transaction`, `serve.inject`).
 """
 
 import re

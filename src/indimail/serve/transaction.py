@@ -252,7 +252,7 @@ class Transaction:
             settings.hide_host,
         )  # fmt: skip
         received = received_line(self.id, origin, header_date(self._born))
-        self._body = Body(self.id, queue.spool, reception.aside, received)
+        self._body = Body(self.id, queue.spool, reception.aside, received, self._lines_in_front)
         return None
 
     def chunk(self, data: bytes) -> Answer:
@@ -261,7 +261,7 @@ class Transaction:
         assert body is not None
         if body.add(data):
             return None
-        body.write(self._lines_in_front, self._written)
+        body.write(self._written)
         return LATER
 
     def end(self, taken: Callable[[Reply], None]) -> None:
@@ -271,7 +271,7 @@ class Transaction:
         self._taken = taken
         self._arrive()
         if body.is_large:
-            body.seal(self._lines_in_front, self._sealed)
+            body.seal(self._sealed)
         else:
             self._submit(body, body.whole())
 
