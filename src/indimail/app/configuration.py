@@ -11,7 +11,7 @@ loaded as the service account, which will have to.
 Of a text and the data base made from it (tcp.smtp, morercpthosts) the newer one counts; rules are
 named by their line in the text wherever both say the same.
 
-Sources: issue "the spine", Start; spec/smtp.md 1.2 to 1.4, 14, 15; spec/queue.md 1.6, 1.8.
+Sources: spec/smtp.md 1.2 to 1.4, 14, 15; spec/queue.md 1.6, 1.8.
 Not here: the settings (`app.settings`), which level wins (`app.resolve`).
 """
 
@@ -210,11 +210,12 @@ class Loading:
 
     def view(self, listener: str) -> Values:
         """Return every setting as a listener's clients have it without a rule."""
+        return self.values(Scope, [self._level_of_listener(listener)], listener)
+
+    def _level_of_listener(self, listener: str) -> Level:
         table = self.setup.listeners.get(listener)
         section = f"listener.{listener}.variables"
-        return self.values(
-            Scope, [variables_of_toml(table.variables if table else {}, section)], listener
-        )
+        return variables_of_toml(table.variables if table else {}, section)
 
     def all_mistakes(self) -> list[Mistake]:
         """Return the mistakes found so far, each once, by file and line."""
@@ -255,9 +256,7 @@ class Loading:
         section, _, key = setting.toml.partition(".")
         rule = Rule(TOML, given.line)
         entry = Entry(str(given.value), f"{TOML} [{section}]", rule, TOML, given.line)
-        value, mistakes = parsed(replace(setting, variable=key), entry, self.me)
-        self.mistakes += mistakes
-        return value
+        return self._noted(*parsed(replace(setting, variable=key), entry, self.me))
 
     def _from_argument(self, setting: Setting, option: str, number: int) -> Resolved:
         try:
@@ -284,8 +283,7 @@ class Loading:
                 Mistake(file.name, None, found, "the full name of this host, as in mx.example.org")
             )
             return "localhost"
-        value, mistakes = resolve(setting, [], self.controls, "localhost")
-        self.mistakes += mistakes
+        value = self._noted(*resolve(setting, [], self.controls, "localhost"))
         return str(value.value or "localhost")
 
     # -- processes and listeners -----------------------------------------------------------------
@@ -406,9 +404,7 @@ class Loading:
             grants.setdefault(grant(client), [level_of_rule(client, GRANTED)])
         found = {}
         for listener in listeners:
-            table = self.setup.listeners.get(listener.name)
-            section = f"listener.{listener.name}.variables"
-            own = variables_of_toml(table.variables if table else {}, section)
+            own = self._level_of_listener(listener.name)
             self._check_level(own)
             for granted, level in grants.items():
                 values = self.values([Scope.CLIENT, Scope.QUEUE], [*level, own], listener.name)
@@ -585,8 +581,7 @@ class Loading:
             channel = {"concurrencyl": "local", "concurrencyr": "remote"}.get(prefix)
             if channel and queue and not queue.endswith("."):
                 setting = replace(BY_NAME[f"concurrency{channel}"], control=name)
-                value, mistakes = resolve(setting, [], self.controls, self.me)
-                self.mistakes += mistakes
+                value = self._noted(*resolve(setting, [], self.controls, self.me))
                 number = Values({name: value}).number(name)
                 old = found.get(queue, send)
                 found[queue] = (

@@ -6,7 +6,7 @@
 A name is a role, unless ``role`` in the file says another.  A listener without an address is on
 every address of both families: one socket on ``::``, or ``0.0.0.0`` where there is no IPv6.
 
-Source: issue "the spine", Start.  Not here: binding (`app.supervise`).
+Not here: binding (`app.supervise`).
 """
 
 import socket

@@ -9,7 +9,7 @@ has it, or the one that does takes it away (``!VAR``, ``VAR = false``), the cont
 then the default.  An empty number in the environment counts as not set: that is how a shell's
 ``DATABYTES=`` is meant.
 
-Source: issue "the spine", Start; spec/smtp.md 15 (set = existence counts).  Not here: which
+Source: spec/smtp.md 15 (set = existence counts).  Not here: which
 settings there are (`app.settings`).
 """
 

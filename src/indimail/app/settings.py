@@ -47,7 +47,7 @@ MIN_FREE: Final = 52_428_800  # 50 MiB, what IndiMail's installer sets
 DEFAULT_LINE: Final = 2048  # RFC 5321 4.5.3.1 needs 512 for a command; extensions add to it
 WEEK: Final = 604_800
 
-# What the rows wait for.  Each is a feature with an issue of its own.
+# What the rows wait for: features that are not there yet.
 ARRIVAL = "early-talker test and tarpit"
 AUTH = "SMTP AUTH"
 BOUNCES = "bounce programs"
