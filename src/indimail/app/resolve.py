@@ -9,8 +9,8 @@ has it, or the one that does takes it away (``!VAR``, ``VAR = false``), the cont
 then the default.  An empty number in the environment counts as not set: that is how a shell's
 ``DATABYTES=`` is meant.
 
-Source: spec/smtp.md 15 (set = existence counts).  Not here: which
-settings there are (`app.settings`).
+Source: spec/smtp.md 15 (set = existence counts).  Not here: which settings
+there are (`app.settings`).
 """
 
 import re

@@ -8,8 +8,8 @@ Every value keeps its line.  All mistakes are found at once, except that after a
 nothing else can be read.  A variable's value is text or a number; ``true`` sets it to ``1`` and
 ``false`` takes it away, whatever a wider section or the environment says.
 
-Source: https://toml.io/en/v1.0.0.  Not here: defaults and limits of the
-values, and which roles a listener can have (`app.configuration`).
+Source: https://toml.io/en/v1.0.0.  Not here: defaults and limits of the values, and
+which roles a listener can have (`app.configuration`).
 """
 
 import re
