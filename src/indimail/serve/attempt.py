@@ -61,7 +61,9 @@ REFUSED: Final = "refused: "  # how the name of a row's mark begins, where its m
 class Scheduler(Protocol):
     """What a delivery tells; `stage` and `finish` from any thread, each `done` runs on the loop."""
 
-    spool: Spool
+    @property
+    def spool(self) -> Spool:
+        """Where large bodies are."""
 
     def stage(self, job: Job, step: Step, done: Callable[[], None]) -> None:
         """Mark a copy staged; `done` after the commit."""
