@@ -3,14 +3,19 @@
     swaks = needs("swaks")            # the path; else this test is skipped, and says how to have it
     needs_perl("Net::SSLeay")         # the same for a module of Perl
     needs_root()
+    JOE = uid_of_nobody()         # a user of the system for this run of the tests alone
 
 A skip made here begins with its Debian package, so that the last line of a run can name all of
 them in one command (see conftest.py).  Packages and programs stand in requirements/debian.txt.
 """
 
 import os
+import pwd
 import shutil
+import socket
 import subprocess
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,3 +57,24 @@ def needs_root() -> None:
     """Skip the test for anybody but root."""
     if os.geteuid() != 0:
         pytest.skip(ROOT)
+
+
+@cache
+def uid_of_nobody() -> int:
+    """Return a uid that no user has, and no other run of the tests on this machine, until the end."""
+    for uid in range(61_000, 62_000):
+        with suppress(KeyError):
+            pwd.getpwuid(uid)
+            continue
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(f"\0indimail-tests-{uid}")  # gone with the process, whichever way it ends
+        except OSError:
+            lock.close()
+            continue
+        _KEPT.append(lock)
+        return uid
+    raise AssertionError("every uid is taken")
+
+
+_KEPT: list[socket.socket] = []

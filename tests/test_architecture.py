@@ -30,7 +30,7 @@ OUTSIDE = {"testing"}  # the simulated world imports what it likes, and nobody i
 
 # All that values and decisions are made of: no I/O, no clock, no chance, no threads.
 PURE = {
-    "collections", "collections.abc", "dataclasses", "enum", "functools", "hmac", "idna",
+    "collections", "collections.abc", "dataclasses", "enum", "functools", "hashlib", "hmac", "idna",
     "ipaddress", "math", "msgspec", "msgspec.structs", "re", "shlex", "struct", "typing",
 }  # fmt: skip
 # hmac is for compare_digest alone; what the two others take of `time` is listed too.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cli.accounts_commands import Ran, Terminal
-from support import needs_root
+from support import needs_root, uid_of_nobody
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 MAIL = "Subject: x\r\n\r\nhello\r\n"
@@ -219,7 +219,7 @@ def test_wrong_use(site: Terminal) -> None:
 
 # -- mailboxes of other users ----------------------------------------------------------------------
 
-JOE = 61_007  # a uid that nobody here has
+JOE = uid_of_nobody()
 
 
 def give_to_joe(site: Terminal, quota: str) -> None:

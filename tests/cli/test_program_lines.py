@@ -1,6 +1,7 @@
 """The programs of dot-qmail files, as processes with the environment of a delivery."""
 
 import email
+import errno
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from cli.owner import Owner
+from indimail.cli.program_line import attempt, says_yes
 from indimail.control.cdb import build_cdb
 from indimail.durable.disk import SystemDisk
 from indimail.queue.submission import Receipt, Submission, read_spooled
@@ -229,6 +231,16 @@ BASE = [
     (b":loop@example.com", b"&loop@example.com\0"),
 ]
 NO_MAILBOX = "Sorry, no mailbox here by that name. (#5.1.1)\n"
+
+
+def test_a_program_that_finds_no_room_is_none_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def spawn(*_: object, **__: object) -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "posix_spawnp", spawn)
+    assert attempt("except", lambda: says_yes(["true"], reverse=True)) == 111
 
 
 @pytest.fixture

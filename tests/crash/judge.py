@@ -11,6 +11,9 @@ else that may not be is a *fault*.  A program and an mbox may see a mail again: 
 
 A copy that a reader deleted before its outcome was committed, and that a power cut hid from the
 queue, may be delivered again (DESIGN 4: "else deliver again"); such are counted as `again`.
+
+Of mails that are alike (`Sent.like`) one copy in a mailbox is enough, whichever it is; what is there
+beyond one, as a crash before a mark may leave, is counted as `alike`.
 """
 
 from collections import Counter
@@ -43,6 +46,7 @@ class Verdict:
     rerun: int = 0
     own: int = 0
     counted: int = 0
+    alike: int = 0
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -161,15 +165,21 @@ def _judge_things(durable: list[Thing], ledger: Ledger, verdict: Verdict) -> Non
     every = Counter((thing.tag, thing.where, thing.tells) for thing in seen)
     held = Counter((t.tag, t.where, t.tells) for t in seen if t.name not in ledger.excused)
     wanted = {tag: expect(mail) for tag, mail in ledger.sent.items()}
+    alike: Counter[tuple[str, str]] = Counter()  # copies, by word and mailbox
+    for (tag, where, _), number in every.items():
+        if tag in ledger.sent and (word := ledger.sent[tag].like):
+            alike[word, where] += number
+    verdict.alike = sum(max(0, number - 1) for number in alike.values())
     for key in every.keys() | {(tag, *key) for tag in accepted for key in wanted[tag].things}:
         tag, *thing = key
+        word = ledger.sent[tag].like if tag in ledger.sent else ""
         count = wanted[tag].things[thing[0], thing[1]] if tag in wanted else 0
         what = " ".join(filter(None, (f"{tag}: {every[key]} of {count} in {thing[0]}", thing[1])))
         if held[key] > count:
             verdict.doubled.append(what)
         elif every[key] > count:
             verdict.again += 1
-        elif every[key] < count and tag in accepted:
+        elif every[key] < count and tag in accepted and not alike[word, thing[0]]:
             verdict.lost.append(what)
     for tag, mail in wanted.items():
         for place, count in mail.runs.items():

@@ -39,6 +39,7 @@ class Sent:
     """A mail as its client sends it; `users` are the local parts of its recipients.
 
     `never`: it is queued by a program of this machine, with NOTIFY=NEVER for each.
+    `like`: the word that its header has instead of the tag; mails with the same one are duplicates.
     """
 
     tag: str
@@ -48,13 +49,17 @@ class Sent:
     pause: float = 0.0  # seconds between them
     sender: str = STRANGER
     never: bool = False
+    like: str = ""
 
     @property
     def body(self) -> bytes:
         """The message with CRLF, without the dot that ends it."""
-        head = f"Subject: {self.tag}\r\nX-Tag: {self.tag}\r\n\r\n".encode()
+        tag, like = f"X-Tag: {self.tag}\r\n", self.like
+        head = f"Subject: {self.tag}\r\n{tag}\r\n"
+        if like:
+            head = f"Subject: {like}\r\nMessage-ID: <{like}@example.net>\r\n\r\n{tag}"
         line = f"{self.tag} says the same on every line, so that a hole shows\r\n".encode()
-        return head + line * (self.octets // len(line) + 1)
+        return head.encode() + line * (self.octets // len(line) + 1)
 
     @property
     def stored(self) -> bytes:
@@ -207,8 +212,19 @@ QUOTAS: Final[tuple[tuple[Sent, ...], ...]] = (
     ),
     (Sent("third", ("measured", "limited", "full"), FULL),),
 )
+DUPLICATES: Final[tuple[tuple[Sent, ...], ...]] = (
+    (Sent("twin-1", ("measured",), like="twin"),),
+    (Sent("twin-2", ("measured",), like="twin"), Sent("other", ("measured",), like="other")),
+    (
+        Sent("twin-3", ("limited", "measured"), like="twin"),
+        Sent("twin-4", ("limited",), like="twin"),
+    ),
+    (Sent("large-1", ("measured",), LARGE, 2, like="large"),),
+    (Sent("large-2", ("measured",), LARGE, like="large"), Sent("plain", ("alice",), like="twin")),
+)
 SCRIPTS: Final = {
     "plain": PLAIN, "steps": STEPS, "forwards": FORWARDS, "bounces": BOUNCES, "quotas": QUOTAS,
+    "duplicates": DUPLICATES,
 }  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from indimail.queue.port import Change, QueueStore, Stepped
 from indimail.queue.spool import Spool
 from indimail.queue.sqlite import SqliteQueue, SqliteReader, database_of
 from indimail.serve.bounce import Bounces
+from indimail.serve.duplicates import Duplicates
 from indimail.serve.forward import Forwards
 from indimail.serve.local import LocalDelivery, Own
 from indimail.serve.locks import QuotaLocks
@@ -57,6 +58,7 @@ from .stepped import SteppedAside, SteppedCommitter
 
 QUEUE: Final = "/queue/queue1"
 TRACE: Final = "/trace"
+DUPLICATE: Final = 100_000  # seconds: longer than a world lives
 PATIENCE: Final = 20_000  # turns after which a world does not end by itself
 RETRIES: Final = (3.0, 120.0, 400.0, 900.0)  # seconds to let pass, one after the other
 
@@ -129,8 +131,9 @@ class World:
             Forwards(ids, self.clock, lambda: config.current, header_date, self.aside),
             self.clock, self.aside, wake,
             Own(lambda: "mx.example.com", self.disk.boot, header_date, lambda: EMPTY,
-                LocalSettings),
+                lambda: LocalSettings(duplicates=DUPLICATE)),
             Quotas(lambda uid, gid: own, QuotaSettings, locks, self.aside),
+            Duplicates(self.clock, wake),
         )  # fmt: skip
         bounces = Bounces(
             ids, self.clock, lambda: config.current.queue.bounces,
@@ -192,6 +195,7 @@ class World:
         for seconds in RETRIES:
             self.clock.advance(seconds)
             self._tick()
+            self.local.duplicates.tick()  # not each second, or slow turns would double mail
             self._settle()
         self._reader.look()
         for _ in range(3):  # outcomes of the last turns, after a failure too

@@ -47,6 +47,7 @@ BEGIN: Final = """            run.execute("BEGIN IMMEDIATE")
 """
 LSPAWN: Final = "indimail/serve/lspawn.py"
 RESIDENTS: Final = "indimail/app/residents.py"
+DUPLICATES: Final = "indimail/serve/duplicates.py"
 
 ORDERS: Final = (
     Order(LSPAWN, "a copy is answered before its sync",
@@ -59,6 +60,10 @@ ORDERS: Final = (
     Order(LSPAWN, "whoever connects is answered", "peer(sock).uid != self._asking", "False"),
     Order("indimail/serve/spawned.py", "another user's process is believed",
           "process.uid != self.who.uid", "False"),
+    Order(DUPLICATES, "a mail is marked before its copy is there",
+          "            told(claim)\n", "            claim.published()\n            told(claim)\n"),
+    Order(ATTEMPT, "a mail whose copy did not come is marked",
+          "self._claim is not None and failure is None", "self._claim is not None"),
     Order(RESIDENTS, "a worker connects before a process listens", "if found.listens:", "if True:"),
     Order(
         QUEUES,
@@ -280,7 +285,7 @@ ORDERS: Final = (
     Order(ATTEMPT, "a copy that is made has no mark",
           "        self.send.step(self.job, copy.step(done=True), self._go_on)", "        self._go_on()"),
     Order(ATTEMPT, "a copy of several counts as the last of them",
-          "self._number, counted, last=self._is_last)", "self._number, counted, last=True)"),
+          "counted, claim, last=self._is_last", "counted, claim, last=True"),
     Order(ATTEMPT, "a copy counts as the last though forwards follow",
           "len(self._decided.plan.actions) and not self._forwards", "len(self._decided.plan.actions)"),
     Order(ATTEMPT, "an attempt that fails forwards",

@@ -20,6 +20,7 @@ from indimail.mail.channel import Channel
 from indimail.mail.ids import QueueId, QueueIds
 from indimail.mail.verdict import Rule
 from indimail.queue.port import MessageStatus, QueuedMessage, QueuedRecipient
+from indimail.serve.duplicates import Duplicates
 from indimail.serve.forward import Forwards
 from indimail.serve.hands import OwnHands, Program
 from indimail.serve.local import LocalDelivery, Own
@@ -80,6 +81,7 @@ class Delivering(Sending):
             Own(lambda: "mx.example.com", "this boot", lambda _: "today", lambda: self.black_hole,
                 lambda: self.local_settings),
             quotas(self.disk, self.clock, self.threads, self.accounts, lambda: self.quota),
+            Duplicates(self.clock, lambda call: call()),
         )  # fmt: skip
         self.local: Any = self.delivery
         self.disk.watch = self._watch

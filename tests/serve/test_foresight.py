@@ -163,6 +163,23 @@ def test_what_is_discarded_instead_of_bounced_is_accepted_at_rcpt(site: Site) ->
     assert foresee(site.foresight.decide(target).plan) is Foreseen.DELIVERABLE
 
 
+def test_an_inactive_user_gets_mail_where_that_is_allowed(site: Site) -> None:
+    site.accounts.modify("alice", "example.com", lambda found: replace(found, active=False))
+    assert foresee(site.foresight.decide(ALICE).plan) is Foreseen.INACTIVE
+    site.config = replace(site.config, local=LocalSettings(allow_inactive=True))
+    assert site.plan().maildir == f"{site.home}/Maildir"
+
+
+def test_without_aliases_a_user_gets_his_mail_and_who_is_none_stays_an_alias(site: Site) -> None:
+    write_own(site)
+    for user in ("alice", "sales"):
+        site.accounts.add_alias(user, "example.com", "&bob@example.net")
+    site.config = replace(site.config, local=LocalSettings(no_alias=True))
+    assert site.plan().maildir == f"{site.home}/Maildir"
+    sales = site.foresight.decide("example.com-sales@example.com").plan
+    assert [type(action) for action in sales.actions] == [Forward]
+
+
 def test_a_user_who_stands_in_is_looked_at_for_each_mail(site: Site) -> None:
     site.config = replace(site.config, local=LocalSettings(qmail_ext=True))
     target = "example.com-alice-x@example.com"

@@ -42,7 +42,7 @@ def run(tmp_path: Path) -> Run:
         fields |= {name: given.pop(name) for name in ("environment", "envdirs") if name in given}
         more = {name: given.pop(name) for name in ("offset", "home") if name in given}
         more["file"] = given.pop("descriptor", -1)
-        tasks = tasks_of(os.getuid()) + 200
+        tasks = given.pop("tasks", tasks_of(os.getuid()) + 200)
         return result(
             Task(
                 command,
@@ -214,6 +214,19 @@ def test_a_fork_bomb_is_ended_to_its_last_process(run: Run, tmp_path: Path) -> N
     assert isinstance(found, Ended)
     assert found.limit == "started more than 30 processes"
     assert nobody_runs(str(bomb))
+
+
+@pytest.mark.parametrize(
+    ("code", "doubted"), [(0, False), (99, False), (1, True), (100, True), (111, True)]
+)
+def test_a_failure_is_doubted_while_its_user_may_start_no_process(
+    run: Run, code: int, doubted: bool
+) -> None:
+    found = run(f"echo no; exit {code}", tasks=1)
+    assert isinstance(found, Ended)
+    assert found.output == "no\n"
+    assert ("processes of its user" in found.limit) == doubted
+    assert found.code == (0 if doubted else code)
 
 
 @pytest.mark.parametrize("processes", [1, 3], ids=["at once", "in many processes"])

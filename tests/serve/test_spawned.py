@@ -31,12 +31,13 @@ from indimail.mail.errors import (
     Temporary,
 )
 from indimail.mail.ids import QueueId
+from indimail.mailbox.dupmd5 import Mark
 from indimail.mailbox.maildir import Settlement
 from indimail.mailbox.maildirsize import MaildirSizes
 from indimail.net.local import listen_local
 from indimail.queue.spool import Spool
 from indimail.serve import spawned as module
-from indimail.serve.errand import GREETING, Errand, pack
+from indimail.serve.errand import GREETING, Errand, pack, read_mark
 from indimail.serve.hands import Content, OwnHands, Program
 from indimail.serve.home import HomeMissing
 from indimail.serve.locks import Held
@@ -402,6 +403,39 @@ def test_a_maildir_that_cannot_be_read_keeps_the_mail(world: World) -> None:
 def test_an_admission_is_believed_as_far_as_it_can_be_one(fields: dict[str, Any]) -> None:
     with pytest.raises(BrokenFrame):
         read_admitted(Errand(1, fields), Deliver("/home/alice/Maildir", account=ALICE))
+
+
+# -- duplicates ----------------------------------------------------------------------------------
+
+DIGEST = "a" * 32
+
+
+def find_mark(world: World) -> Any:
+    world.hands.find_mark(world.folder, DIGEST, 1_790_000_060, 900, world.told.append)
+    world.until(lambda: world.told)
+    return world.told.pop()
+
+
+def test_a_mail_is_marked_and_found_by_the_other_end(world: World) -> None:
+    assert find_mark(world) is None
+    os.mkdir(world.folder)
+    mark = Mark(DIGEST, 1_790_000_000, "7")
+    world.hands.add_mark(world.folder, mark, 900, world.told.append)
+    assert world.result() is None
+    assert find_mark(world) == mark
+
+
+def test_marks_that_cannot_be_read_or_written_are_told_as_that(world: World) -> None:
+    Path(world.folder, "dupmd5").mkdir(parents=True)
+    assert isinstance(find_mark(world), MailboxUnwritable)
+    world.hands.add_mark(world.folder, Mark(DIGEST, 1), 900, world.told.append)
+    assert isinstance(world.result(), MailboxUnwritable)
+
+
+@pytest.mark.parametrize("fields", [{"id": "x"}, {"id": "7" * 21}, {"id": 7}, {"at": "x"}])
+def test_a_mark_is_believed_as_far_as_it_can_be_one(fields: dict[str, Any]) -> None:
+    with pytest.raises(BrokenFrame):
+        read_mark(Errand(1, fields))
 
 
 # -- homes ---------------------------------------------------------------------------------------

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from live import ALICE, BOB, DOMAIN, HOST, Instance, Server, until
-from support import needs_root
+from support import needs_root, uid_of_nobody
 
 pytestmark = pytest.mark.slow
 
-JOE = 61_005  # a uid that nobody here has
+JOE = uid_of_nobody()
 BOMB = "b() { b | b & }; b; sleep 60"
+# Bounces its mail where it cannot fork, unless it is doubted.
+NEIGHBOUR = "python3 -c 'import os; os.wait() if os.fork() else None' || exit 100"
 
 
 class Home:
@@ -36,7 +38,7 @@ class Home:
 
 
 def processes(uid: int) -> dict[int, str]:
-    """Return the processes of a user, with their names."""
+    """Return the processes of a user, with their names; one that ends is there to its last thread."""
     found = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -44,7 +46,8 @@ def processes(uid: int) -> dict[int, str]:
         except OSError:
             continue
         fields = dict(line.split(":", 1) for line in status)
-        if int(fields["Uid"].split()[0]) == uid and "Z" not in fields["State"]:
+        ended = "Z" in fields["State"] and int(fields["Threads"]) == 1
+        if int(fields["Uid"].split()[0]) == uid and not ended:
             found[int(pid)] = fields["Name"].strip()
     return found
 
@@ -69,14 +72,19 @@ def joes(instance: Instance, home: Home) -> Iterator[Server]:
         yield server
 
 
-def outcome(server: Server, queue_id: str, verdict: str) -> dict[str, str]:
+def attempted(server: Server, queue_id: str) -> dict[str, str]:
     """Wait for what became of a mail, for now or for good."""
 
     def told() -> dict[str, str]:
         records = server.instance.explain(queue_id)
         return next((r for r in records if r["event"] == "delivery"), {})
 
-    record = until(told)
+    return until(told)
+
+
+def outcome(server: Server, queue_id: str, verdict: str) -> dict[str, str]:
+    """The same, where it is known."""
+    record = attempted(server, queue_id)
     assert record["verdict"] == verdict, record
     return record
 
@@ -169,18 +177,40 @@ def test_the_quota_of_another_users_mailbox_is_obeyed(instance: Instance) -> Non
     until(lambda: not processes(JOE))
 
 
+def test_a_duplicate_in_another_users_mailbox_is_discarded(instance: Instance) -> None:
+    needs_root()
+    instance.variables(ELIMINATE_DUPS=1)
+    give_away(instance)
+    text = "Message-ID: <1@example.net>\r\nSubject: a test\r\n\r\nHello\r\n"
+    with instance.serve() as server:
+        with server.connect() as talk:
+            first = talk.mail(ALICE, text)
+        outcome(server, first, "delivered")
+        mark = Path(instance.maildir("alice"), "dupmd5")
+        until(mark.exists)
+        with server.connect() as talk:
+            second = talk.mail(ALICE, text)
+        said = outcome(server, second, "delivered")["text"]
+        assert said.split("\n")[1] == f"the same as mail {first}"
+        assert f"the same as mail {first}" in instance.run("explain", second).stdout
+        assert len(instance.mails("alice")) == 1
+        assert mark.stat().st_uid == JOE
+    until(lambda: not processes(JOE))
+
+
 def test_programs_that_misbehave_keep_no_other_delivery_up(joes: Server, home: Home) -> None:
     home.write("", "./Maildir/\n")
     for ext, command in {
         "-hang": "sleep 1000", "-flood": "yes", "-bomb": BOMB,
         "-hog": 'python3 -c "x = bytearray(1 << 40)"',
-        "-flight": "setsid sleep 1000 & sleep 1000",
+        "-flight": "setsid sleep 1000 & sleep 1000", "-near": NEIGHBOUR,
     }.items():  # fmt: skip
         home.write(ext, f"|{command}\n")
     bad = {
         name: [joes.send(f"joe-{name}@{HOST}") for _ in range(2)]
         for name in ("hang", "flood", "bomb", "hog", "flight")
     }
+    near = [joes.send(f"joe-near@{HOST}") for _ in range(10)]
     began = time.monotonic()
     sent = [joes.send(f"joe@{HOST}") for _ in range(10)]
     until(lambda: len(home.mails()) == len(sent))
@@ -195,6 +225,10 @@ def test_programs_that_misbehave_keep_no_other_delivery_up(joes: Server, home: H
             text = outcome(joes, queue_id, "deferred")["text"]
             # Beside a bomb another program of the same user may find no room to fork.
             assert limits[name] in text or "Cannot fork" in text
+    for queue_id in near:
+        record = attempted(joes, queue_id)
+        crowded = any(word in record["text"] for word in ("processes of its user", "Cannot fork"))
+        assert record["verdict"] == ("deferred" if crowded else "delivered"), record
     until(lambda: list(processes(JOE).values()) == ["qmail-lspawn"])
 
 

@@ -33,6 +33,7 @@ from indimail.mail.ids import QueueIds
 from indimail.net.connections import ConnectionTable, WorkerConnections
 from indimail.serve.adopt import Adoption, SpoolFiles
 from indimail.serve.bounce import Bounces
+from indimail.serve.duplicates import Duplicates
 from indimail.serve.foresight import Foresight
 from indimail.serve.foresight import Place as Owned
 from indimail.serve.forward import Forwards
@@ -96,7 +97,8 @@ class Parts:
             Owned(instance.root, instance.alias, place.uid, os.getegid()),
             self.users.look_as, locks,
         )  # fmt: skip
-        local = _local_delivery(means, self.users, self._foresight, locks)
+        self.duplicates = Duplicates(self.clock, loop.call_soon_threadsafe)
+        local = _local_delivery(means, self.users, self._foresight, locks, self.duplicates)
 
         # The queues, and what puts mail into them.
         self.queues = Queues(means, local, _bounces(means), lambda: self.reception.under_way > 0)
@@ -190,7 +192,7 @@ def _accounts(instance: Instance, snapshot: Snapshot) -> SqlAccounts:
 
 
 def _local_delivery(
-    means: Means, users: Users, foresight: Foresight, locks: QuotaLocks
+    means: Means, users: Users, foresight: Foresight, locks: QuotaLocks, duplicates: Duplicates
 ) -> LocalDelivery:
     config = means.config
     forwards = Forwards(means.ids, means.clock, lambda: config.current, header_date, means.aside)
@@ -201,7 +203,7 @@ def _local_delivery(
     quotas = Quotas(users.quotas, users.quota_settings, locks, means.aside)
     return LocalDelivery(
         foresight, users.hands, forwards, means.clock, means.aside,
-        means.loop.call_soon_threadsafe, own, quotas,
+        means.loop.call_soon_threadsafe, own, quotas, duplicates,
     )  # fmt: skip
 
 

@@ -517,6 +517,11 @@ class Loading:
             max_delivered_to=values.number("maxdeliveredto"),
             qmail_ext=values.switch("QMAIL_EXT"),
             discard_bounce=values.switch("DISCARD_BOUNCE"),
+            allow_inactive=values.switch("ALLOW_INACTIVE"),
+            no_alias=values.text("NOALIAS")[:1] > "0",
+            duplicates=values.number("ELIMINATE_DUPS_INT")
+            if values.switch("ELIMINATE_DUPS")
+            else 0,
             local_domains=self._noted(*parse_domain_rules(domains, suffixes=True)),
             only_local=only_local if values.switch("LOCALDOMAINS") else None,
         )

@@ -40,6 +40,7 @@ from indimail.app.resolve import (
     signed,
 )
 from indimail.delivery.daily import MAILCOUNT_LIMIT, MAILSIZE_LIMIT
+from indimail.delivery.duplicate import INTERVAL
 from indimail.delivery.overquota import MAILSIZE, WARNINGS
 from indimail.mailbox.maildirsize import MAX_AGE, MAX_SIZE
 
@@ -135,6 +136,7 @@ _QUEUES = "app/queues.py"
 _BOUNCE = "delivery/bounce.py"
 _OVERQUOTA = "delivery/overquota.py"
 _DAILY = "delivery/daily.py"
+_DUPLICATE = "delivery/duplicate.py"
 _BLACKHOLE = "delivery/blackhole.py"
 _LOCALDOMAINS = "delivery/localdomains.py"
 _MAILDIRSIZE = "mailbox/maildirsize.py"
@@ -185,6 +187,16 @@ NAMES: Final = (
     _var("DISCARD_BOUNCE", SWITCH, None,
          "what would bounce for its user or quota is discarded in virtual domains", "delivery/plan.py",
          _QUEUE),
+    _var("ALLOW_INACTIVE", SWITCH, None, "inactive users of virtual domains get their mail",
+         "delivery/virtual.py", _QUEUE),
+    _var("NOALIAS", TEXT, "",
+         "1: users get their mail in their mailboxes, whatever valias and their .qmail say",
+         "delivery/virtual.py", _QUEUE),
+    _var("ELIMINATE_DUPS", SWITCH, None,
+         "a mail that is in a mailbox of a virtual domain is not delivered there again", _DUPLICATE,
+         _QUEUE),
+    _var("ELIMINATE_DUPS_INT", SECONDS, str(INTERVAL), "for how long", _DUPLICATE, _QUEUE,
+         unit="seconds"),
     _var("LOCALDOMAINS", SWITCH, None, "every home takes mail from localdomains alone",
          _LOCALDOMAINS, _QUEUE),
 )  # fmt: skip
@@ -419,8 +431,7 @@ authdomains         -                   list   -     senders that must authentic
 -                   ENABLE_CRAM         set    -     CRAM methods need stored passwords
 -                   QUERY_CACHE         set    -     cache of account look-ups
 -                   PASSWD_CACHE        set    -     cache of passwords
--                   ALLOW_INACTIVE      set    -     inactive users may log in
--                   DOMAIN_LIMITS       set    -     limits of domains count
+--                   DOMAIN_LIMITS       set    -     limits of domains count
 -                   POSTAUTH            text   -     program after a login
 -                   STRIP_DOMAIN        set    -     user without domain for the modules
 -                   VIRTUAL_PKG_LIB     text   -     library of virtual domains

@@ -250,6 +250,7 @@ class _Worker:
         for send in parts.queues.sends:
             send.tick()
         parts.users.tick()
+        parts.duplicates.tick()
         if parts.number == 0:  # one worker is enough
             parts.adoption.tick(now)
         self._traced.tick([send.endings for send in parts.queues.sends])

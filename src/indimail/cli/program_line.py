@@ -12,6 +12,7 @@ Source: spec/delivery.md 7.
 """
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -27,6 +28,8 @@ FOR_GOOD: Final = (64, 65, 70, 76, 77, 78, 100, 112)
 MESSAGE: Final = 0
 PIECE: Final = 262_144
 LONGEST_HEADER: Final = 262_144
+
+_NO_ROOM: Final = frozenset({errno.EAGAIN, errno.ENOMEM})
 
 Dup2 = tuple[int, int, int]
 
@@ -155,7 +158,7 @@ def run_program(argv: Sequence[str], *actions: Dup2) -> int | None:
 
 
 def start_program(argv: Sequence[str], *actions: Dup2) -> int | None:
-    """Start a program; return its process."""
+    """Start a program; return its process, None where there is none of that name."""
     try:
         return os.posix_spawnp(
             argv[0],
@@ -164,7 +167,9 @@ def start_program(argv: Sequence[str], *actions: Dup2) -> int | None:
             file_actions=actions,
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores both
         )
-    except OSError:
+    except OSError as error:
+        if error.errno in _NO_ROOM:  # says nothing about the program
+            raise
         return None
 
 

@@ -14,6 +14,7 @@ from time import asctime, gmtime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from indimail.delivery.blackhole import discarding
+from indimail.delivery.duplicate import digest, discarding_duplicate
 from indimail.delivery.environment import Lines, environment, of_virtual
 from indimail.delivery.headers import ahead, ahead_of_command, from_line, return_path
 from indimail.delivery.localdomains import refuse_remote
@@ -41,8 +42,11 @@ from indimail.mail.foreseen import Foreseen
 from indimail.mail.outcome import Deferred, Delivered, Failed, Outcome
 from indimail.mail.verdict import Rule
 from indimail.mailbox import maildir
+from indimail.mailbox.dupmd5 import Mark
+from indimail.mailbox.maildirsize import inbox
 from indimail.queue.port import Accepted, Step
 from indimail.queue.spool import Spool
+from indimail.serve.duplicates import Claim
 from indimail.serve.foresight import Decided
 from indimail.serve.forward import new_sender
 from indimail.serve.hands import Content, Program
@@ -85,6 +89,7 @@ class Attempt:
         "_at",
         "_counts",
         "_decided",
+        "_digest",
         "_done",
         "_failures",
         "_forwards",
@@ -110,6 +115,7 @@ class Attempt:
         self._counts = [0, 0, 0]  # files, forwards, programs
         self._said: list[str] = []
         self._forwards: list[Forward | Relay] = []
+        self._digest = ""  # where duplicates are discarded
         self._failures: list[Failed] = []  # of rows, behind which the others are made
         self._done = [(step.place, step.name) for step in job.steps if step.done]
         self._number = 1 + max(step.step for step in job.steps) if job.steps else 0
@@ -133,13 +139,15 @@ class Attempt:
 
     def _begin(self, header: bytes, settled: maildir.Settlement | None) -> None:
         """Settle what an earlier attempt staged, then go on with the plan."""
+        plan, settings = self._decided.plan, self.local.own.settings()
+        if settings.duplicates:
+            self._digest = digest(header)
         staged = self.job.staged
         if staged is not None and settled is maildir.Settlement.AGAIN:
             self._number = staged.step  # written again, in its place
         elif staged is not None:
             self._settle(staged, publish=settled is maildir.Settlement.PUBLISH)
             return
-        plan, settings = self._decided.plan, self.local.own.settings()
         remote = refuse_remote(self._sender, plan.only_local, settings.local_domains)
         if remote is not None:
             self.send.finish(self.job, remote)
@@ -312,15 +320,39 @@ class Attempt:
     # -- copies ----------------------------------------------------------------------------------
 
     def _copy(self, action: Deliver) -> None:
-        """Store a copy, where the mailbox's quota lets it in."""
-        block = self.block()
+        """Store a copy, where it is no duplicate and the mailbox's quota lets it in."""
         if action.limit is None:
-            self._store(action, block, None)
-            return
-        size = len(block) + self.job.mail.message.size
-        self.quotas.ask(action, size, self._then_here(self._admitted, action, block))
+            self._store(action, self.block(), None, None)
+        elif self._digest:
+            local = self.local
+            local.duplicates.ask(
+                self.hands, inbox(action.maildir), self._digest, self.job.mail.message.id,
+                local.own.settings().duplicates, self._then_here(self._compared, action),
+            )  # fmt: skip
+        else:
+            self._ask_quota(action, None)
 
-    def _admitted(self, action: Deliver, block: bytes, admission: object) -> None:
+    def _compared(self, action: Deliver, found: Mark | Claim) -> None:
+        """Go on without a copy where the mail is there already."""
+        if isinstance(found, Claim):
+            self._ask_quota(action, found)
+            return
+        text = discarding_duplicate(found.id)
+        self._say(text)
+        self._tell_one_of_several(f"{action.maildir}: {text}", action.rule)
+        self._did(place_of(action, self.job.mail.message.born))
+
+    def _ask_quota(self, action: Deliver, claim: Claim | None) -> None:
+        block = self.block()
+        size = len(block) + self.job.mail.message.size
+        self.quotas.ask(action, size, self._then_here(self._admitted, action, block, claim))
+
+    def _admitted(
+        self, action: Deliver, block: bytes, claim: Claim | None, admission: object
+    ) -> None:
+        is_let_in = isinstance(admission, Admission) and admission.plan is None
+        if claim is not None and not is_let_in:
+            claim.gone()
         if not isinstance(admission, Admission):
             self.fail(admission, action.rule, action.maildir)
             return
@@ -332,7 +364,7 @@ class Attempt:
             self.tell_of_quota(command)
         match admission.plan:
             case None:
-                self._store(action, block, admission)
+                self._store(action, block, admission, claim)
             case Fail() as fail:
                 self.over(action, fail)
             case defer:
@@ -351,7 +383,9 @@ class Attempt:
         else:
             self._refuse(fail)
 
-    def _store(self, action: Deliver, block: bytes, admission: Admission | None) -> None:
+    def _store(
+        self, action: Deliver, block: bytes, admission: Admission | None, claim: Claim | None
+    ) -> None:
         job, local = self.job, self.local
         message = job.mail.message
         folder = place_of(action, message.born)
@@ -360,7 +394,9 @@ class Attempt:
             len(block) + message.size,
         )  # fmt: skip
         counted = None if admission is None else Counted(self, action, admission)
-        copy = Copy(self, folder, name, action.rule, self._number, counted, last=self._is_last)
+        copy = Copy(
+            self, folder, name, action.rule, self._number, counted, claim, last=self._is_last
+        )
         self._number += 1
         self.hands.store(folder, name, self.content(block), copy.stored)
 
@@ -497,21 +533,22 @@ class Counted:
 
 
 class Copy:
-    """One copy on its way into a Maildir; one that a crash left is counted in no quota any more.
+    """One copy on its way into a Maildir; one that a crash left is counted and marked nowhere.
 
     `stored` and `published` may run on any thread; `marked` runs on the event loop.
     """
 
-    __slots__ = ("_attempt", "_counted", "_last", "_name", "_number", "folder", "rule")
+    __slots__ = ("_attempt", "_claim", "_counted", "_last", "_name", "_number", "folder", "rule")
 
     def __init__(
         self, attempt: Attempt, folder: str, name: str, rule: Rule, number: int,
-        counted: Counted | None = None, *, last: bool,
+        counted: Counted | None = None, claim: Claim | None = None, *, last: bool,
     ) -> None:  # fmt: skip
         self._attempt = attempt
         self._name = name
         self._number = number
         self._counted = counted
+        self._claim = claim
         self._last = last
         self.folder = folder
         self.rule = rule
@@ -529,6 +566,8 @@ class Copy:
         attempt = self._attempt
         if failure is not None:
             failed = partial(attempt.fail, failure, self.rule, self.folder)
+            if self._claim is not None:
+                self._claim.gone()
             if self._counted is not None:
                 self._counted.gone()
                 if isinstance(failure, MailboxFull):
@@ -546,6 +585,10 @@ class Copy:
     def published(self, failure: Exception | None) -> None:
         """Its name in new/ is durable: it is delivered."""
         attempt = self._attempt
+        if self._claim is not None and failure is None:
+            self._claim.published()
+        elif self._claim is not None:
+            self._claim.gone()
         if failure is not None and self._counted is not None:
             self._counted.gone()
         if isinstance(failure, CopyGone):

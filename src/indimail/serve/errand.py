@@ -7,8 +7,8 @@
 A frame holds a number, which the answer repeats, a JSON object, and octets that are no JSON.  A
 worker believes no more of an answer than it can check: who answers is a user's process.
 
-Operations: ``look store publish settle append run ping``, and those of `serve.quota_errand`; number 0
-is the greeting.
+Operations: ``look store publish settle append run find-mark add-mark ping``, and those of
+`serve.quota_errand`; number 0 is the greeting.
 Not here: who asks (`serve.spawned`), who does it (`serve.lspawn`).
 """
 
@@ -26,6 +26,7 @@ from indimail.mail.errors import (
     MailError,
     Temporary,
 )
+from indimail.mailbox.dupmd5 import Mark
 from indimail.serve.home import Home, HomeMissing, HomeUnreadable
 from indimail.wire.frames import BrokenFrame, write_frame
 
@@ -130,6 +131,19 @@ def read_home(answer: Errand, names: tuple[Name, ...]) -> Home:
         answer.whole("file_mode"), answer.truth("owned"), answer.truth("verp"),
         answer.truth("local_only"), answer.truth("watched"),
     )  # fmt: skip
+
+
+def told_mark(mark: Mark | None) -> Fields:
+    """Return the fields of a mark of dupmd5, or of none."""
+    return {} if mark is None else mark._asdict()
+
+
+def read_mark(errand: Errand) -> Mark:
+    """Return a mark as another process tells it.  Raises BrokenFrame."""
+    id_ = errand.text("id")
+    if id_ and not (id_.isascii() and id_.isdecimal() and len(id_) <= 20):
+        raise BrokenFrame("an id in a frame")
+    return Mark(errand.text("digest"), errand.whole("at"), id_)
 
 
 def failed(error: Exception) -> Fields:

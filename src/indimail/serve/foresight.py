@@ -281,6 +281,8 @@ class Foresight:
         if account is None and not aliases and (base := self._stand_in(user, domain)) is not None:
             extended, user, account = user, base.name, base
             aliases = tuple(self._accounts.aliases(user, domain))
+        if account is not None and self._snapshot().local.no_alias:
+            aliases = ()
         if account is not None and not self._is_watched(account.directory, entry):
             own = os.path.join(account.directory, OWN_FILE.file)
             seen.append((own, _signature(own)))
@@ -312,18 +314,18 @@ class Foresight:
     def _account_facts(self, account: Account | None, entry: AssignEntry) -> AccountFacts | None:
         if account is None:
             return None
-        home = account.directory
+        home, settings = account.directory, self._snapshot().local
         locked = bool(account.flags & Flag.BOUNCE_MAIL)
         seen = self._lock(account, entry) if locked else LockSeen(Usage(), 0, False)
         return AccountFacts(
             home=home,
-            active=account.active,
+            active=account.active or settings.allow_inactive,
             locked=locked,
             usage=seen.usage,
             userquota=seen.userquota,
             quota=account.quota,
             is_group=account.gecos.startswith("MailGroup "),
-            dotqmail=self._own_file(home, entry),
+            dotqmail=None if settings.no_alias else self._own_file(home, entry),
             dateformat=_dateformat(self._disk, f"{home}/Maildir"),
             holds_overquota=seen.waits,
         )

@@ -28,9 +28,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from indimail.delivery.program import REPORT, Ended, Limits
+from indimail.delivery.program import REPORT, STOPPED, Ended, Limits
 from indimail.mail.errors import MailError, Temporary
-from indimail.serve.descendants import below, end_children
+from indimail.serve.descendants import below, end_children, tasks_of
 from indimail.serve.prctl import adopt_orphans, call_myself
 
 SHELL: Final = "/bin/sh"
@@ -154,7 +154,7 @@ class _Watch:
         with suppress(ProcessLookupError):
             os.killpg(self.shell, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(self.shell, 0)[1])
-        return self._ended(code, limit or self._of_the_kernel(code))
+        return self._ended(code, limit or self._of_the_kernel(code) or self._of_its_user(code))
 
     def _start(self, stdin: int, environment: dict[str, str]) -> None:
         self.out, out = os.pipe()
@@ -227,6 +227,15 @@ class _Watch:
         if number == signal.SIGXFSZ and limits.file:
             return f"wrote a file larger than {limits.file} octets"
         return ""
+
+    def _of_its_user(self, code: int) -> str:
+        """Doubt a failure while the kernel lets its user start nothing, whoever took the room."""
+        if code in {0, STOPPED} or not self.task.limits.processes:
+            return ""
+        found = tasks_of(os.getuid())
+        if found < self.task.tasks:
+            return ""
+        return f"failed with {found} processes of its user running, and may start none"
 
     def _ended(self, code: int, limit: str) -> Ended:
         said = self.said.decode("utf-8", "replace")

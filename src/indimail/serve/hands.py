@@ -4,6 +4,8 @@
     hands.publish(folder, name, done)              # in new/, that name synced: done(None)
     hands.append(path, content, done)              # an mbox
     hands.run(program, done)                       # done(Ended(...)), or done(a MailError)
+    hands.find_mark(maildir, digest, now, 900, told)    # told(Mark(...)), told(None), or an error
+    hands.add_mark(maildir, mark, 900, done)       # in dupmd5
 
 `done` may run on any thread, and gets a failure as a value.  Files of many deliveries are synced
 together (`durable.batch`).  `serve.spawned` has the hands of other users.
@@ -19,7 +21,8 @@ from indimail.durable.committer import Done, Rounds
 from indimail.durable.disk import Disk
 from indimail.mail.errors import MailError
 from indimail.mail.ids import QueueId
-from indimail.mailbox import maildir
+from indimail.mailbox import dupmd5, maildir
+from indimail.mailbox.dupmd5 import Mark
 from indimail.mailbox.mbox import append_mbox
 
 # Runs the first call on a thread, then the second, with what it returned or raised, on the loop.
@@ -90,6 +93,14 @@ class Hands(Protocol):
     def run(self, program: Program, done: Callable[[Ended | Exception], None]) -> None:
         """Run a program to its end."""
 
+    def find_mark(
+        self, inbox: str, digest: str, now: int, interval: int, told: Callable[[object], None]
+    ) -> None:
+        """Tell which mail of this digest is there: its mark, None, or an error; on the loop."""
+
+    def add_mark(self, inbox: str, mark: Mark, interval: int, done: Done) -> None:
+        """Mark a mail that is in new/ for good."""
+
 
 class OwnHands:
     """The server's own."""
@@ -156,5 +167,18 @@ class OwnHands:
         """Lock, write and sync, on a thread."""
         self._aside(
             lambda: append_mbox(path, content.pieces(), from_line),
+            lambda result: done(result if isinstance(result, Exception) else None),
+        )
+
+    def find_mark(
+        self, inbox: str, digest: str, now: int, interval: int, told: Callable[[object], None]
+    ) -> None:
+        """Look, on a thread."""
+        self._aside(lambda: dupmd5.find_mark(self._disk, inbox, digest, now, interval), told)
+
+    def add_mark(self, inbox: str, mark: Mark, interval: int, done: Done) -> None:
+        """Write, on a thread."""
+        self._aside(
+            lambda: dupmd5.add_mark(self._disk, inbox, mark, interval),
             lambda result: done(result if isinstance(result, Exception) else None),
         )

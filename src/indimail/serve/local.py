@@ -26,6 +26,7 @@ from indimail.mail.errors import MailError
 from indimail.mail.outcome import Deferred
 from indimail.mailbox import maildir
 from indimail.serve.attempt import WRONG, Attempt, Scheduler
+from indimail.serve.duplicates import Duplicates
 from indimail.serve.foresight import Decided, Foresight, deferred
 from indimail.serve.forward import Forwards
 from indimail.serve.hands import Hands, RunAside
@@ -72,6 +73,7 @@ class LocalDelivery:
     wake: Wake
     own: Own
     quotas: Quotas
+    duplicates: Duplicates
 
     def start(self, job: Job, send: Scheduler, /) -> None:
         """Begin an attempt."""

@@ -27,10 +27,22 @@ from indimail.delivery.plan import Deliver
 from indimail.delivery.program import Ended, Limits
 from indimail.mail.errors import MailError, Temporary
 from indimail.mail.ids import QueueId
+from indimail.mailbox.dupmd5 import Mark
 from indimail.mailbox.maildir import Settlement
 from indimail.net.link import Link
 from indimail.net.local import peer
-from indimail.serve.errand import GREETING, LONGEST, Errand, Fields, failed, pack, told_home, unpack
+from indimail.serve.errand import (
+    GREETING,
+    LONGEST,
+    Errand,
+    Fields,
+    failed,
+    pack,
+    read_mark,
+    told_home,
+    told_mark,
+    unpack,
+)
 from indimail.serve.guard import Task
 from indimail.serve.hands import Content, OwnHands, RunAside
 from indimail.serve.home import look
@@ -174,6 +186,8 @@ class Lspawn:
                 self._hands.append(errand.text("path"), content, line, finished)
             case "settle":
                 self._settle(worker, errand)
+            case "find-mark" | "add-mark":
+                self._mark(worker, errand, done)
             case "run":
                 self._run(worker, errand)
             case "ping":
@@ -257,6 +271,25 @@ class Lspawn:
                 worker.answer(errand.number, {"settlement": str(result)})
 
         self._aside(found, told)
+
+    def _mark(
+        self, worker: _Worker, errand: Errand, done: Callable[[Exception | None], None]
+    ) -> None:
+        """Mark a mail, or tell which one is there already."""
+        inbox, interval = errand.text("inbox"), errand.whole("interval")
+        if errand.text("op") == "add-mark":
+            self._hands.add_mark(inbox, read_mark(errand), interval, done)
+            return
+
+        def told(result: object) -> None:
+            if isinstance(result, Exception):
+                worker.answer(errand.number, failed(result))
+            else:
+                worker.answer(
+                    errand.number, told_mark(result if isinstance(result, Mark) else None)
+                )
+
+        self._hands.find_mark(inbox, errand.text("digest"), errand.whole("now"), interval, told)
 
     def _run(self, worker: _Worker, errand: Errand) -> None:
         number = errand.number

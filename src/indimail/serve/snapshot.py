@@ -128,12 +128,17 @@ class LocalSettings:
     `max_delivered_to` is how many equal Delivered-To lines are no loop yet; below 0, any number.
     `qmail_ext`: mail for an absent ``user-ext`` goes to the user.
     `discard_bounce`: what vdelivermail would bounce is discarded.
+    `allow_inactive`: inactive users get their mail.  `no_alias`: nobody's aliases and .qmail count.
+    `duplicates`: for so many seconds a mail is not delivered again to where it is; 0, it always is.
     `only_local`: by which rule all homes take mail of `local_domains` alone, not only those that say so.
     """
 
     max_delivered_to: int = 0
     qmail_ext: bool = False
     discard_bounce: bool = False
+    allow_inactive: bool = False
+    no_alias: bool = False
+    duplicates: int = 0
     local_domains: Mapping[str, Rule] = field(default_factory=dict)
     only_local: Rule | None = None
 

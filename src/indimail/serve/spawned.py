@@ -27,6 +27,7 @@ from indimail.delivery.plan import Command, Deliver
 from indimail.delivery.program import REPORT, Ended, Limits
 from indimail.durable.committer import Done
 from indimail.mail.errors import MailError, Temporary
+from indimail.mailbox.dupmd5 import Mark
 from indimail.mailbox.maildir import Settlement
 from indimail.net.link import Link
 from indimail.net.local import connect_local, peer
@@ -38,6 +39,8 @@ from indimail.serve.errand import (
     failure,
     pack,
     read_home,
+    read_mark,
+    told_mark,
     unpack,
 )
 from indimail.serve.hands import Content, Program
@@ -336,6 +339,27 @@ class SpawnedHands:
             done(answer if isinstance(answer, MailError) else _ended(answer))
 
         self._hand_over(fields, program.content, answered)
+
+    def find_mark(
+        self, inbox: str, digest: str, now: int, interval: int, told: Callable[[object], None]
+    ) -> None:
+        """Have dupmd5 looked at."""
+        fields: Fields = {
+            "op": "find-mark", "inbox": inbox, "digest": digest, "now": now, "interval": interval,
+        }  # fmt: skip
+
+        def answered(answer: Errand | MailError) -> None:
+            if isinstance(answer, MailError):
+                told(answer)
+            else:
+                told(failure(answer) or (read_mark(answer) if answer.fields else None))
+
+        self._spawned.call(fields, answered)
+
+    def add_mark(self, inbox: str, mark: Mark, interval: int, done: Done) -> None:
+        """Have a mail marked."""
+        fields: Fields = {"op": "add-mark", "inbox": inbox, "interval": interval}
+        self._spawned.call(fields | told_mark(mark), _result(done))
 
     def _hand_over(self, fields: Fields, content: Content, answered: Answered) -> None:
         """Send a mail along: a small one's octets, a large one's open file."""
