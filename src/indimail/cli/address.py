@@ -1,12 +1,24 @@
-"""The domain of an address that was given without one.
+"""The address a command is given: its real domain, which has to be one of ours.
 
-INDIMAIL_DOMAIN, else DEFAULT_DOMAIN, else control/defaultdomain, else control/me.
+Without a domain: INDIMAIL_DOMAIN, else DEFAULT_DOMAIN, else control/defaultdomain, else control/me.
 
 Source: spec/delivery.md 0 (DEFAULT_DOMAIN), 2 (common rules).
 """
 
+from indimail.cli.site import Command, check
 from indimail.control.files import read_control
+from indimail.manage.names import split_address
 from indimail.manage.site import Site
+from indimail.manage.users import check_domain_is_ours, real_domain
+
+
+def our_address(command: Command, address: str) -> tuple[str, str]:
+    """Return name and domain; raise `Failed` where it is not a domain of ours."""
+    site, accounts = command.site, command.accounts
+    name, domain = split_address(address)
+    domain = real_domain(site, accounts, domain or default_domain(site))
+    check(check_domain_is_ours(site, command.disk, domain))
+    return name, domain
 
 
 def default_domain(site: Site) -> str:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from indimail.accounts.passwords import default_method
 from indimail.accounts.port import Accounts
@@ -27,6 +28,8 @@ from indimail.durable.disk import Disk, SystemDisk
 from indimail.mail.errors import MailError
 from indimail.manage.notify import AccountChanged, Answer, ControlsChanged, notify
 from indimail.manage.site import Refused, Site, acting_as
+
+T = TypeVar("T")
 
 
 class Failed(Exception):
@@ -122,10 +125,11 @@ def attempt(program: str, work: Callable[[], None]) -> int:
     return os.EX_OK
 
 
-def check(outcome: Refused | None) -> None:
-    """Raise `Failed` for a refusal."""
-    if outcome is not None:
+def check(outcome: T | Refused) -> T:
+    """Return what came of a use case; raise `Failed` for a refusal."""
+    if isinstance(outcome, Refused):
         raise Failed(outcome.text, outcome.code)
+    return outcome
 
 
 def usage(args: argparse.Namespace, code: int) -> Misused:

@@ -36,7 +36,6 @@ from indimail.manage.domains import (
 from indimail.manage.instruction import EXPECTED
 from indimail.manage.names import check_case, check_domain
 from indimail.manage.notify import AccountChanged, ControlsChanged
-from indimail.manage.site import Refused
 
 PROGRAM = "vadddomain"
 LATER = {
@@ -105,26 +104,19 @@ def _run(args: argparse.Namespace) -> None:
         made = make_credentials(command, args, args.domain, prompt)
         if not made.password:
             raise Failed("Please input password", 1)
-        outcome = add_domain(
-            command.site,
-            command.accounts,
-            command.disk,
-            NewDomain(
-                domain=args.domain,
-                password=made.password,
-                scram=made.scram,
-                quota=quota,
-                base=base,
-                users_per_level=level,
-                method_name=made.method_name if args.method else "",
-                recipient_check=args.check,
-                compile_cdb=not args.bulk,
-                instruction=args.instruction,
-            ),
-            now(),
+        new = NewDomain(
+            domain=args.domain,
+            password=made.password,
+            scram=made.scram,
+            quota=quota,
+            base=base,
+            users_per_level=level,
+            method_name=made.method_name if args.method else "",
+            recipient_check=args.check,
+            compile_cdb=not args.bulk,
+            instruction=args.instruction,
         )
-        if isinstance(outcome, Refused):
-            raise Failed(outcome.text, outcome.code)
+        outcome = check(add_domain(command.site, command.accounts, command.disk, new, now()))
         for alias in outcome.aliases:
             print(f"Adding alias {alias}@{args.domain} --> {POSTMASTER}@{args.domain}")
         command.tell_server(ControlsChanged(), AccountChanged("", args.domain))

@@ -8,7 +8,7 @@ Exit codes and texts: spec/delivery.md 2, 2.2.  The work: `manage.users`.
 
 import argparse
 
-from indimail.cli.address import default_domain
+from indimail.cli.address import our_address
 from indimail.cli.credentials import (
     add_password_options,
     add_scram_options,
@@ -27,10 +27,9 @@ from indimail.cli.site import (
     opened,
     refuse_later,
 )
-from indimail.manage.names import check_case, check_user, split_address
+from indimail.manage.names import check_case, check_user
 from indimail.manage.notify import AccountChanged
-from indimail.manage.site import Refused
-from indimail.manage.users import NewUser, add_user, check_domain_is_ours, real_domain
+from indimail.manage.users import NewUser, add_user
 
 PROGRAM = "vadduser"
 LATER = {
@@ -75,9 +74,7 @@ def _run(args: argparse.Namespace) -> None:
     base = parse_base(args.base)
     with opened(PROGRAM, args) as command:
         site, accounts, disk = command.site, command.accounts, command.disk
-        name, domain = split_address(args.email)
-        domain = real_domain(site, accounts, domain or default_domain(site))
-        check(check_domain_is_ours(site, disk, domain))
+        name, domain = our_address(command, args.email)
         refused = check_user(name, domain, args.gecos or "", site.variables.get("ALLOWCHARS", ""))
         if refused is not None:
             raise Failed(f"iadduser: {refused.text}", refused.code)
@@ -98,9 +95,7 @@ def _run(args: argparse.Namespace) -> None:
             base=base,
             users_per_level=level,
         )
-        outcome = add_user(site, accounts, disk, new, now())
-        if isinstance(outcome, Refused):
-            raise Failed(outcome.text, outcome.code)
+        outcome = check(add_user(site, accounts, disk, new, now()))
         command.tell_server(AccountChanged(name, domain))
         if args.verbose:
             print(f"added user {outcome.address}, home {outcome.directory}")

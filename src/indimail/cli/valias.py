@@ -12,13 +12,12 @@ import sys
 from collections.abc import Iterable
 
 from indimail.accounts.port import AliasLine
-from indimail.cli.address import default_domain
+from indimail.cli.address import our_address
 from indimail.cli.site import Command, Failed, add_options, add_root, attempt, check, opened
 from indimail.manage.aliases import add_line, remove_line, replace_line
-from indimail.manage.names import check_case, split_address
+from indimail.manage.names import check_case
 from indimail.manage.notify import AccountChanged
 from indimail.manage.site import alone
-from indimail.manage.users import check_domain_is_ours, real_domain
 
 PROGRAM = "valias"
 
@@ -57,10 +56,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.gone is not None and args.new is not None:
         raise Failed("-d and -i: expected one of them; -u replaces a line", 1)
     with opened(PROGRAM, args) as command:
-        name, domain = split_address(args.address)
-        domain = domain or default_domain(command.site)
-        domain = real_domain(command.site, command.accounts, domain)
-        check(check_domain_is_ours(command.site, command.disk, domain))
+        name, domain = our_address(command, args.address)
         if args.new is None and args.gone is None:
             _show(_found(command, args, name, domain))
             return

@@ -15,7 +15,7 @@ from operator import or_
 from typing import Final
 
 from indimail.accounts.port import Flag
-from indimail.cli.address import default_domain
+from indimail.cli.address import our_address
 from indimail.cli.answering import LONGEST_TEXT
 from indimail.cli.credentials import Credentials, add_storing_options, make_credentials
 from indimail.cli.site import (
@@ -30,11 +30,9 @@ from indimail.cli.site import (
     usage,
 )
 from indimail.mail.secret import Secret
-from indimail.manage.names import check_case, split_address
+from indimail.manage.names import check_case
 from indimail.manage.notify import AccountChanged
-from indimail.manage.site import Refused
 from indimail.manage.user_change import UserChange, change_user
-from indimail.manage.users import check_domain_is_ours, real_domain
 
 PROGRAM = "vmoduser"
 FLAGS: Final = {
@@ -105,10 +103,7 @@ def _run(args: argparse.Namespace) -> None:
     check(check_case("email", args.email))
     autoreply = None if args.autoreply is None else _autoreply(args.autoreply)
     with opened(PROGRAM, args) as command:
-        name, domain = split_address(args.email)
-        domain = domain or default_domain(command.site)
-        domain = real_domain(command.site, command.accounts, domain)
-        check(check_domain_is_ours(command.site, command.disk, domain))
+        name, domain = our_address(command, args.email)
         if command.accounts.find(name, domain) is None:  # before asking for a password
             raise Failed(f"no such user {name}@{domain}", 1)
         made = _credentials(command, args, name, domain)
@@ -127,9 +122,7 @@ def _run(args: argparse.Namespace) -> None:
         if change == UserChange():
             raise usage(args, 100)
         site, accounts, disk = command.site, command.accounts, command.disk
-        outcome = change_user(site, accounts, disk, name, domain, change, now())
-        if isinstance(outcome, Refused):
-            raise Failed(outcome.text, outcome.code)
+        outcome = check(change_user(site, accounts, disk, name, domain, change, now()))
         command.tell_server(AccountChanged(name, domain))
         if autoreply is not None:
             print(f"{outcome.address}: automatic reply {'set' if autoreply else 'removed'}")

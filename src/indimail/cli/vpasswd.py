@@ -26,7 +26,6 @@ from indimail.cli.site import (
 )
 from indimail.manage.names import check_case, split_address
 from indimail.manage.notify import AccountChanged
-from indimail.manage.site import Refused
 from indimail.manage.users import check_domain_is_ours, real_domain, set_password
 
 PROGRAM = "vpasswd"
@@ -70,9 +69,7 @@ def _run(args: argparse.Namespace) -> None:
         made = make_credentials(command, args, domain, prompt)
         if not made.password:
             raise Failed("Please input password", 1)
-        outcome = set_password(command.accounts, name, domain, made.password, made.scram, now())
-        if isinstance(outcome, Refused):
-            raise Failed(outcome.text, outcome.code)
+        check(set_password(command.accounts, name, domain, made.password, made.scram, now()))
         command.tell_server(AccountChanged(name, domain))
         if args.verbose:
             print(f"password of {name}@{domain} set")

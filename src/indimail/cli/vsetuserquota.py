@@ -9,7 +9,7 @@ Exit codes and texts: spec/delivery.md 2.  The work: `manage.user_change`.
 import argparse
 import os
 
-from indimail.cli.address import default_domain
+from indimail.cli.address import our_address
 from indimail.cli.credentials import parse_quota_option
 from indimail.cli.site import (
     Failed,
@@ -22,11 +22,9 @@ from indimail.cli.site import (
     usage,
 )
 from indimail.mailbox.maildirsize import count_maildir
-from indimail.manage.names import check_case, split_address
+from indimail.manage.names import check_case
 from indimail.manage.notify import AccountChanged
-from indimail.manage.site import Refused
 from indimail.manage.user_change import UserChange, change_user
-from indimail.manage.users import check_domain_is_ours, real_domain
 
 PROGRAM = "vsetuserquota"
 
@@ -53,23 +51,12 @@ def _run(args: argparse.Namespace) -> None:
     check(check_case("email", args.email))
     parse_quota_option(args.quota)
     with opened(PROGRAM, args) as command:
-        name, domain = split_address(args.email)
-        domain = domain or default_domain(command.site)
-        domain = real_domain(command.site, command.accounts, domain)
-        check(check_domain_is_ours(command.site, command.disk, domain))
+        name, domain = our_address(command, args.email)
         if command.accounts.find(name, domain) is None:
             raise Failed(f"{name}@{domain}: No such user", 1)
-        outcome = change_user(
-            command.site,
-            command.accounts,
-            command.disk,
-            name,
-            domain,
-            UserChange(quota=args.quota),
-            now(),
-        )
-        if isinstance(outcome, Refused):
-            raise Failed(outcome.text, outcome.code)
+        site, accounts, disk = command.site, command.accounts, command.disk
+        change = UserChange(quota=args.quota)
+        outcome = check(change_user(site, accounts, disk, name, domain, change, now()))
         command.tell_server(AccountChanged(name, domain))
         used = count_maildir(command.disk, os.path.join(outcome.directory, "Maildir"))
         print(f"usage {used.octets} bytes")
