@@ -23,7 +23,7 @@ OTHER = 65534  # nobody: a user of the system that owns no files
 BAD = {
     "hangs": "|sleep 600",
     "floods": "|while :; do echo flood flood flood flood flood; done",
-    "forks": "|f() { f | f & }; f; sleep 600",
+    "forks": '|f() { [ "$1" = 0 ] || { f $(($1-1)) | f $(($1-1)) & }; sleep 600; }; f 11',
     "eats": "|exec perl -e '$x .= \"x\" x 1000000 while 1'",
 }
 SECONDS = 5  # that a program may run in the instance of this benchmark

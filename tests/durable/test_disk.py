@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from indimail.durable import disk as durable_disk
-from indimail.durable.disk import SystemDisk, sync_above
+from indimail.durable.disk import SystemDisk, sync_above, sync_descriptor
 from indimail.testing.disk import Crash, SimulatedDisk
 
 DISK = SystemDisk()
@@ -39,7 +39,11 @@ def test_each_sync_reaches_the_kernel_with_its_file(tmp_path: Path, synced: list
     DISK.sync_file(file)
     DISK.sync_directory(str(tmp_path))
     DISK.sync_filesystem(file)
-    assert synced == [f"fsync {file}", f"fsync {tmp_path}", f"syncfs {file}"]
+    with open(file, "rb") as opened:
+        sync_descriptor(opened.fileno())
+    assert synced == [
+        f"fsync {file}", f"fsync {tmp_path}", f"syncfs {file}", f"fsync {file}",
+    ]  # fmt: skip
 
 
 def test_new_folders_are_synced_up_to_the_first_that_was_there(

@@ -12,10 +12,11 @@ from indimail.manage.site import Site
 
 
 class QuickDisk(SystemDisk):
-    """Syncs nothing; calls `before` ahead of every change."""
+    """Syncs nothing, but writes down which folders; calls `before` ahead of every change."""
 
     def __init__(self, before: Callable[[], None] = lambda: None) -> None:
         self.before = before
+        self.synced: list[str] = []
 
     def write_new(self, path: str, parts: Sequence[bytes], mode: int = 0o600) -> None:
         self.before()
@@ -35,6 +36,7 @@ class QuickDisk(SystemDisk):
 
     def sync_directory(self, path: str) -> None:
         self.before()
+        self.synced.append(path)
 
 
 class CrashingAccounts(MemoryAccounts):

@@ -126,6 +126,13 @@ def test_limits_are_switched(site: Site) -> None:
     assert change(site, limits=False) == off
 
 
+def test_limits_that_were_switched_off_are_off_after_a_power_cut(site: Site) -> None:
+    assert change(site, limits=True) is None
+    disk = QuickDisk()
+    assert change_domain(site, disk, DomainChange(DOMAIN, limits=False)) is None
+    assert disk.synced == [site.domain_dir(DOMAIN)]
+
+
 def test_no_other_command_changes_the_domain_meanwhile(site: Site) -> None:
     lock = DirectoryLock.wait(site.places.domains_dir)
     waiting = threading.Thread(target=lambda: change(site, instruction="delete"))

@@ -145,6 +145,14 @@ def test_folders_by_date(world: World) -> None:
         assert not path.exists()
 
 
+def test_folders_by_date_that_were_ended_are_ended_after_a_power_cut(world: World) -> None:
+    world.change(UserChange(date_format="%b-%Y"))
+    disk = QuickDisk()
+    ended = UserChange(date_format="")
+    change_user(world.site, world.accounts, disk, "alice", "example.com", ended, NOW)
+    assert disk.synced == [world.maildir]
+
+
 def test_an_automatic_reply_is_two_lines_a_text_and_a_directory(world: World) -> None:
     home = Path(world.alice.directory)
     home.joinpath(".qmail").write_text("&bob@example.com\n")

@@ -15,7 +15,7 @@ from support import needs_root, uid_of_nobody
 pytestmark = pytest.mark.slow
 
 JOE = uid_of_nobody()
-BOMB = "b() { b | b & }; b; sleep 60"
+BOMB = 'b() { [ "$1" = 0 ] || { b $(($1-1)) | b $(($1-1)) & }; sleep 20; }; b 10'
 # Bounces its mail where it cannot fork, unless it is doubted.
 NEIGHBOUR = "python3 -c 'import os; os.wait() if os.fork() else None' || exit 100"
 
