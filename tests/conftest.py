@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import pytest
 
-from support import MISSING, ROOT
+from support import MISSING, ROOT, STOPPED
 
 _NO_SKIP = os.environ.get("INDIMAIL_NO_SKIP", "") not in ("", "0")
 
@@ -39,9 +39,15 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reports = terminalreporter.stats.get("skipped", [])
     reasons = [str(report.longrepr) for report in reports]
-    wanted = sorted({name for r in reasons for name in re.findall(rf"{MISSING}([\w.+-]+)", r)})
-    if wanted:
+    if wanted := _named(MISSING, reasons):
         command = "apt-get install --no-install-recommends " + " ".join(wanted)
         terminalreporter.write_line(f"To run what was skipped, as root: {command}")
+    for service in _named(STOPPED, reasons):
+        terminalreporter.write_line(f"To run what was skipped, as root: service {service} start")
     if any(ROOT in reason for reason in reasons):
         terminalreporter.write_line("To run what was skipped for want of root: sudo make test")
+
+
+def _named(before: str, reasons: list[str]) -> list[str]:
+    """Return the words that follow a text in the reasons, each once."""
+    return sorted({name for r in reasons for name in re.findall(rf"{before}([\w.+-]+)", r)})

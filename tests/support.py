@@ -24,6 +24,7 @@ _LIST = Path(__file__).resolve().parent.parent / "requirements" / "debian.txt"
 # Programs of the system administrator are not on everybody's PATH.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 MISSING = "needs the Debian package "
+STOPPED = "needs the running service "
 ROOT = "needs root"
 
 

@@ -48,6 +48,51 @@ def test_init_again_changes_nothing(terminal: Terminal) -> None:
     assert terminal("init") == Ran(0, f"{terminal.root}: nothing to do\n", "")
 
 
+def test_init_keeps_the_accounts_where_it_is_told(folder: str, terminal: Terminal) -> None:
+    """What may be no secret for others is read from standard input, and kept in a closed file."""
+    terminal.root = f"{folder}/other"
+    url = f"sqlite:///{folder}/other/users.db"
+    ran = terminal("init", "--me", "mx.example.org", "--database", "-", stdin=f"{url}\n")
+    assert ran.code == 0
+    toml = Path(f"{terminal.root}/indimail.toml")
+    assert toml.read_text().endswith(f'[database]\nurl = "{url}"\n')
+    assert stat.S_IMODE(toml.stat().st_mode) == 0o600
+    assert terminal("vadddomain", "example.com", "secret", "-h", "MD5").code == 0
+    assert SqlAccounts(url).find("postmaster", "example.com") is not None
+    assert not Path(f"{terminal.root}/db/indimail.db").exists()
+    ran = terminal("init", "--database", "sqlite:///elsewhere.db")
+    assert ran == Ran(
+        0, f"{terminal.root}: nothing to do\n",
+        f"indimail init: {toml} stays as it was: edit it to change the database\n",
+    )  # fmt: skip
+
+
+def test_a_wrong_url_of_the_database_is_told_without_it(terminal: Terminal) -> None:
+    ran = terminal("init", "--database", "mysql://u:s3cret@db")
+    assert (ran.code, ran.out) == (64, "")
+    assert ran.err.startswith("indimail init: --database: expected sqlite:///path, mysql://")
+    toml = Path(f"{terminal.root}/indimail.toml")
+    toml.write_text('# here\n[database]\nurl = "mysql://u:s3cret@db"\n')
+    ran = terminal("vuserinfo", "postmaster@example.com")
+    assert (ran.code, ran.out) == (78, "")
+    assert ran.err.startswith("vuserinfo: indimail.toml:3: [database] url: expected sqlite:///")
+    assert "s3cret" not in ran.err
+
+
+def test_the_password_of_the_database_leaves_the_process_list(tmp_path: Path) -> None:
+    program = (
+        "import sys; from indimail.cli.process_list import hide_argument\n"
+        "hide_argument(sys.argv[1]); print(open('/proc/self/cmdline').read(), sys.argv[1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "mysql://u:s3cret@db/x", "next"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    shown, _, given = done.stdout.rstrip("\n").rpartition(" ")
+    assert given == "mysql://u:s3cret@db/x"
+    assert shown.split("\0")[-3:] == ["*" * len(given), "next", ""]
+
+
 def test_init_wants_a_host_name(terminal: Terminal) -> None:
     ran = terminal("init", "--me", "no host")
     assert (ran.code, ran.err) == (

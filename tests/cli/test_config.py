@@ -50,6 +50,19 @@ def test_the_password_of_the_database_is_not_shown(root, capsys):
     assert "geheim" not in shown
 
 
+def test_a_password_of_the_database_is_in_no_mistake(root, capsys):
+    for line in (
+        'url = "mysql://u:geheim@db"',
+        'url = "mysql://u:geheim@db/indimail',
+        "url = mysql://u:geheim@db/indimail",
+    ):
+        (root / "indimail.toml").write_text(f"[database]\n{line}\n")
+        assert cli.main(["check-config"]) == 78
+        said = capsys.readouterr().err
+        assert said.startswith("indimail.toml:2: found ")
+        assert "geheim" not in said
+
+
 def test_config_goes_on_where_something_is_wrong(root, capsys):
     (root / "control" / "databytes").write_text("much\n")
     assert cli.main(["config", "--works"]) == 78

@@ -1,11 +1,12 @@
-"""One suite for the port `Accounts`, run on every adapter."""
+"""One suite for the port `Accounts`, run on every adapter and every database."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from databases import SERVERS, database
 from indimail.accounts.memory import MemoryAccounts
 from indimail.accounts.port import Account, Accounts, AliasLine, Flag, LastEvent
 from indimail.accounts.sql import SqlAccounts, sqlite_url
@@ -23,21 +24,22 @@ ALICE = Account(
 )
 
 
-def memory(_folder: Path) -> Accounts:
-    return MemoryAccounts()
-
-
-def sqlite(folder: Path) -> Accounts:
-    return SqlAccounts(sqlite_url(str(folder / "indimail.db")))
-
-
-@pytest.fixture(params=[memory, sqlite], ids=lambda adapter: adapter.__name__)
+@pytest.fixture(params=["memory", "sqlite", *SERVERS])
 def accounts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Accounts]:
-    make: Callable[[Path], Accounts] = request.param
-    opened = make(tmp_path)
-    yield opened
-    if isinstance(opened, SqlAccounts):
-        opened.close()
+    match request.param:
+        case "memory":
+            yield MemoryAccounts()
+        case "sqlite":
+            yield from opened(sqlite_url(str(tmp_path / "indimail.db")))
+        case server:
+            with database(server) as url:
+                yield from opened(url)
+
+
+def opened(url: str) -> Iterator[Accounts]:
+    accounts = SqlAccounts(url)
+    yield accounts
+    accounts.close()
 
 
 def test_an_absent_user_is_none(accounts: Accounts) -> None:
@@ -207,6 +209,25 @@ def test_nothing_in_a_name_becomes_sql(accounts: Accounts) -> None:
     accounts.add(replace(ALICE, name=name))
     accounts.add(ALICE)
     assert accounts.find(name, "example.com") == replace(ALICE, name=name)
+
+
+@pytest.mark.parametrize(
+    "name", ["Alice", "\u00e1lice", "alice ", "al\0ice", "al\udce9ice", "x" * 300]
+)
+def test_a_name_is_compared_octet_by_octet(accounts: Accounts, name: str) -> None:
+    accounts.add(ALICE)
+    accounts.add_alias("alice", "example.com", "&bob@example.org")
+    accounts.add_alias_domain("alice", "example.com")
+    assert accounts.find(name, "example.com") is None
+    assert accounts.aliases(name, "example.com") == []
+    assert accounts.real_domain(name) == name
+    assert accounts.aliases_to(f"{name}@example.org") == []
+
+
+def test_text_of_every_script_comes_back(accounts: Accounts) -> None:
+    account = replace(ALICE, name="\u8c37\u6b4c", gecos="\u0416\u00fc\U0001f600")
+    assert accounts.add(account)
+    assert accounts.find(account.name, "example.com") == account
 
 
 OTHERS = Flag.NO_POP | Flag.V_OVERRIDE  # what ALICE has beside a lock

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from indimail.accounts.cache import CachedLookup
 from indimail.accounts.memory import MemoryAccounts
 from indimail.accounts.port import Account, Flag
 from indimail.delivery.assign import Assign, AssignEntry
@@ -126,6 +127,41 @@ def test_a_failure_is_not_kept(site: Site) -> None:
     with pytest.raises(AccountsUnavailable):
         site.plan()
     assert not site.cached()
+
+
+class Counted(MemoryAccounts):
+    """Counts the questions that would be queries."""
+
+    asked = 0
+
+    def _check(self) -> None:
+        self.asked += 1
+        super()._check()
+
+
+def test_a_cached_user_costs_no_question_and_a_change_of_ours_is_seen_at_once(
+    site: Site,
+) -> None:
+    accounts = Counted()
+    accounts.add(site.alice)
+    cache = CachedLookup(accounts, site.clock, expiry=KEPT + 1)
+    site.foresight._accounts = cache
+    absent = site.plan("example.com-bob@example.com")
+    assert isinstance(site.plan(), Deliver) and isinstance(absent, Fail)
+    asked = accounts.asked
+    for _ in range(2):
+        site.clock.advance(KEPT / 2)
+        assert isinstance(site.plan(), Deliver)
+        assert site.cached()
+    assert accounts.asked == asked
+    accounts.add(replace(site.alice, name="bob"))
+    accounts.modify("alice", "example.com", lambda alice: replace(alice, active=False))
+    for name in ("alice", "bob"):
+        cache.invalidate(name, "example.com")
+    site.foresight.invalidate()
+    assert not site.cached()
+    assert isinstance(site.plan("example.com-bob@example.com"), Deliver)
+    assert isinstance(site.plan(), Fail)
 
 
 def edit(site: Site) -> None:

@@ -1,5 +1,6 @@
 """`indimail init` and `indimail serve`, up to the first connection."""
 
+import contextlib
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from databases import SERVERS, database
 from live import BOB, HOST, PATIENCE, Instance, Server, alive, place, until
 from support import needs_root
 
@@ -50,16 +52,20 @@ sys.meta_path.insert(0, Closed)
 """
 
 
-def test_a_library_that_the_account_cannot_read_is_imported_before_root_drops_to_it() -> None:
+@pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
+def test_a_library_that_the_account_cannot_read_is_imported_before_root_drops_to_it(
+    kind: str,
+) -> None:
     """As where the clone, or Python itself, is in root's home."""
     needs_root()
-    with place() as folder:
+    made = contextlib.nullcontext("sqlite:///db/indimail.db")
+    with place() as folder, made if kind == "sqlite" else database(kind) as url:
         Path(folder, "sitecustomize.py").write_text(CLOSED)
         closed = {"PYTHONPATH": os.pathsep.join([folder, *filter(None, sys.path)])}
         instance = Instance(f"{folder}/i")
         for command in (
-            ["init", "--me", HOST], ["vadddomain", "example.com"], ["vadduser", BOB],
-            ["vpasswd", BOB], ["vpasswd", "-h", "SHA-512", BOB], ["vuserinfo", BOB],
+            ["init", "--me", HOST, "--database", url], ["vadddomain", "example.com"],
+            ["vadduser", BOB], ["vpasswd", BOB], ["vpasswd", "-h", "SHA-512", BOB], ["vuserinfo", BOB],
             ["config"], ["check-config"],
         ):  # fmt: skip
             instance.run(*command, given="secret-1", **closed)

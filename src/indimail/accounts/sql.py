@@ -1,35 +1,33 @@
-"""The user database in SQL: SQLite in `db/indimail.db`, any other by URL.
+"""The user database in SQL: SQLite, MariaDB or PostgreSQL.
 
-    accounts = SqlAccounts(sqlite_url("/var/indimail/db/indimail.db"))
+    accounts = SqlAccounts("sqlite:////var/indimail/db/indimail.db")
     accounts.find("alice", "example.com")
 
 Tables are made at first use, so an empty database is a valid start.  Values are bound, never
-pasted.  SQLite keeps its rollback journal and syncs at every commit, the journal's name too
-(`synchronous=EXTRA`: with FULL a power cut can bring the last commit's journal back).
+pasted.  An answer is what was asked for, octet by octet: IndiMail's tables in MariaDB compare
+without case and accents, so that is looked at here again.
 
-An adapter belongs to one process: make it after a fork, not before.
+An adapter belongs to one process: make it after a fork, not before.  It finds the database again
+after an outage.  No call waits for a server that fell silent for more than some seconds; look-ups
+after one that did fail at once for `PAUSE`, and then one tries for all.
 
 Raises `AccountsUnavailable` for whatever the database reports; a duplicate row is an answer.
-Sources: spec/cluster-users.md 1.1, 1.4; sqlite.org/pragma.html.
+Sources: spec/cluster-users.md 1.1, 1.4.  Not here: where databases differ (`accounts.dialect`).
 """
 
-import os
-import sqlite3.dbapi2  # noqa: F401  SQLAlchemy would import it at the first connection
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import sqlalchemy.dialects.sqlite.pysqlite  # also for a process that soon may not read the library
 from sqlalchemy import (
     Connection,
     Engine,
     Table,
     bindparam,
-    create_engine,
     delete,
-    event,
     insert,
     inspect,
     literal,
@@ -37,26 +35,27 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.engine import make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
+from indimail.accounts import dialect
 from indimail.accounts.layout import ALPHABET, bucket_after, counter_table
 from indimail.accounts.port import Account, AliasLine, Flag, LastEvent, is_newly_locked
+from indimail.accounts.schema import bring_up_to_date
 from indimail.accounts.tables import (
     ALIASDOMAIN,
     INDIBAK,
     INDIMAIL,
     LASTAUTH,
-    METADATA,
     USERQUOTA,
     VALIAS,
     counter_of,
 )
 from indimail.mail.errors import AccountsUnavailable
-from indimail.mail.secret import Secret
+from indimail.mail.secret import Secret, mask
 
-BUSY_SECONDS: Final = 5.0  # how long SQLite waits for another writer
+SLOW: Final = 1.0  # seconds; a look-up that failed after so long failed by waiting
+PAUSE: Final = 1.0  # seconds
+TRIAL: Final = 10.0  # seconds; a look-up that waits for all that it may wait for ends sooner
 
 _FIELDS: Final = (
     "pw_name",
@@ -85,7 +84,7 @@ _HOLD: Final = [
     _rows(table, at, True).with_for_update() for table, at in ((INDIMAIL, 1), (INDIBAK, 0))
 ]
 _USERS: Final = union_all(_rows(INDIMAIL, 1, False), _rows(INDIBAK, 0, False))
-_ALIASES: Final = select(VALIAS.c.valias_line).where(
+_ALIASES: Final = select(VALIAS.c.alias, VALIAS.c.domain, VALIAS.c.valias_line).where(
     VALIAS.c.alias == bindparam("name"), VALIAS.c.domain == bindparam("domain")
 )
 _ALIAS_LINES: Final = select(VALIAS.c.alias, VALIAS.c.domain, VALIAS.c.valias_line)
@@ -93,7 +92,9 @@ _DOMAIN_ALIASES: Final = _ALIAS_LINES.where(VALIAS.c.domain == bindparam("domain
 _ALIASES_TO: Final = _ALIAS_LINES.where(
     VALIAS.c.valias_line.in_([bindparam("plain"), bindparam("forward")])
 )
-_REAL_DOMAIN: Final = select(ALIASDOMAIN.c.domain).where(ALIASDOMAIN.c.alias == bindparam("alias"))
+_REAL_DOMAIN: Final = select(ALIASDOMAIN.c.alias, ALIASDOMAIN.c.domain).where(
+    ALIASDOMAIN.c.alias == bindparam("alias")
+)
 _USERQUOTA: Final = select(USERQUOTA.c.quota).where(
     USERQUOTA.c.user == bindparam("name"), USERQUOTA.c.domain == bindparam("domain")
 )
@@ -104,20 +105,23 @@ _EVENTS: Final = select(LASTAUTH.c.service, LASTAUTH.c.timestamp, LASTAUTH.c.rem
 
 def sqlite_url(path: str) -> str:
     """Return the URL of a SQLite file."""
-    return f"sqlite+pysqlite:///{path}"
+    return f"sqlite:///{path}"
 
 
 class SqlAccounts:
     """The port `Accounts` on a database."""
 
     def __init__(self, url: str) -> None:
-        self._url = make_url(url)
+        """Import what the database needs; it is asked at the first call."""
+        dialect.load_driver(url)
+        self._url = url
         self._engine: Engine | None = None
         self._opening = threading.Lock()
+        self._silent_until = 0.0
 
     def find(self, name: str, domain: str) -> Account | None:
         """Return the account, active or not; an active row wins."""
-        return _found(self._read(_FIND, name=name, domain=domain))
+        return _found(self._read(_FIND, name=name, domain=domain), name, domain)
 
     def users(self, domain: str) -> list[Account]:
         """Return all accounts of a domain, by name."""
@@ -126,12 +130,13 @@ class SqlAccounts:
 
     def aliases(self, name: str, domain: str) -> list[str]:
         """Return the alias lines, sorted."""
-        return sorted(row[0] for row in self._read(_ALIASES, name=name, domain=domain))
+        rows = self._read(_ALIASES, name=name, domain=domain)
+        return sorted(row[2] for row in rows if row[:2] == (name, domain))
 
     def real_domain(self, domain: str) -> str:
         """Return the domain that an alias domain stands for; any other as it is."""
         rows = self._read(_REAL_DOMAIN, alias=domain)
-        return str(rows[0][0]) if rows else domain
+        return next((row[1] for row in rows if row[0] == domain), domain)
 
     def userquota(self, name: str, domain: str) -> int:
         """Return the octets that the quota's lock was set with; 0: no lock of the quota's."""
@@ -149,7 +154,7 @@ class SqlAccounts:
     def add(self, account: Account) -> bool:
         """Add a user; False where the name is taken, active or not."""
         with self._change() as db:
-            if db.execute(_FIND, _key(account)).first() is not None:
+            if _found(db.execute(_FIND, _key(account)), account.name, account.domain):
                 return False
             return _inserted(db, _table(account), _columns(account))
 
@@ -234,8 +239,9 @@ class SqlAccounts:
 
     def aliases_to(self, address: str) -> list[AliasLine]:
         """Return the lines of all domains that forward to the address, sorted."""
-        rows = self._read(_ALIASES_TO, plain=address, forward=f"&{address}")
-        return sorted(AliasLine(*row) for row in rows)
+        lines = {"plain": address, "forward": f"&{address}"}
+        rows = self._read(_ALIASES_TO, **lines)
+        return sorted(AliasLine(*row) for row in rows if row[2] in lines.values())
 
     def add_alias_domain(self, alias: str, domain: str) -> bool:
         """Let `alias` stand for `domain`; False where it stands for one already."""
@@ -246,18 +252,18 @@ class SqlAccounts:
         """Count one more home of the group and return its bucket, ``""`` or like ``0/A``."""
         with self._change() as db:
             table = counter_of(counter_table(filesystem, group))
-            table.create(db, checkfirst=True)
+            if not inspect(db).has_table(table.name):
+                with dialect.alone(db):
+                    table.create(db, checkfirst=True)
+            # The row is there before it is locked: who locks none waits for nobody.
+            dialect.upsert(db, table, {"domain": domain, "cur_users": 0, "the_dir": ""})
             here = table.c.domain == domain
-            row = db.execute(
+            count, bucket = db.execute(
                 select(table.c.cur_users, table.c.the_dir).where(here).with_for_update()
-            ).first()
-            count, bucket = (row[0] + 1, row[1]) if row else (1, "")
-            bucket = bucket_after(count, bucket, users_per_level)
-            values = {"cur_users": count, "the_dir": bucket, **_levels(bucket)}
-            if row:
-                db.execute(update(table).where(here).values(values))
-            else:
-                db.execute(insert(table).values(domain=domain, **values))
+            ).one()
+            bucket = bucket_after(count + 1, bucket, users_per_level)
+            values = {"cur_users": count + 1, "the_dir": bucket, **_levels(bucket)}
+            db.execute(update(table).where(here).values(values))
             return bucket
 
     def record_event(self, account: Account, event: LastEvent) -> None:
@@ -267,17 +273,19 @@ class SqlAccounts:
             "domain": account.domain,
             "service": event.service,
             "remote_ip": event.remote_ip,
+            "quota": 0,
             "gecos": account.gecos,
             "timestamp": datetime.fromtimestamp(event.time, UTC).replace(tzinfo=None),
         }
-        key = [LASTAUTH.c[name] == values[name] for name in ("user", "domain", "service")]
         with self._change() as db:
-            db.execute(delete(LASTAUTH).where(*key))
-            db.execute(insert(LASTAUTH).values(values))
+            dialect.upsert(
+                db, LASTAUTH, values, replace=["remote_ip", "quota", "gecos", "timestamp"]
+            )
 
     def make_tables(self) -> None:
-        """Make what is missing now, not at the first question."""
+        """Make what is missing now, not at the first question; on a server the database too."""
         with self._database_errors():
+            dialect.make_database(dialect.normal(self._url))
             self._ready()
 
     def close(self) -> None:
@@ -287,8 +295,33 @@ class SqlAccounts:
             self._engine = None
 
     def _read(self, query: Any, **keys: str) -> list[Sequence[Any]]:  # noqa: ANN401 - a query
-        with self._database_errors(), self._ready().connect() as db:
+        if not all(map(_is_storable, keys.values())):
+            return []
+        begun = time.monotonic()
+        if begun < self._silent_until:
+            raise AccountsUnavailable(f"{mask(self._url)}: gave no answer a moment ago")
+        if self._silent_until:  # this one tries, and nobody waits with it
+            self._silent_until = begun + TRIAL
+        silent_until = 0.0
+        try:
+            with self._database_errors(), self._ready().connect() as db:
+                return self._rows(db, query, keys)
+        except AccountsUnavailable:
+            ended = time.monotonic()
+            if ended - begun > SLOW:
+                silent_until = ended + PAUSE
+            raise
+        finally:
+            self._silent_until = silent_until
+
+    @staticmethod
+    def _rows(db: Connection, query: Any, keys: dict[str, str]) -> list[Sequence[Any]]:  # noqa: ANN401
+        try:
             return list(db.execute(query, keys))
+        except DBAPIError as error:
+            if dialect.is_foreign(error):
+                return []
+            raise
 
     @contextmanager
     def _change(self) -> Iterator[Connection]:
@@ -299,65 +332,58 @@ class SqlAccounts:
                 yield db
 
     def _ready(self) -> Engine:
-        """Return the engine; the first call connects and makes missing tables.
-
-        Looks before it writes: at a start many ask at once, and writers wait for each other.
-        """
-        with self._opening:
-            if self._engine is None:
-                engine = _engine(self._url)
-                if not METADATA.tables.keys() <= set(inspect(engine).get_table_names()):
-                    with engine.execution_options(writes=True).begin() as db:
-                        METADATA.create_all(db)
-                self._engine = engine
+        """Return the engine; the first call connects and brings the schema up to date."""
+        if self._engine is not None:
             return self._engine
+        if not self._opening.acquire(timeout=dialect.ANSWER):
+            raise AccountsUnavailable("being opened")
+        try:
+            if self._engine is None:
+                self._engine = self._opened()
+            return self._engine
+        finally:
+            self._opening.release()
+
+    def _opened(self) -> Engine:
+        engine = dialect.make_engine(dialect.normal(self._url), dialect.ANSWER)
+        try:
+            bring_up_to_date(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return engine
 
     @contextmanager
     def _database_errors(self) -> Iterator[None]:
-        """Translate at the border, once."""
+        """Translate at the border, once, and say which database it was."""
         try:
             yield
         except (SQLAlchemyError, OSError) as error:
-            where = self._url.render_as_string(hide_password=True)
-            raise AccountsUnavailable(f"{where}: {error}") from error
+            raise AccountsUnavailable(f"{mask(self._url)}: {dialect.reason(error)}") from error
+        except AccountsUnavailable as error:
+            raise AccountsUnavailable(f"{mask(self._url)}: {error}") from error
 
 
-def _engine(url: sqlalchemy.URL) -> Engine:
-    """Return an engine whose errors show no values: passwords are among them."""
-    if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
-    if url.database:
-        # The secrets in it are for its owner alone; SQLite would follow the umask.
-        os.close(os.open(url.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
+def _is_storable(text: str) -> bool:
+    """Tell whether a database can hold the text; what it cannot hold names nothing in it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
-def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
-    """Take transactions into our hands: the driver would begin none before a SELECT or a CREATE."""
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=DELETE")
-    cursor.execute("PRAGMA synchronous=EXTRA")
-    cursor.close()
-
-
-def _begin_sqlite(db: Connection) -> None:
-    # IMMEDIATE: a reader that turns writer cannot wait, SQLite refuses it at once.
-    db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get("writes") else "BEGIN")
-
-
-def _found(rows: Iterable[Sequence[Any]]) -> Account | None:
+def _found(rows: Iterable[Sequence[Any]], name: str, domain: str) -> Account | None:
     """Return the account of the rows; an active one wins."""
-    return max(map(_account, rows), key=lambda account: account.active, default=None)
+    accounts = [_account(row) for row in rows if row[:2] == (name, domain)]
+    return max(accounts, key=lambda account: account.active, default=None)
 
 
 def _held(db: Connection, name: str, domain: str) -> Account | None:
     """Return the account; nobody changes it before the transaction ends."""
     keys = {"name": name, "domain": domain}
-    return _found(row for query in _HOLD for row in db.execute(query, keys))
+    rows = (row for query in _HOLD for row in db.execute(query, keys))
+    return _found(rows, name, domain)
 
 
 def _put_flags(db: Connection, account: Account, flags: Flag) -> None:
@@ -366,9 +392,8 @@ def _put_flags(db: Connection, account: Account, flags: Flag) -> None:
 
 
 def _put_userquota(db: Connection, name: str, domain: str, octets: int) -> None:
-    here = (USERQUOTA.c.user == name, USERQUOTA.c.domain == domain)
-    db.execute(delete(USERQUOTA).where(*here))
-    db.execute(insert(USERQUOTA).values(user=name, domain=domain, quota=octets))
+    values = {"user": name, "domain": domain, "quota": octets}
+    dialect.upsert(db, USERQUOTA, values, replace=["quota"])
 
 
 def _account(row: Sequence[Any]) -> Account:

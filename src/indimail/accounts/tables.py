@@ -1,7 +1,8 @@
 """IndiMail's tables, with its names, lengths and keys, as SQLAlchemy sees them.
 
-An existing IndiMail database is readable as it is.  What a later feature needs (vfilter, vlimits,
-relay, the cluster's tables) comes with it.
+An existing IndiMail database is read and written as it is.  What a later feature needs (vfilter,
+vlimits, relay, the cluster's tables) comes with it, and with a version of its own
+(`accounts.schema`).
 
 Source: spec/delivery.md 1.3, spec/cluster-users.md 1.2-1.4.
 """
@@ -11,7 +12,6 @@ from typing import Final
 from sqlalchemy import (
     BigInteger,
     Column,
-    DateTime,
     Index,
     Integer,
     MetaData,
@@ -21,7 +21,10 @@ from sqlalchemy import (
     func,
 )
 
+from indimail.accounts.dialect import TABLE_OPTIONS, TIMESTAMP, TimeOfChange
+
 METADATA: Final = MetaData()
+COUNTERS: Final = MetaData()  # made when a home is counted
 
 LEVELS: Final = 3  # of buckets
 
@@ -29,7 +32,9 @@ LEVELS: Final = 3  # of buckets
 def _timestamp() -> Column[object]:
     """Every table has one; it is the time of the last change."""
     now = func.current_timestamp()
-    return Column("timestamp", DateTime, nullable=False, server_default=now, onupdate=now)
+    return Column(
+        "timestamp", TIMESTAMP, nullable=False, server_default=TimeOfChange(), onupdate=now
+    )
 
 
 def _accounts(name: str) -> Table:
@@ -48,6 +53,7 @@ def _accounts(name: str) -> Table:
         _timestamp(),
         Index(f"{name}_gecos", "pw_gecos"),
         Index(f"{name}_uid", "pw_uid"),
+        **TABLE_OPTIONS,
     )
 
 
@@ -62,7 +68,9 @@ VALIAS: Final = Table(
     Column("valias_line", String(190), nullable=False),
     _timestamp(),
     UniqueConstraint("alias", "domain", "valias_line"),
+    **TABLE_OPTIONS,
 )
+ALIAS_LINES: Final = Index("valias_lines", VALIAS.c.valias_line)
 
 ALIASDOMAIN: Final = Table(
     "aliasdomain",
@@ -70,6 +78,7 @@ ALIASDOMAIN: Final = Table(
     Column("alias", String(64), primary_key=True),
     Column("domain", String(67), nullable=False),
     _timestamp(),
+    **TABLE_OPTIONS,
 )
 
 LASTAUTH: Final = Table(
@@ -82,6 +91,7 @@ LASTAUTH: Final = Table(
     Column("quota", BigInteger, nullable=False, default=0),
     Column("gecos", String(48), nullable=False, default=""),
     _timestamp(),
+    **TABLE_OPTIONS,
 )
 
 USERQUOTA: Final = Table(
@@ -91,6 +101,15 @@ USERQUOTA: Final = Table(
     Column("domain", String(67), primary_key=True),
     Column("quota", BigInteger, nullable=False, default=0),
     _timestamp(),
+    **TABLE_OPTIONS,
+)
+
+# Ours alone: one row, the version of the schema.
+SCHEMA: Final = Table(
+    "indimail_schema",
+    METADATA,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    **TABLE_OPTIONS,
 )
 
 
@@ -99,8 +118,6 @@ def counter_of(name: str) -> Table:
 
     `cur_users` and `the_dir` are what we read; the `level_` columns say the same as numbers.
     """
-    if name in METADATA.tables:
-        return METADATA.tables[name]
     places = [
         Column(f"level_{part}{level}", Integer, nullable=False, default=default)
         for part, default in (("start", 0), ("end", 61), ("mod", 0), ("index", 0))
@@ -108,7 +125,7 @@ def counter_of(name: str) -> Table:
     ]
     return Table(
         name,
-        METADATA,
+        COUNTERS,
         Column("domain", String(67), primary_key=True),
         Column("cur_users", Integer, nullable=False),
         Column("level_cur", Integer, nullable=False, default=0),
@@ -116,4 +133,6 @@ def counter_of(name: str) -> Table:
         *places,
         _timestamp(),
         Column("the_dir", String(156), nullable=False),
+        keep_existing=True,
+        **TABLE_OPTIONS,
     )

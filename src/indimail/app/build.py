@@ -12,7 +12,9 @@ import time
 from typing import Final
 
 from indimail.accounts.cache import CachedLookup
-from indimail.accounts.sql import SqlAccounts, sqlite_url
+from indimail.accounts.dialect import load_driver
+from indimail.accounts.sql import SqlAccounts
+from indimail.accounts.url import accounts_url
 from indimail.app.aside import Aside
 from indimail.app.certificate import Certificate
 from indimail.app.channel import Changed, Channel
@@ -186,9 +188,21 @@ class _Folders:
         self.news = OncePerTurn(lambda: (watch.changed(), homes.changed()), loop.call_soon, nothing)
 
 
+def place(instance: Instance, lines: LogLines, snapshot: Snapshot, uid: int) -> Place:
+    """Return the place of this server.
+
+    Imports what the accounts' database needs, before the fork and while the library is readable.
+    """
+    load_driver(_accounts_url(instance, snapshot))
+    return Place(instance, lines, snapshot.process.workers, uid)
+
+
 def _accounts(instance: Instance, snapshot: Snapshot) -> SqlAccounts:
-    url = snapshot.process.database_url.reveal()
-    return SqlAccounts(url or sqlite_url(os.path.join(instance.db, "indimail.db")))
+    return SqlAccounts(_accounts_url(instance, snapshot))
+
+
+def _accounts_url(instance: Instance, snapshot: Snapshot) -> str:
+    return accounts_url(snapshot.process.database_url.reveal(), instance.root, instance.db)
 
 
 def _local_delivery(

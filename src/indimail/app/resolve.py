@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
+from indimail.accounts.url import EXPECTED, check_url
 from indimail.control.files import ControlFile
 from indimail.mail.errors import Mistake, Misuse
 from indimail.mail.verdict import Rule
@@ -92,6 +93,11 @@ def _address(text: str) -> str:
     return text
 
 
+def _database(text: str) -> str:
+    check_url(text)
+    return text
+
+
 def _user_database(text: str) -> bool:
     if text not in ("1", "2"):
         raise ValueError(text)
@@ -115,6 +121,7 @@ HOSTS: Final = Kind("host names", "a host name in each line", str, whole=True)
 ADDRESSES: Final = Kind("IP addresses", "an IP address in each line", _address, whole=True)
 RULES: Final = Kind("list", "the name of a control file", str, whole=True)
 SECRET: Final = Kind("secret", "text", str, secret=True)
+DATABASE: Final = Kind("secret", EXPECTED, _database, secret=True)
 SYNC_MODE: Final = Kind("word", "auto, each or filesystem", _sync_mode)
 CHECK: Final = Kind(
     "check", "1 (the user database; the recipients extension, 3, is not built yet)", _user_database
@@ -212,7 +219,8 @@ def parsed(setting: Setting, entry: Entry, me: str) -> tuple[Resolved, list[Mist
     try:
         value = setting.kind.parse(entry.text)
     except ValueError:
-        found = f'{setting.variable}="{entry.text}"'
+        text = "***" if setting.kind.secret else entry.text
+        found = f'{setting.variable}="{text}"'
         mistake = Mistake(entry.file, entry.line, found, setting.kind.expected)
         return default(setting, me), [mistake]
     if setting.kind.whole:
@@ -228,7 +236,8 @@ def _from_control(setting: Setting, file: ControlFile, me: str) -> tuple[Resolve
             values.append(setting.kind.parse(line.text))
         except ValueError:
             expected = setting.kind.expected
-            mistakes.append(Mistake(line.file, line.number, f"'{line.text}'", expected))
+            text = "***" if setting.kind.secret else line.text
+            mistakes.append(Mistake(line.file, line.number, f"'{text}'", expected))
     if mistakes:
         return default(setting, me), mistakes
     if setting.kind.whole:

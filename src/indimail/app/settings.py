@@ -22,6 +22,7 @@ from indimail.app.resolve import (
     ADDRESSES,
     CHECK,
     COUNT,
+    DATABASE,
     HOST,
     HOSTS,
     LINES,
@@ -391,7 +392,8 @@ LOCATIONS: Final = (
     _toml("tls.certificate", TEXT, "servercert.pem", "chain, and key where it has one; in certs/",
           "net/tls.py"),
     _toml("tls.key", TEXT, "", "private key; default: in the certificate's file", "net/tls.py"),
-    _toml("database.url", SECRET, "", "accounts; default: SQLite in db/", "accounts/sql.py"),
+    _toml("database.url", DATABASE, "",
+          "accounts: sqlite:, mysql: or postgresql: URL; default: SQLite in db/", "accounts/sql.py"),
 )  # fmt: skip
 
 WAITING: Final = (

@@ -4,6 +4,10 @@
 
 A second time it completes what is missing and changes nothing else; exit 0.
 
+The accounts are in SQLite, or where `--database URL` says; the URL is kept in indimail.toml.  Its
+password is taken out of the process list at once; `--database -` reads the URL from standard input,
+so that no history of a shell has it either.
+
 Mail for postmaster, abuse, mailer-daemon and root goes to `--postmaster`, else into the instance's
 `alias/Maildir/`.
 
@@ -16,7 +20,9 @@ import socket
 import sys
 from pathlib import Path
 
+from indimail.accounts.url import accounts_url, check_url
 from indimail.app.instance import find_root
+from indimail.cli.process_list import hide_argument
 from indimail.cli.site import Failed, add_root, attempt, check, find_site
 from indimail.durable.disk import SystemDisk
 from indimail.manage.instance import (
@@ -46,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="who gets mail for postmaster, abuse, mailer-daemon and root "
         "(default: it is kept in alias/Maildir/)",
     )
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="where the accounts are: mysql://user:password@host/name, postgresql://..., "
+        "sqlite:///path; -: read it from standard input (default: SQLite in db/)",
+    )
     add_root(parser)
 
 
@@ -56,8 +68,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     # The slowest import, and nothing that --help needs.
-    from indimail.accounts.sql import SqlAccounts, sqlite_url  # noqa: PLC0415
+    from indimail.accounts.sql import SqlAccounts  # noqa: PLC0415
 
+    database = _database(args.database or "")
     me = (args.me or "").rstrip(".").lower()
     if me and isinstance(check_domain(me), Refused) and me != "localhost":
         raise Failed(f"--me {args.me}: expected a host name with its domain", os.EX_USAGE)
@@ -74,12 +87,18 @@ def _run(args: argparse.Namespace) -> None:
             raise Failed(f"--user {args.user}: only root can give files away", os.EX_NOPERM)
     check(make_root(root, owner))
     site, url = find_site(root)
+    wanted = accounts_url(database, root, site.places.db) if database else url
+    if not os.path.exists(site.places.toml):
+        url = wanted
+    accounts = SqlAccounts(url)
     with acting_as(site.uid, site.gid):
         is_named = os.path.exists(site.control("me"))
-        changed = make_instance(site, SystemDisk(), me, postmaster)
-        accounts = SqlAccounts(url or sqlite_url(os.path.join(site.places.db, "indimail.db")))
+        changed = make_instance(site, SystemDisk(), me, postmaster, database)
         accounts.make_tables()
         accounts.close()
+    if wanted != url:
+        print(f"{PROGRAM}: {site.places.toml} stays as it was: edit it to change the database",
+              file=sys.stderr)  # fmt: skip
     if not (given or is_named or "." in me):
         print(f"{PROGRAM}: this machine has no full name: control/me says {me}; "
               "put the name there that others know it by", file=sys.stderr)  # fmt: skip
@@ -89,6 +108,20 @@ def _run(args: argparse.Namespace) -> None:
         if Path(path).read_text(errors="replace").strip() != f"&{postmaster}":
             print(f"{PROGRAM}: {path} stays as it was: edit it to change it", file=sys.stderr)
     print(f"{root}: {'made' if changed else 'nothing to do'}")
+
+
+def _database(given: str) -> str:
+    """Check the URL; it is in no list of processes from here on."""
+    if given == "-":
+        given = sys.stdin.readline().strip()
+    elif given:
+        hide_argument(given)
+    if given:
+        try:
+            check_url(given)
+        except ValueError as error:
+            raise Failed(f"--database: {error}", os.EX_USAGE) from None
+    return given
 
 
 def _postmaster(given: str, local: tuple[str, ...]) -> str:

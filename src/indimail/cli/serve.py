@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM; 78 for a configuration with mistakes, 71 for a port that is taken."""
     # Everything a worker needs is imported here, before any fork and before privileges are dropped.
-    from indimail.app import lspawn, means, worker  # noqa: F401, PLC0415
+    from indimail.app import build, lspawn, worker  # noqa: F401, PLC0415
     from indimail.app.configuration import Overrides, load, reload  # noqa: PLC0415
     from indimail.app.identity import become  # noqa: PLC0415
     from indimail.app.instance import find_root, missing, open_instance  # noqa: PLC0415
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         log.warning("%s", notice)
     bound = _Bound(instance, sockets, inject, uid, gid)
     bound.started()
-    place = means.Place(instance, lines, snapshot.process.workers, uid)
+    place = build.place(instance, lines, snapshot, uid)
 
     def work(
         number: int, channel: "Channel", connections: "ConnectionTable", snapshot: "Snapshot"

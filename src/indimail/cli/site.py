@@ -21,9 +21,10 @@ from typing import TypeVar
 
 from indimail.accounts.passwords import default_method
 from indimail.accounts.port import Accounts
+from indimail.accounts.url import accounts_url, check_url
 from indimail.app.instance import Instance, find_root
 from indimail.cli.root import add_root as add_root  # noqa: PLC0414 - beside the other options
-from indimail.control.toml import read_toml
+from indimail.control.toml import Setup, read_toml
 from indimail.durable.disk import Disk, SystemDisk
 from indimail.mail.errors import MailError
 from indimail.manage.notify import AccountChanged, Answer, ControlsChanged, notify
@@ -143,11 +144,11 @@ def opened(program: str, args: argparse.Namespace) -> Iterator[Command]:
     # The slowest imports, and nothing that --help needs.
     import scramp.utils  # noqa: F401, PLC0415 - of accounts.scram
 
-    from indimail.accounts.sql import SqlAccounts, sqlite_url  # noqa: PLC0415
+    from indimail.accounts.sql import SqlAccounts  # noqa: PLC0415
 
     site, url = find_site(args.root)
+    accounts = SqlAccounts(url)
     with acting_as(site.uid, site.gid):
-        accounts = SqlAccounts(url or sqlite_url(os.path.join(site.places.db, "indimail.db")))
         try:
             yield Command(program, site, accounts, SystemDisk())
         finally:
@@ -155,7 +156,7 @@ def opened(program: str, args: argparse.Namespace) -> Iterator[Command]:
 
 
 def find_site(given: str | None) -> tuple[Site, str]:
-    """Return the instance and the database's URL (empty: SQLite in db/), to root or its owner."""
+    """Return the instance and the database's URL, to root or its owner."""
     root = find_root(given, os.environ)
     try:
         owner = os.stat(root)
@@ -175,11 +176,23 @@ def find_site(given: str | None) -> tuple[Site, str]:
         name: str(given.value) for name, given in setup.variables.items() if given.value is not None
     }
     variables = {**os.environ, **set_here}
-    url = setup.settings.get("database.url")
-    address = str(url.value) if url else ""
-    method = default_method(address)
+    url = _checked_url(setup)
+    method = default_method(url)
     site = Site(Instance(root, variables), variables, owner.st_uid, owner.st_gid, method)
-    return site, address
+    return site, accounts_url(url, root, site.places.db)
+
+
+def _checked_url(setup: Setup) -> str:
+    """Return the URL that indimail.toml has for the accounts; empty where it has none."""
+    given = setup.settings.get("database.url")
+    if given is None:
+        return ""
+    try:
+        check_url(str(given.value))
+    except ValueError as error:
+        where = f"{setup.name}:{given.line}"
+        raise Failed(f"{where}: [database] url: {error}", os.EX_CONFIG) from None
+    return str(given.value)
 
 
 def now() -> float:

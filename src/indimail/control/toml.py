@@ -12,6 +12,7 @@ Source: https://toml.io/en/v1.0.0.  Not here: defaults and limits of the values,
 which roles a listener can have (`app.configuration`).
 """
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from indimail.mail.errors import Mistake
+from indimail.mail.secret import mask
 
 Value = str | int | bool | None
 Path = tuple[str, ...]
@@ -103,8 +105,8 @@ def _syntax_mistake(error: str, text: str, name: str) -> Mistake:
     at = _POSITION.search(error)
     lines = text.rstrip("\n").split("\n")
     number = int(at[1]) if at and at[1] else len(lines)
-    shown = lines[min(number, len(lines)) - 1].strip()
-    reason = error[: at.start()] if at else error
+    shown = mask(lines[min(number, len(lines)) - 1].strip())
+    reason = mask(error[: at.start()] if at else error)
     return Mistake(name, number, f"{shown!r} ({reason[:1].lower()}{reason[1:]})", "TOML")
 
 
@@ -275,5 +277,13 @@ SMTPUTF8 = true
 #key = "serverkey.pem"
 
 [database]
-#url = "mysql://user:password@host/indimail"    # default: SQLite in db/
+#url = "mysql://user:password@host/indimail"    # or postgresql://...; default: SQLite in db/
 """
+
+
+def first_text(database: str = "") -> str:
+    """Return the text of a new file, with the URL of the database where there is one."""
+    if not database:
+        return DEFAULT_TEXT
+    text, _, _ = DEFAULT_TEXT.rpartition("#url")
+    return f"{text}url = {json.dumps(database, ensure_ascii=False)}\n"

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from indimail.control.files import write_atomic
-from indimail.control.toml import DEFAULT_TEXT
+from indimail.control.toml import first_text
 from indimail.durable.disk import Disk
 from indimail.manage.assign import compile_assign
 from indimail.manage.site import Refused, Site
@@ -141,13 +141,15 @@ def role_files(site: Site) -> list[str]:
     return [os.path.join(site.places.alias, f".qmail-{role}") for role in ROLES]
 
 
-def make_instance(site: Site, disk: Disk, me: str, postmaster: str = "") -> bool:
+def make_instance(
+    site: Site, disk: Disk, me: str, postmaster: str = "", database: str = ""
+) -> bool:
     """Make what is missing below the root, as the service account; tell whether anything was.
 
-    `postmaster` is the address that gets the mail of `ROLES`.
+    `postmaster` is the address that gets the mail of `ROLES`, `database` the URL of the accounts.
     """
     changed = _make_directories(disk, _directories(site))
-    for path, text, mode in _files(site, me, postmaster):
+    for path, text, mode in _files(site, me, postmaster, database):
         if not disk.exists(path):
             write_atomic(disk, path, [text.encode()], mode)
             changed = True
@@ -177,11 +179,11 @@ def _directories(site: Site) -> list[tuple[str, int]]:
     ]
 
 
-def _files(site: Site, me: str, postmaster: str) -> list[tuple[str, str, int]]:
+def _files(site: Site, me: str, postmaster: str, database: str) -> list[tuple[str, str, int]]:
     """Return path, text and mode; `me` comes last of control/, it says that the rest is there."""
     places, roles = site.places, role_files(site)
     return [
-        (places.toml, DEFAULT_TEXT, 0o600),  # may hold the database's password
+        (places.toml, first_text(database), 0o600),  # may hold the database's password
         (places.assign, ".\n", 0o644),
         (places.tcp_smtp, TCP_SMTP, 0o644),
         *((path, f"&{postmaster}\n" if postmaster else OWN_MAILDIR, 0o644) for path in roles),
