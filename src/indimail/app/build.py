@@ -20,6 +20,7 @@ from indimail.app.certificate import Certificate
 from indimail.app.channel import Changed, Channel
 from indimail.app.follow import Follower
 from indimail.app.instance import Instance
+from indimail.app.logs import LogLines
 from indimail.app.means import Means, Place
 from indimail.app.queues import Queues
 from indimail.app.turn import OncePerTurn
