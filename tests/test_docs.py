@@ -156,6 +156,51 @@ def test_the_commands_of_the_readme_work_in_this_order(instance: Path):
         assert ran.returncode == 0, f"{command}: exit {ran.returncode}\n{ran.stderr}"
 
 
+def administration() -> list[tuple[str, list[str]]]:
+    """Return each command of the guide with the lines that it is said to print."""
+    text = (ROOT / "docs" / "administration.md").read_text()
+    session: list[tuple[str, list[str]]] = []
+    for block in re.findall(r"(?ms)^```console\n(.*?)^```$", text):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                session.append((line[2:], []))
+            else:
+                session[-1][1].append(line)
+    return session
+
+
+def prints(shown: list[str]) -> str:
+    """Return the pattern of an output: ``...`` is anything in a line, any lines as a line."""
+    lines = ("(.*\n)*" if line == "..." else f"{re.escape(line)}\n" for line in shown)
+    return "".join(lines).replace(re.escape("..."), ".+")
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_administration_guide_print_what_it_says(instance: Path):
+    session = administration()
+    assert len(session) > 25
+    bin_directory = os.path.dirname(sys.executable)
+    environment = {
+        **os.environ,
+        "INDIMAIL_ROOT": str(instance),
+        "PATH": os.pathsep.join([bin_directory, os.environ.get("PATH", os.defpath)]),
+    }
+    for command, shown in session:
+        ran = subprocess.run(
+            ["sh", "-c", command.replace("/var/indimail", str(instance))],
+            env=environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        )
+        assert ran.returncode == 0, f"{command}: exit {ran.returncode}\n{ran.stderr}"
+        if not command.startswith("indimail init"):
+            said = ran.stdout.replace(str(instance), "/var/indimail")
+            assert re.fullmatch(prints(shown), said), f"{command}: prints\n{said}"
+
+
 def shell_lines() -> Iterator[tuple[Path, list[str]]]:
     """Every line that a document shows for a shell, without its comment."""
     for document in DOCUMENTS:

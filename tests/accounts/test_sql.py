@@ -26,7 +26,10 @@ from indimail.mail.errors import AccountsUnavailable
 from indimail.mail.secret import Secret
 
 ALICE = Account("alice", "example.com", Secret("$5$salt$hash"))
-OURS = {"indimail", "indibak", "valias", "lastauth", "userquota", "aliasdomain", "indimail_schema"}
+OURS = {
+    "indimail", "indibak", "valias", "lastauth", "userquota", "aliasdomain", "ip_alias_map",
+    "indimail_schema",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -104,7 +107,7 @@ def test_the_file_is_for_its_owner_alone(path: str) -> None:
 
 def test_the_tables_have_indimails_names_and_lengths(path: str) -> None:
     accounts = SqlAccounts(sqlite_url(path))
-    accounts.next_directory("/home", "T2Zsym", "example.com", 100)
+    accounts.set_homes("/home", "T2Zsym", "example.com", 1, "")
     with sqlite3.connect(path) as db:
         tables = {row[0] for row in db.execute("select name from sqlite_master where type='table'")}
         columns = [row[1:3] for row in db.execute("pragma table_info(indimail)")]
@@ -193,17 +196,6 @@ def test_a_change_is_seen_by_another_connection(db: Database) -> None:
     assert others.find("alice", "example.com") == ALICE
 
 
-def test_writers_at_once_count_every_home(db: Database) -> None:
-    def count() -> None:
-        accounts = db.accounts()
-        for _ in range(5):
-            accounts.next_directory("/home", "A2E", "example.com", 100)
-
-    at_once(count, 3)
-    name = '"dir_control_home_A2E"' if db.kind == "postgresql" else "dir_control_home_A2E"
-    assert db.ask(f"select cur_users from {name}") == [(15,)]
-
-
 def test_writers_at_once_leave_the_last_event(db: Database) -> None:
     accounts = db.accounts()
     accounts.add(ALICE)
@@ -218,6 +210,35 @@ def test_a_user_is_locked_once_by_deliveries_at_once(db: Database) -> None:
     locked: list[bool] = []
     at_once(lambda: locked.append(accounts.lock_for_quota("alice", "example.com", 5)), 4)
     assert sorted(locked) == [False, False, False, True]
+
+
+def test_the_first_homes_of_a_group_are_counted_by_commands_at_once(db: Database) -> None:
+    accounts = db.accounts()
+    at_once(lambda: accounts.set_homes("/home", "A2E", "example.com", 101, "0"), 4)
+    assert accounts.homes("/home", "A2E", "example.com") == (101, "0")
+
+
+def test_rows_of_indimail_that_we_do_not_read_go_with_their_user_and_domain(db: Database) -> None:
+    db.ask(
+        "create table vfilter (emailid varchar(107))",
+        "create table vlimits (domain varchar(67))",
+        *(
+            f"insert into vfilter values ('{address}')"
+            for address in ("alice@example.com", "bob@example.com", "bob@xample.com")
+        ),
+        "insert into vlimits values ('example.com')",
+    )
+    accounts = db.accounts()
+    accounts.add(ALICE)
+    look = "select emailid from vfilter union select domain from vlimits order by 1"
+    assert accounts.move_user("alice", "example.com", "zoe", "/mail/zoe")
+    accounts.rename_domain("example.com", "example.org", [])
+    assert db.ask(look) == [
+        ("bob@example.org",), ("bob@xample.com",), ("example.org",), ("zoe@example.org",)
+    ]  # fmt: skip
+    assert accounts.remove_user("zoe", "example.org")
+    accounts.remove_domain("example.org")
+    assert db.ask(look) == [("bob@xample.com",)]
 
 
 @pytest.mark.parametrize("kind", SERVERS)
@@ -405,6 +426,13 @@ def test_a_database_that_indimail_made_is_read_and_written_as_it_is() -> None:
         for stranger in ("Alice", "\u00e1lice", "alice ", "\u8c37\u6b4c", "\U0001f600"):
             assert accounts.find(stranger, "example.com") is None
             assert accounts.aliases(stranger, "example.com") == []
+        accounts.add_alias("sales", "example.com", "&alice@example.com")
+        for stranger in ("Alice", "\u00e1lice", "alice "):
+            assert not accounts.remove_user(stranger, "example.com")
+            assert not accounts.move_user(stranger, "example.com", "zoe", "/mail/zoe")
+        accounts.remove_domain("xample.com")
+        assert accounts.find("alice", "example.com") == alice
+        assert accounts.aliases("sales", "example.com") == ["&alice@example.com"]
         assert accounts.lock_for_quota("alice", "example.com", 777)
         event = LastEvent("pass", 1_795_000_000, "192.0.2.1")
         accounts.record_event(alice, event)
@@ -415,7 +443,8 @@ def test_a_database_that_indimail_made_is_read_and_written_as_it_is() -> None:
             assert session.execute(text("select @@time_zone")).scalar() == "+00:00"
         assert db.ask("select pw_gid from indimail") == [(0x12,)]
         assert db.ask("select quota from userquota") == [(777,)]
-        assert accounts.next_directory("/home", "A2E", "example.com", 100) == ""
+        accounts.set_homes("/home", "A2E", "example.com", 101, "0")
+        assert accounts.homes("/home", "A2E", "example.com") == (101, "0")
         assert {name: db.ask(f"show create table {name}") for name in names} == before
         assert db.tables == OURS | {"dir_control_home_A2E"}
         db.close()

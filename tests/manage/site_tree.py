@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from indimail.accounts.memory import MemoryAccounts
+from indimail.accounts.port import Account, Accounts
 from indimail.app.instance import Instance
-from indimail.durable.disk import SystemDisk
+from indimail.durable.disk import Disk, SystemDisk
+from indimail.manage.change import carry_out
+from indimail.manage.domains import NewDomain, plan_domain
 from indimail.manage.instance import make_instance
-from indimail.manage.site import Site
+from indimail.manage.site import Refused, Site, alone
+from indimail.manage.users import NewUser, plan_user
+from indimail.manage.writes import Stores, Write
 
 
 class QuickDisk(SystemDisk):
@@ -39,29 +42,34 @@ class QuickDisk(SystemDisk):
         self.synced.append(path)
 
 
-class CrashingAccounts(MemoryAccounts):
-    """Calls `before` ahead of every change."""
-
-    def __init__(self, before: Callable[[], None]) -> None:
-        super().__init__()
-        self.before = before
-
-    def add(self, *args: Any) -> bool:
-        self.before()
-        return super().add(*args)
-
-    def add_alias(self, *args: Any) -> bool:
-        self.before()
-        return super().add_alias(*args)
-
-    def next_directory(self, *args: Any) -> str:
-        self.before()
-        return super().next_directory(*args)
-
-
 def make_site(root: str, **variables: str) -> Site:
     """Return a whole instance, of whoever runs the test."""
     site = Site(Instance(root), variables, os.geteuid() or 555, os.getegid() or 555)
     os.makedirs(root, exist_ok=True)
     make_instance(site, QuickDisk(), "mx.example.org")
     return site
+
+
+def carried_out(
+    site: Site, accounts: Accounts, disk: Disk, writes: list[Write] | Refused
+) -> Refused | None:
+    """Make a change as commands do."""
+    if isinstance(writes, Refused):
+        return writes
+    with alone(site):
+        carry_out(Stores(site, accounts, disk, lambda _: None), "a change", writes)
+    return None
+
+
+def add_domain(site: Site, accounts: Accounts, disk: Disk, new: NewDomain) -> Refused | None:
+    """Make a domain."""
+    return carried_out(site, accounts, disk, plan_domain(site, accounts, disk, new, 0.0))
+
+
+def add_user(
+    site: Site, accounts: Accounts, disk: Disk, new: NewUser, now: float = 0.0
+) -> Account | Refused:
+    """Add a user."""
+    refused = carried_out(site, accounts, disk, plan_user(site, accounts, disk, new, now))
+    added = accounts.find(new.name, new.domain)
+    return refused or added or Refused("not added", 1)

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from indimail.accounts.memory import MemoryAccounts
-from indimail.durable.lock import DirectoryLock
 from indimail.mail.secret import Secret
 from indimail.manage.assign import add_entry, domain_entry
 from indimail.manage.domain_change import DomainChange, change_domain
-from indimail.manage.domains import NewDomain, add_domain
-from indimail.manage.site import Refused, Site
-from manage.site_tree import QuickDisk, make_site
+from indimail.manage.domains import NewDomain
+from indimail.manage.site import Refused, Site, alone
+from manage.site_tree import QuickDisk, add_domain, make_site
 
 DOMAIN = "example.com"
 EXPECTED = "delete, bounce-no-mailbox, the full path of a Maildir, user@domain or domain:ip:port"
@@ -23,7 +22,7 @@ EXPECTED = "delete, bounce-no-mailbox, the full path of a Maildir, user@domain o
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     site = make_site(str(tmp_path / "i"))
-    add_domain(site, MemoryAccounts(), QuickDisk(), NewDomain(DOMAIN, Secret("x")), 0.0)
+    add_domain(site, MemoryAccounts(), QuickDisk(), NewDomain(DOMAIN, Secret("x")))
     return site
 
 
@@ -134,12 +133,11 @@ def test_limits_that_were_switched_off_are_off_after_a_power_cut(site: Site) -> 
 
 
 def test_no_other_command_changes_the_domain_meanwhile(site: Site) -> None:
-    lock = DirectoryLock.wait(site.places.domains_dir)
-    waiting = threading.Thread(target=lambda: change(site, instruction="delete"))
-    waiting.start()
-    waiting.join(0.05)
-    assert waiting.is_alive()
-    assert "delete" not in default(site).read_text()
-    lock.release()
+    with alone(site):
+        waiting = threading.Thread(target=lambda: change(site, instruction="delete"))
+        waiting.start()
+        waiting.join(0.05)
+        assert waiting.is_alive()
+        assert "delete" not in default(site).read_text()
     waiting.join()
     assert "delete" in default(site).read_text()

@@ -10,11 +10,11 @@ import pytest
 from indimail.accounts.memory import MemoryAccounts
 from indimail.accounts.port import Account, Flag, LastEvent
 from indimail.mail.secret import Secret
-from indimail.manage.domains import NewDomain, add_domain
+from indimail.manage.domains import NewDomain
 from indimail.manage.site import Refused, Site
 from indimail.manage.user_change import UserChange, change_user
-from indimail.manage.users import NewUser, add_user
-from manage.site_tree import QuickDisk, make_site
+from indimail.manage.users import NewUser
+from manage.site_tree import QuickDisk, add_domain, add_user, make_site
 
 NOW = 1_795_000_000
 
@@ -26,7 +26,7 @@ class World:
         self.site: Site = make_site(root)
         self.accounts = MemoryAccounts()
         disk = QuickDisk()
-        add_domain(self.site, self.accounts, disk, NewDomain("example.com", Secret("x")), 0.0)
+        add_domain(self.site, self.accounts, disk, NewDomain("example.com", Secret("x")))
         new = NewUser("alice", "example.com", Secret("old"), quota="52428800,1000")
         add_user(self.site, self.accounts, disk, new, 0.0)
         self.change(UserChange(given=Flag.NO_POP | Flag.V_OVERRIDE))

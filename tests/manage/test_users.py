@@ -11,19 +11,18 @@ from indimail.accounts.passwords import Method
 from indimail.accounts.port import Account, Flag, LastEvent
 from indimail.accounts.scram import Mechanism
 from indimail.mail.secret import Secret
+from indimail.manage.aliasdomains import real_domain
 from indimail.manage.assign import add_entry, domain_entry
-from indimail.manage.domains import NewDomain, add_domain
+from indimail.manage.domains import NewDomain
 from indimail.manage.site import Refused, Site
 from indimail.manage.users import (
     NewUser,
-    add_user,
     check_domain_is_ours,
     method_setting,
-    real_domain,
     scram_setting,
     set_password,
 )
-from manage.site_tree import QuickDisk, make_site
+from manage.site_tree import QuickDisk, add_domain, add_user, make_site
 
 ALICE = NewUser("alice", "example.com", Secret("hash"), Secret("keys"))
 NEW = Secret("new"), Secret("new keys")
@@ -32,7 +31,7 @@ NEW = Secret("new"), Secret("new keys")
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     site = make_site(str(tmp_path / "i"))
-    add_domain(site, MemoryAccounts(), QuickDisk(), NewDomain("example.com", Secret("x")), 0.0)
+    add_domain(site, MemoryAccounts(), QuickDisk(), NewDomain("example.com", Secret("x")))
     return site
 
 

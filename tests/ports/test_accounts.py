@@ -22,6 +22,7 @@ ALICE = Account(
     quota="50000000S,1000C",
     scram=Secret("{CRAM}secret"),
 )
+ADDED = LastEvent("add", 1_795_000_000, "")
 
 
 @pytest.fixture(params=["memory", "sqlite", *SERVERS])
@@ -181,12 +182,167 @@ def test_an_alias_domain_stands_for_its_real_one(accounts: Accounts) -> None:
     assert accounts.real_domain("example.com") == "example.com"
 
 
-def test_buckets_advance_at_each_full_level(accounts: Accounts) -> None:
-    buckets = [accounts.next_directory("/home", "A2E", "example.com", 3) for _ in range(7)]
-    assert buckets == ["", "", "0", "0", "0", "1", "1"]
-    assert accounts.next_directory("/home", "A2E", "example.org", 3) == ""
-    assert accounts.next_directory("/home", "F2K", "example.com", 3) == ""
-    assert accounts.next_directory("/", "A2E", "example.com", 1) == "0"
+def test_homes_are_counted_for_each_file_system_group_and_domain(accounts: Accounts) -> None:
+    assert accounts.homes("/home", "A2E", "example.com") == (0, "")
+    accounts.set_homes("/home", "A2E", "example.com", 100, "0")
+    accounts.set_homes("/home", "A2E", "example.org", 2, "")
+    accounts.set_homes("/home", "A2E", "example.com", 101, "0/A")
+    assert accounts.homes("/home", "A2E", "example.com") == (101, "0/A")
+    assert accounts.homes("/home", "A2E", "example.org") == (2, "")
+    assert accounts.homes("/home", "F2K", "example.com") == (0, "")
+    assert accounts.homes("/", "A2E", "example.com") == (0, "")
+
+
+def test_whose_homes_a_directory_is_or_holds_or_lies_in(accounts: Accounts) -> None:
+    for name, directory, active in (
+        ("a", "/m/x_y/a", True), ("b", "/m/x_y/b", False), ("c", "/m/xzy/a", True), ("d", "", True),
+    ):  # fmt: skip
+        home = replace(ALICE, name=name, directory=directory, active=active)
+        accounts.add(replace(home, domain="example.org" if name == "b" else "example.com"))
+    for path, names in (
+        ("/m/x_y/a", "a"), ("/m/x_y/a/Maildir", "a"), ("/m/x_y", "ab"), ("/m", "abc"),
+        ("/m/x_", ""), ("/m/x_y/ab", ""),
+    ):  # fmt: skip
+        assert "".join(sorted(a.name for a in accounts.housed(path))) == names, path
+
+
+def filled(accounts: Accounts) -> None:
+    """Give two domains an alice, a locked bob and lines that lead here and there."""
+    for domain in ("example.com", "example.org"):
+        home = f"/mail/A2E/{domain}/alice"
+        alice = replace(ALICE, domain=domain, directory=home)
+        accounts.add(alice)
+        accounts.add(replace(alice, name="bob", directory=f"/mail/A2E/{domain}/bob", active=False))
+        accounts.record_event(alice, ADDED)
+        accounts.set_userquota("alice", domain, 777)
+        accounts.set_homes("/home", "A2E", domain, 2, "")
+        for line in (f"&alice@{domain}", f"bob@{domain}", f"{home}/Maildir/", "&carol@example.net"):
+            accounts.add_alias("friends", domain, line)
+        accounts.add_alias("alice", domain, "&carol@example.net")
+    accounts.add_alias("here", "example.org", "&alice@example.com")
+    accounts.add_alias("here", "example.org", "&alice@example.com.au")
+    accounts.add_alias_domain("example.net", "example.com")
+    accounts.map_address("192.0.2.1", "example.com")
+    accounts.map_address("192.0.2.2", "example.org")
+
+
+def told(accounts: Accounts, domain: str) -> list[str]:
+    """Return all that is known of a domain."""
+    names = {alias.name for alias in accounts.domain_aliases(domain)} | {"alice", "bob", "zoe"}
+    return [
+        *(f"{a.address} {a.directory} {a.active}" for a in accounts.users(domain)),
+        *(f"{alias.name} {alias.line}" for alias in accounts.domain_aliases(domain)),
+        *(
+            f"{name} {accounts.userquota(name, domain)} {len(accounts.events(name, domain))}"
+            for name in sorted(names)
+        ),
+        f"{accounts.homes('/home', 'A2E', domain)}",
+        *accounts.alias_domains(domain),
+        *(address for address, mapped in accounts.address_domains() if mapped == domain),
+    ]
+
+
+def test_a_user_goes_with_all_rows_and_what_forwards_to_it(accounts: Accounts) -> None:
+    filled(accounts)
+    assert accounts.remove_user("alice", "example.com")
+    assert not accounts.remove_user("alice", "example.com")
+    assert accounts.remove_user("bob", "example.com")
+    assert told(accounts, "example.com") == [
+        "friends &carol@example.net",
+        "friends /mail/A2E/example.com/alice/Maildir/",
+        "alice 0 0", "bob 0 0", "friends 0 0", "zoe 0 0",
+        "(2, '')", "example.net", "192.0.2.1",
+    ]  # fmt: skip
+    assert accounts.aliases("here", "example.org") == ["&alice@example.com.au"]
+    assert len(accounts.users("example.org")) == 2
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_a_user_gets_another_name_and_home_in_all_rows(accounts: Accounts, active: bool) -> None:
+    filled(accounts)
+    before = accounts.modify("alice", "example.com", lambda row: replace(row, active=active))
+    assert before is not None
+    accounts.set_userquota("zoe", "example.com", 5)  # left by somebody of that name
+    accounts.add_alias("zoe", "example.com", "&dora@example.net")  # an alias without a mailbox
+    other = told(accounts, "example.org")
+    for _ in range(2):  # done again, it changes nothing
+        accounts.move_user("alice", "example.com", "zoe", "/new/zoe")
+        assert accounts.find("zoe", "example.com") == replace(
+            before, name="zoe", directory="/new/zoe"
+        )
+        assert told(accounts, "example.com") == [
+            "bob@example.com /mail/A2E/example.com/bob False",
+            f"zoe@example.com /new/zoe {active}",
+            "friends &carol@example.net", "friends &zoe@example.com", "friends /new/zoe/Maildir/",
+            "friends bob@example.com", "zoe &carol@example.net",
+            "zoe &dora@example.net",
+            "alice 0 0", "bob 0 0", "friends 0 0", "zoe 777 1",
+            "(2, '')", "example.net", "192.0.2.1",
+        ]  # fmt: skip
+    assert accounts.aliases("here", "example.org") == [
+        "&alice@example.com.au", "&zoe@example.com"
+    ]  # fmt: skip
+    assert accounts.events("zoe", "example.com") == [ADDED]
+    others = [line.replace("&zoe@", "&alice@") for line in told(accounts, "example.org")]
+    assert sorted(others) == sorted(other)
+    assert not accounts.move_user("nobody", "example.com", "zoe", "/new/zoe")
+
+
+def test_a_home_moves_and_the_name_stays(accounts: Accounts) -> None:
+    filled(accounts)
+    assert accounts.move_user("alice", "example.com", "alice", "/new")
+    found = accounts.find("alice", "example.com")
+    assert found == replace(ALICE, directory="/new")
+    assert lock(accounts) == (OTHERS, 777)
+    assert "/new/Maildir/" in accounts.aliases("friends", "example.com")
+
+
+def test_a_domain_goes_with_all_rows_and_what_forwards_to_it(accounts: Accounts) -> None:
+    filled(accounts)
+    before = told(accounts, "example.org")
+    accounts.remove_domain("example.com")
+    assert told(accounts, "example.com") == [
+        "alice 0 0", "bob 0 0", "zoe 0 0", "(0, '')"
+    ]  # fmt: skip
+    assert accounts.real_domain("example.net") == "example.net"
+    before.remove("here &alice@example.com")
+    assert told(accounts, "example.org") == before
+
+
+def test_a_domain_gets_another_name_in_all_rows(accounts: Accounts) -> None:
+    filled(accounts)
+    before, other = told(accounts, "example.com"), accounts.users("example.org")
+    folders = [("/mail/A2E/example.com", "/mail/A2E/new.example")]
+    for _ in range(2):  # done again, it changes nothing
+        accounts.rename_domain("example.com", "new.example", folders)
+        renamed = [line.replace("example.com", "new.example") for line in before]
+        assert told(accounts, "new.example") == renamed
+    assert accounts.real_domain("example.net") == "new.example"
+    assert accounts.events("alice", "new.example") == [ADDED]
+    assert accounts.aliases("here", "example.org") == [
+        "&alice@example.com.au", "&alice@new.example"
+    ]  # fmt: skip
+    assert accounts.users("example.com") == []
+    assert accounts.users("example.org") == other
+
+
+def test_an_address_has_one_default_domain(accounts: Accounts) -> None:
+    accounts.map_address("192.0.2.1", "example.com")
+    accounts.map_address("2001:db8::1", "example.com")
+    accounts.map_address("192.0.2.1", "example.org")
+    assert accounts.address_domains() == [
+        ("192.0.2.1", "example.org"), ("2001:db8::1", "example.com")
+    ]  # fmt: skip
+    accounts.map_address("192.0.2.1", "")
+    assert accounts.address_domains() == [("2001:db8::1", "example.com")]
+
+
+def test_an_alias_domain_ends(accounts: Accounts) -> None:
+    accounts.add_alias_domain("example.net", "example.com")
+    assert accounts.alias_domains("example.com") == ["example.net"]
+    assert accounts.remove_alias_domain("example.net")
+    assert not accounts.remove_alias_domain("example.net")
+    assert accounts.real_domain("example.net") == "example.net"
 
 
 def test_the_last_event_of_each_service_is_kept(accounts: Accounts) -> None:

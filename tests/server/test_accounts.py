@@ -1,6 +1,7 @@
 """Accounts that change while the server runs: in force on every worker when the command returns."""
 
 import contextlib
+import os
 import sqlite3
 import time
 
@@ -53,6 +54,38 @@ def test_what_the_other_commands_change_is_in_force_when_they_return(server: Ser
         assert {talk.recipient(address)[:9] for talk in talks} == {before}, command
         run(*command)
         assert {talk.recipient(address)[:9] for talk in talks} == {after}, command
+
+
+def test_users_and_domains_come_go_and_change_names_while_mail_comes(server: Server) -> None:
+    """Each worker was asked a moment ago, so that it remembers the answer before."""
+    run, talks = server.instance.run, server.on_each_worker()
+    run("vadduser", f"carol@{DOMAIN}", given="secret-1")
+    ours, gone, unknown = "250 2.1.5", "550 5.1.1", "553 5.7.1"
+    for command, address, before, after in (
+        (["vaddaliasdomain", "alias.example", DOMAIN], "bob@alias.example", unknown, ours),
+        (["vrenameuser", f"carol@{DOMAIN}", "zoe"], f"zoe@{DOMAIN}", gone, ours),
+        (["vrenameuser", f"zoe@{DOMAIN}", "carol"], f"zoe@{DOMAIN}", ours, gone),
+        (["vdeluser", f"carol@{DOMAIN}"], f"carol@{DOMAIN}", ours, gone),
+        (["vdeldomain", "alias.example"], "bob@alias.example", ours, unknown),
+        (["vrenamedomain", DOMAIN, "new.example"], "bob@new.example", unknown, ours),
+        (["vrenamedomain", "new.example", DOMAIN], "bob@new.example", ours, unknown),
+        (["vdeldomain", DOMAIN], BOB, ours, unknown),
+    ):
+        assert {talk.recipient(address)[:9] for talk in talks} == {before}, command
+        run(*command)
+        assert {talk.recipient(address)[:9] for talk in talks} == {after}, command
+
+
+def test_mail_that_comes_while_a_home_moves_is_in_it(server: Server) -> None:
+    home = server.instance.path("elsewhere/bob")
+    sent = []
+    for turn in range(3):
+        sent.append(server.send())
+        server.instance.run("vmoveuserdir", BOB, f"{home}{turn}")
+    for queue_id in sent:
+        server.instance.ended(queue_id)
+    mails = os.listdir(f"{home}2/Maildir/new")
+    assert len(mails) == len(sent)
 
 
 def test_a_changed_password_shows_in_vuserinfo(server: Server) -> None:

@@ -25,14 +25,19 @@ from typing import Any, Final
 
 import sqlalchemy.dialects.sqlite.pysqlite  # also for a process that soon may not read the library
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     DateTime,
     Engine,
+    LargeBinary,
     Table,
+    and_,
+    cast,
     create_engine,
     event,
     func,
     literal,
+    literal_column,
     select,
 )
 from sqlalchemy.engine import make_url
@@ -213,6 +218,17 @@ def upsert(
         db.execute(insertion.on_conflict_do_update(index_elements=keys, set_=changes))
     else:
         db.execute(insertion.on_conflict_do_nothing(index_elements=keys))
+
+
+def same(db: Connection, column: ColumnElement[str], value: str) -> ColumnElement[bool]:
+    """Compare octet by octet, also where a column of IndiMail's does not.
+
+    MariaDB compares as the column does too, for its index.
+    """
+    if db.dialect.name != "mysql":
+        return column == value
+    converted = func.convert(column.op("USING")(literal_column("utf8mb4")))
+    return and_(column == value, cast(converted, LargeBinary) == value.encode())
 
 
 def _insertion(name: str) -> Callable[[Table], Any]:

@@ -5,11 +5,20 @@ MemoryAccounts().add(account)
 `fail` makes every call raise, as a database that is down would.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from indimail.accounts.layout import bucket_after, counter_table
-from indimail.accounts.port import Account, AliasLine, Flag, LastEvent, is_newly_locked
+from indimail.accounts.layout import counter_table
+from indimail.accounts.port import (
+    Account,
+    AliasLine,
+    Flag,
+    LastEvent,
+    above,
+    is_newly_locked,
+    moved_line,
+    moved_path,
+)
 from indimail.mail.errors import AccountsUnavailable
 from indimail.mail.secret import Secret
 
@@ -25,6 +34,7 @@ class MemoryAccounts:
         self._homes: dict[tuple[str, str], tuple[int, str]] = {}
         self._userquota: dict[tuple[str, str], int] = {}
         self._events: dict[tuple[str, str], dict[str, LastEvent]] = {}
+        self._addresses: dict[str, str] = {}
 
     def find(self, name: str, domain: str) -> Account | None:
         """Return the account, active or not."""
@@ -142,14 +152,101 @@ class MemoryAccounts:
         self._alias_domains[alias] = domain
         return True
 
-    def next_directory(self, filesystem: str, group: str, domain: str, users_per_level: int) -> str:
-        """Count one more home of the group and return its bucket."""
+    def housed(self, path: str) -> list[Account]:
+        """Return the accounts whose homes are a directory, lie in it or hold it."""
         self._check()
-        key = (counter_table(filesystem, group), domain)
-        count, bucket = self._homes.get(key, (0, ""))
-        bucket = bucket_after(count + 1, bucket, users_per_level)
-        self._homes[key] = (count + 1, bucket)
-        return bucket
+        return [
+            account
+            for account in self._accounts.values()
+            if account.directory in above(path) or path in above(account.directory)
+        ]
+
+    def homes(self, filesystem: str, group: str, domain: str) -> tuple[int, str]:
+        """Return how many homes the group has, and the bucket of the last one."""
+        self._check()
+        return self._homes.get((counter_table(filesystem, group), domain), (0, ""))
+
+    def set_homes(self, filesystem: str, group: str, domain: str, count: int, bucket: str) -> None:
+        """Say how many homes the group has, and the bucket of the next one."""
+        self._check()
+        self._homes[counter_table(filesystem, group), domain] = (count, bucket)
+
+    def remove_user(self, name: str, domain: str) -> bool:
+        """Remove all rows of a user, and the alias lines that forward to it."""
+        for alias in self.aliases_to(f"{name}@{domain}"):
+            self.remove_alias(alias.name, alias.domain, alias.line)
+        self._forget(lambda key: key == (name, domain))
+        return self._accounts.pop((name, domain), None) is not None
+
+    def move_user(self, name: str, domain: str, new_name: str, directory: str) -> bool:
+        """Let all rows of a user say another name and home; False: no such user."""
+        found = self.find(name, domain)
+        if found is None:
+            return False
+        addresses = {f"{name}@{domain}": f"{new_name}@{domain}"}
+        self._rename(lambda key: (new_name, domain) if key == (name, domain) else key)
+        del self._accounts[name, domain]
+        moved = replace(found, name=new_name, directory=directory)
+        self._accounts[new_name, domain] = moved
+        self._move_lines(addresses, [(found.directory, directory)])
+        return True
+
+    def remove_domain(self, domain: str) -> None:
+        """Remove all rows of a domain; the lines of others that forward to its users too."""
+        for alias in self._alias_lines():
+            if alias.domain == domain or alias.line.endswith(f"@{domain}"):
+                self.remove_alias(alias.name, alias.domain, alias.line)
+        self._forget(lambda key: key[1] == domain)
+        self._accounts = {key: row for key, row in self._accounts.items() if key[1] != domain}
+        self._homes = {key: row for key, row in self._homes.items() if key[1] != domain}
+        self._alias_domains = {
+            alias: real for alias, real in self._alias_domains.items() if real != domain
+        }
+        self._addresses = {at: real for at, real in self._addresses.items() if real != domain}
+
+    def rename_domain(self, domain: str, new: str, folders: Sequence[tuple[str, str]]) -> None:
+        """Let all rows of a domain say another one, and the lines of others that forward to it."""
+        lines = [alias.line.removeprefix("&") for alias in self._alias_lines()]
+        addresses = {
+            line: f"{line.removesuffix(domain)}{new}"
+            for line in lines
+            if line.endswith(f"@{domain}")
+        }
+        self._rename(lambda key: (key[0], new) if key[1] == domain else key)
+        for account in self.users(domain):
+            del self._accounts[account.name, domain]
+            self._accounts[account.name, new] = replace(
+                account, domain=new, directory=moved_path(account.directory, folders)
+            )
+        self._homes = {
+            (table, new if here == domain else here): row
+            for (table, here), row in self._homes.items()
+        }
+        self._move_lines(addresses, folders)
+        for names in (self._alias_domains, self._addresses):
+            names.update({name: new for name, real in names.items() if real == domain})
+
+    def alias_domains(self, domain: str) -> list[str]:
+        """Return the alias domains that stand for a domain, sorted."""
+        self._check()
+        return sorted(alias for alias, real in self._alias_domains.items() if real == domain)
+
+    def remove_alias_domain(self, alias: str) -> bool:
+        """Let `alias` stand for nothing; False where it did not."""
+        self._check()
+        return self._alias_domains.pop(alias, None) is not None
+
+    def address_domains(self) -> list[tuple[str, str]]:
+        """Return local IP address and default domain, sorted."""
+        self._check()
+        return sorted(self._addresses.items())
+
+    def map_address(self, address: str, domain: str) -> None:
+        """Give a local IP address a default domain; an empty one takes it away."""
+        self._check()
+        self._addresses.pop(address, None)
+        if domain:
+            self._addresses[address] = domain
 
     def record_event(self, account: Account, event: LastEvent) -> None:
         """Keep `event` as the last one of its service."""
@@ -169,6 +266,25 @@ class MemoryAccounts:
             for (name, domain), lines in self._aliases.items()
             for line in lines
         )
+
+    def _forget(self, is_gone: Callable[[tuple[str, str]], bool]) -> None:
+        self._rename(lambda key: ("", "") if is_gone(key) else key)
+        for rows in (self._aliases, self._userquota, self._events):
+            rows.pop(("", ""), None)
+
+    def _rename(self, named: Callable[[tuple[str, str]], tuple[str, str]]) -> None:
+        for rows in (self._userquota, self._events):
+            for key in [key for key in rows if named(key) != key]:
+                rows[named(key)] = rows.pop(key)  # type: ignore[assignment]  # of one and the same
+        for key in [key for key in self._aliases if named(key) != key]:
+            lines = self._aliases.pop(key)
+            known = self._aliases.setdefault(named(key), [])
+            known += [line for line in lines if line not in known]
+
+    def _move_lines(self, addresses: dict[str, str], folders: Sequence[tuple[str, str]]) -> None:
+        for key, lines in self._aliases.items():
+            moved = dict.fromkeys(moved_line(line, addresses, folders) for line in lines)
+            self._aliases[key] = list(moved)
 
     def _check(self) -> None:
         if self.fail:

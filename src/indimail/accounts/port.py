@@ -12,7 +12,8 @@ Not here: the cache of the mail path (`accounts.cache`), hashes (`accounts.passw
 lie (`accounts.layout`), the checks of a new name (`manage.users`).
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Final, Protocol
@@ -21,6 +22,7 @@ from indimail.mail.secret import Secret
 
 NAME_LENGTH: Final = 40
 DOMAIN_LENGTH: Final = 67
+ALIAS_DOMAIN_LENGTH: Final = 64
 PASSWORD_LENGTH: Final = 128
 GECOS_LENGTH: Final = 48
 DIRECTORY_LENGTH: Final = 156
@@ -110,6 +112,33 @@ def is_newly_locked(before: Account, after: Account) -> bool:
     return Flag.BOUNCE_MAIL in after.flags & ~before.flags
 
 
+def above(path: str) -> list[str]:
+    """Return a directory and those that hold it, but for the root of all."""
+    found = []
+    while path not in ("", "/"):
+        found.append(path)
+        path = path.rpartition("/")[0]
+    return found
+
+
+def moved_path(path: str, folders: Sequence[tuple[str, str]]) -> str:
+    """Return where a path is after directories were renamed, old -> new."""
+    for old, new in folders:
+        if path == old or path.startswith(f"{old}/"):
+            return new + path[len(old) :]
+    return path
+
+
+def moved_line(line: str, addresses: dict[str, str], folders: Sequence[tuple[str, str]]) -> str:
+    """Return an alias line after addresses and directories were renamed, old -> new."""
+    address = line.removeprefix("&")
+    if address in addresses:
+        return line.removesuffix(address) + addresses[address]
+    for old, new in folders:
+        line = new.join(re.split(rf"(?<![^\s|]){re.escape(old)}(?=[/\s]|$)", line))
+    return line
+
+
 class Lookup(Protocol):
     """What the mail path asks."""
 
@@ -186,11 +215,51 @@ class Accounts(Lookup, Protocol):
     def add_alias_domain(self, alias: str, domain: str) -> bool:
         """Let `alias` stand for `domain`; False where it stands for one already."""
 
-    def next_directory(self, filesystem: str, group: str, domain: str, users_per_level: int) -> str:
-        """Count one more home of the group and return its bucket, ``""`` or like ``0/A``.
+    def housed(self, path: str) -> list[Account]:
+        """Return the accounts of all domains whose homes are a directory, lie in it or hold it."""
 
-        The counter is a hint for spreading homes: it counts a user whose `add` never came.
+    def homes(self, filesystem: str, group: str, domain: str) -> tuple[int, str]:
+        """Return how many homes the group has, and the bucket of the last one.
+
+        The counter is a hint for spreading homes, no more.
         """
+
+    def set_homes(self, filesystem: str, group: str, domain: str, count: int, bucket: str) -> None:
+        """Say how many homes the group has, and the bucket of the next one."""
+
+    def remove_user(self, name: str, domain: str) -> bool:
+        """Remove all rows of a user, and the alias lines of all domains that forward to it.
+
+        False, and nothing removed but such lines: no such user.
+        """
+
+    def move_user(self, name: str, domain: str, new_name: str, directory: str) -> bool:
+        """Let all rows of a user say another name (or the same) and home.
+
+        The lines of all domains follow that forward to the user, or name a path in the old home.
+        False, and nothing changed: no such user.
+        """
+
+    def remove_domain(self, domain: str) -> None:
+        """Remove all rows of a domain; the lines of others that forward to its users too."""
+
+    def rename_domain(self, domain: str, new: str, folders: Sequence[tuple[str, str]]) -> None:
+        """Let all rows of a domain say another one, and the lines of others that forward to it.
+
+        `folders` are old and new directories: what lies in an old one is now in the new one.
+        """
+
+    def alias_domains(self, domain: str) -> list[str]:
+        """Return the alias domains that stand for a domain, sorted."""
+
+    def remove_alias_domain(self, alias: str) -> bool:
+        """Let `alias` stand for nothing; False where it did not."""
+
+    def address_domains(self) -> list[tuple[str, str]]:
+        """Return local IP address and default domain (table ip_alias_map), sorted."""
+
+    def map_address(self, address: str, domain: str) -> None:
+        """Give a local IP address a default domain; an empty one takes it away."""
 
     def record_event(self, account: Account, event: LastEvent) -> None:
         """Keep `event` as the last one of its service (table lastauth)."""

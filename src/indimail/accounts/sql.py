@@ -15,6 +15,7 @@ Raises `AccountsUnavailable` for whatever the database reports; a duplicate row 
 Sources: spec/cluster-users.md 1.1, 1.4.  Not here: where databases differ (`accounts.dialect`).
 """
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,25 +28,40 @@ from sqlalchemy import (
     Engine,
     Table,
     bindparam,
+    column,
     delete,
     insert,
     inspect,
     literal,
+    or_,
     select,
+    table,
     union_all,
     update,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from indimail.accounts import dialect
-from indimail.accounts.layout import ALPHABET, bucket_after, counter_table
-from indimail.accounts.port import Account, AliasLine, Flag, LastEvent, is_newly_locked
+from indimail.accounts.layout import ALPHABET, counter_table
+from indimail.accounts.port import (
+    Account,
+    AliasLine,
+    Flag,
+    LastEvent,
+    above,
+    is_newly_locked,
+    moved_line,
+    moved_path,
+)
 from indimail.accounts.schema import bring_up_to_date
 from indimail.accounts.tables import (
     ALIASDOMAIN,
     INDIBAK,
     INDIMAIL,
+    IP_ALIAS_MAP,
     LASTAUTH,
+    LEVELS,
+    OTHERS,
     USERQUOTA,
     VALIAS,
     counter_of,
@@ -100,6 +116,15 @@ _USERQUOTA: Final = select(USERQUOTA.c.quota).where(
 )
 _EVENTS: Final = select(LASTAUTH.c.service, LASTAUTH.c.timestamp, LASTAUTH.c.remote_ip).where(
     LASTAUTH.c.user == bindparam("name"), LASTAUTH.c.domain == bindparam("domain")
+)
+_ALIAS_DOMAINS: Final = select(ALIASDOMAIN.c.alias).where(
+    ALIASDOMAIN.c.domain == bindparam("domain")
+)
+# What a user has beside its account: table, column of the name, column of the domain.
+_USER_ROWS: Final = (
+    (LASTAUTH, LASTAUTH.c.user, LASTAUTH.c.domain),
+    (USERQUOTA, USERQUOTA.c.user, USERQUOTA.c.domain),
+    (VALIAS, VALIAS.c.alias, VALIAS.c.domain),
 )
 
 
@@ -248,23 +273,152 @@ class SqlAccounts:
         with self._change() as db:
             return _inserted(db, ALIASDOMAIN, {"alias": alias, "domain": domain})
 
-    def next_directory(self, filesystem: str, group: str, domain: str, users_per_level: int) -> str:
-        """Count one more home of the group and return its bucket, ``""`` or like ``0/A``."""
+    def housed(self, path: str) -> list[Account]:
+        """Return the accounts whose homes are a directory, lie in it or hold it."""
+        below = f"{_escaped(path)}/%"
+        found: list[Sequence[Any]] = []
+        for rows, active in ((INDIMAIL, 1), (INDIBAK, 0)):
+            query = select(*(rows.c[field] for field in _FIELDS), literal(active)).where(
+                or_(rows.c.pw_dir.in_(above(path)), rows.c.pw_dir.like(below, escape="!"))
+            )
+            found += self._read(query)
+        # LIKE takes upper case for lower case, and a path is not its like.
+        accounts = map(_account, found)
+        return [a for a in accounts if a.directory in above(path) or path in above(a.directory)]
+
+    def homes(self, filesystem: str, group: str, domain: str) -> tuple[int, str]:
+        """Return how many homes the group has, and the bucket of the last one."""
+        counters = counter_of(counter_table(filesystem, group))
+        query = select(counters.c.cur_users, counters.c.the_dir).where(counters.c.domain == domain)
+        with self._database_errors(), self._ready().connect() as db:
+            if not inspect(db).has_table(counters.name):
+                return 0, ""
+            row = db.execute(query).first()
+            return (int(row[0]), str(row[1])) if row else (0, "")
+
+    def set_homes(self, filesystem: str, group: str, domain: str, count: int, bucket: str) -> None:
+        """Say how many homes the group has, and the bucket of the next one."""
         with self._change() as db:
-            table = counter_of(counter_table(filesystem, group))
-            if not inspect(db).has_table(table.name):
+            counters = counter_of(counter_table(filesystem, group))
+            if not inspect(db).has_table(counters.name):
                 with dialect.alone(db):
-                    table.create(db, checkfirst=True)
-            # The row is there before it is locked: who locks none waits for nobody.
-            dialect.upsert(db, table, {"domain": domain, "cur_users": 0, "the_dir": ""})
-            here = table.c.domain == domain
-            count, bucket = db.execute(
-                select(table.c.cur_users, table.c.the_dir).where(here).with_for_update()
-            ).one()
-            bucket = bucket_after(count + 1, bucket, users_per_level)
-            values = {"cur_users": count + 1, "the_dir": bucket, **_levels(bucket)}
-            db.execute(update(table).where(here).values(values))
-            return bucket
+                    counters.create(db, checkfirst=True)
+            values = {"cur_users": count, "the_dir": bucket, **_levels(bucket)}
+            dialect.upsert(db, counters, {"domain": domain, **values}, replace=list(values))
+
+    def remove_user(self, name: str, domain: str) -> bool:
+        """Remove all rows of a user, and the alias lines of all domains that forward to it."""
+        address = f"{name}@{domain}"
+        with self._change() as db:
+            for line in (address, f"&{address}"):
+                db.execute(delete(VALIAS).where(dialect.same(db, VALIAS.c.valias_line, line)))
+            for rows, named, of in _USER_ROWS:
+                db.execute(delete(rows).where(dialect.same(db, named, name), of == domain))
+            for others, key in _others(db):
+                db.execute(delete(others).where(dialect.same(db, key, address)))
+            gone = [
+                db.execute(
+                    delete(rows).where(
+                        dialect.same(db, rows.c.pw_name, name), rows.c.pw_domain == domain
+                    )
+                ).rowcount
+                for rows in (INDIMAIL, INDIBAK)
+            ]
+        return any(gone)
+
+    def move_user(self, name: str, domain: str, new_name: str, directory: str) -> bool:
+        """Let all rows of a user say another name and home; False: no such user."""
+        old, new = f"{name}@{domain}", f"{new_name}@{domain}"
+        with self._change() as db:
+            found = _held(db, name, domain)
+            if found is None:
+                return False
+            values = {"pw_name": new_name, "pw_dir": directory}
+            rows = _table(found)
+            db.execute(_of(update(rows), rows, found).values(values))
+            if new_name != name:
+                for rows, named, of in _USER_ROWS:
+                    if rows is not VALIAS:
+                        db.execute(delete(rows).where(named == new_name, of == domain))
+                        here = update(rows).where(dialect.same(db, named, name), of == domain)
+                        db.execute(here.values(_renamed(rows, named, new_name)))
+                for alias, _, line in list(db.execute(_ALIASES, {"name": name, "domain": domain})):
+                    if alias == name:
+                        _alias_removed(db, _alias_columns(name, domain, line))
+                        _inserted(db, VALIAS, _alias_columns(new_name, domain, line))
+                for others, key in _others(db):
+                    here = update(others).where(dialect.same(db, key, old))
+                    db.execute(here.values({key.name: new}))
+            _move_lines(
+                db, lambda line: new if line == old else line, [(found.directory, directory)]
+            )
+            return True
+
+    def remove_domain(self, domain: str) -> None:
+        """Remove all rows of a domain; the lines of others that forward to its users too."""
+        at = f"@{domain}"
+        with self._change() as db:
+            to_it = _ALIAS_LINES.where(VALIAS.c.valias_line.like(f"%{_escaped(at)}", escape="!"))
+            for name, of_domain, line in list(db.execute(to_it)):
+                if line.endswith(at) and not line.startswith("|"):
+                    _alias_removed(db, _alias_columns(name, of_domain, line))
+            for rows, of in _domain_rows(db):
+                db.execute(delete(rows).where(of == domain))
+            db.execute(delete(ALIASDOMAIN).where(ALIASDOMAIN.c.domain == domain))
+            for others, key, text in _others_of(db, domain):
+                db.execute(delete(others).where(dialect.same(db, key, text)))
+
+    def rename_domain(self, domain: str, new: str, folders: Sequence[tuple[str, str]]) -> None:
+        """Let all rows of a domain say another one, and the lines of others that forward to it."""
+        at = f"@{domain}"
+        with self._change() as db:
+            for rows in (INDIMAIL, INDIBAK):
+                here = select(rows.c.pw_name, rows.c.pw_dir).where(rows.c.pw_domain == domain)
+                for name, path in list(db.execute(here)):
+                    db.execute(
+                        update(rows)
+                        .where(rows.c.pw_name == name, rows.c.pw_domain == domain)
+                        .values(pw_dir=moved_path(path, folders))
+                    )
+            for rows, of in _domain_rows(db):
+                if db.execute(select(of).where(of == domain).limit(1)).first() is None:
+                    continue  # it is done; what is there of the new name stays
+                db.execute(delete(rows).where(of == new))
+                db.execute(update(rows).where(of == domain).values(_renamed(rows, of, new)))
+            db.execute(update(ALIASDOMAIN).where(ALIASDOMAIN.c.domain == domain).values(domain=new))
+            for others, key, text in _others_of(db, domain):
+                renamed = f"{text[: -len(domain)]}{new}"
+                old = update(others).where(dialect.same(db, key, text))
+                db.execute(old.values({key.name: renamed}))
+            _move_lines(
+                db,
+                lambda line: f"{line.removesuffix(at)}@{new}" if line.endswith(at) else line,
+                folders,
+            )
+
+    def alias_domains(self, domain: str) -> list[str]:
+        """Return the alias domains that stand for a domain, sorted."""
+        return sorted(str(row[0]) for row in self._read(_ALIAS_DOMAINS, domain=domain))
+
+    def remove_alias_domain(self, alias: str) -> bool:
+        """Let `alias` stand for nothing; False where it did not."""
+        with self._change() as db:
+            here = delete(ALIASDOMAIN).where(ALIASDOMAIN.c.alias == alias)
+            return bool(db.execute(here).rowcount)
+
+    def address_domains(self) -> list[tuple[str, str]]:
+        """Return local IP address and default domain, sorted."""
+        query = select(IP_ALIAS_MAP.c.ipaddr, IP_ALIAS_MAP.c.domain)
+        return sorted((str(row[0]), str(row[1])) for row in self._read(query))
+
+    def map_address(self, address: str, domain: str) -> None:
+        """Give a local IP address a default domain; an empty one takes it away."""
+        with self._change() as db:
+            if domain:
+                values = {"ipaddr": address, "domain": domain}
+                dialect.upsert(db, IP_ALIAS_MAP, values, replace=["domain"])
+            else:
+                db.execute(delete(IP_ALIAS_MAP).where(IP_ALIAS_MAP.c.ipaddr == address))
 
     def record_event(self, account: Account, event: LastEvent) -> None:
         """Keep `event` as the last one of its service (table lastauth)."""
@@ -457,7 +611,62 @@ def _inserted(db: Connection, table: Table, values: dict[str, Any]) -> bool:
     return True
 
 
+def _domain_rows(db: Connection) -> Iterator[tuple[Any, Any]]:
+    """Yield the tables that have rows of domains, with the column that names one."""
+    for rows in (INDIMAIL, INDIBAK):
+        yield rows, rows.c.pw_domain
+    for rows, _, of in _USER_ROWS:
+        yield rows, of
+    yield IP_ALIAS_MAP, IP_ALIAS_MAP.c.domain
+    for name in inspect(db).get_table_names():
+        if name.startswith("dir_control"):
+            counters = table(name, column("domain"))
+            yield counters, counters.c.domain
+
+
+def _others(db: Connection) -> Iterator[tuple[Any, Any]]:
+    """Yield the tables of IndiMail that are there and not ours, with the column of the address."""
+    names = set(inspect(db).get_table_names())
+    for name, key in OTHERS.items():
+        if name in names:
+            rows = table(name, column(key))
+            yield rows, rows.c[key]
+
+
+def _others_of(db: Connection, domain: str) -> Iterator[tuple[Any, Any, str]]:
+    """Yield such a table, its column and a text in it: the domain, or an address in it."""
+    for others, key in _others(db):
+        ends = key.like(f"%{_escaped(domain)}", escape="!")
+        for (text,) in list(db.execute(select(key).where(ends).distinct())):
+            if text == domain or text.endswith(f"@{domain}"):
+                yield others, key, text
+
+
+def _renamed(rows: Any, named: Any, new: str) -> dict[str, Any]:  # noqa: ANN401 - table, column
+    """Return what an update sets; the time in lastauth is that of the event, and stays."""
+    kept = {"timestamp": LASTAUTH.c.timestamp} if rows is LASTAUTH else {}
+    return {named.name: new, **kept}
+
+
+def _move_lines(
+    db: Connection, moved: Callable[[str], str], folders: Sequence[tuple[str, str]]
+) -> None:
+    """Change the alias lines that forward to what moved, or name a path in it."""
+    for name, domain, line in list(db.execute(_ALIAS_LINES)):
+        address = line.removeprefix("&")
+        new = moved(address)
+        changed = moved_line(line, {} if new == address else {address: new}, folders)
+        if changed != line:
+            _alias_removed(db, _alias_columns(name, domain, line))
+            _inserted(db, VALIAS, _alias_columns(name, domain, changed))
+
+
+def _escaped(text: str) -> str:
+    """Return a text as it stands in a pattern of LIKE with the escape ``!``."""
+    return re.sub(r"([!%_])", r"!\1", text)
+
+
 def _levels(bucket: str) -> dict[str, int]:
     digits = bucket.split("/") if bucket else []
-    places = {f"level_index{at}": ALPHABET.index(digit) for at, digit in enumerate(digits)}
-    return {"level_cur": len(digits), **places}
+    places = [*map(ALPHABET.index, digits), *[0] * (LEVELS - len(digits))]
+    return {"level_cur": len(digits), **{f"level_index{at}": n for at, n in enumerate(places)}}

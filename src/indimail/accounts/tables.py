@@ -112,6 +112,19 @@ SCHEMA: Final = Table(
     **TABLE_OPTIONS,
 )
 
+IP_ALIAS_MAP: Final = Table(
+    "ip_alias_map",
+    METADATA,
+    Column("ipaddr", String(46), primary_key=True),
+    Column("domain", String(67), nullable=False),
+    _timestamp(),
+    **TABLE_OPTIONS,
+)
+
+# Tables of IndiMail that we neither make nor read yet, by the column that holds an address or a
+# domain.  Where a database has them, their rows go and are renamed with the user or the domain.
+OTHERS: Final = {"bulkmail": "emailid", "vfilter": "emailid", "vlimits": "domain"}
+
 
 def counter_of(name: str) -> Table:
     """Return one of the tables that count homes, one for each file system and group.

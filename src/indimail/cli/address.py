@@ -7,9 +7,10 @@ Source: spec/delivery.md 0 (DEFAULT_DOMAIN), 2 (common rules).
 
 from indimail.cli.site import Command, check
 from indimail.control.files import read_control
+from indimail.manage.aliasdomains import real_domain
 from indimail.manage.names import split_address
 from indimail.manage.site import Site
-from indimail.manage.users import check_domain_is_ours, real_domain
+from indimail.manage.users import check_domain_is_ours
 
 
 def our_address(command: Command, address: str) -> tuple[str, str]:

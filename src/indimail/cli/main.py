@@ -114,6 +114,66 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "valias", "show and change aliases",
         "valias -i '&postmaster@example.com' sales@example.com", is_script=True,
     ),
+    "vdeldomain": CommandRow(
+        "vdeldomain", "remove a virtual domain with its users and mail",
+        "vdeldomain --dry-run example.com", is_script=True,
+    ),
+    "vaddaliasdomain": CommandRow(
+        "vaddaliasdomain", "let a domain stand for another",
+        "vaddaliasdomain example.net example.com", is_script=True,
+    ),
+    "vrenamedomain": CommandRow(
+        "vrenamedomain", "give a domain another name",
+        "vrenamedomain example.com example.net", is_script=True,
+    ),
+    "vdominfo": CommandRow(
+        "vdominfo", "show a domain",
+        "vdominfo example.com", is_script=True,
+    ),
+    "vdeluser": CommandRow(
+        "vdeluser", "remove a user with its mail",
+        "vdeluser --dry-run alice@example.com", is_script=True,
+    ),
+    "vrenameuser": CommandRow(
+        "vrenameuser", "give a user another name",
+        "vrenameuser alice@example.com zoe@example.com", is_script=True,
+    ),
+    "vmoveuserdir": CommandRow(
+        "vmoveuserdir", "move a user's home",
+        "vmoveuserdir alice@example.com /srv/mail/alice", is_script=True,
+    ),
+    "vgroup": CommandRow(
+        "vgroup", "make and change a distribution list",
+        "vgroup -i '&alice@example.com' sales@example.com", is_script=True,
+    ),
+    "vcalias": CommandRow(
+        "vcalias", "make alias lines of a domain's .qmail files",
+        "vcalias --dry-run example.com", is_script=True,
+    ),
+    "vcaliasrev": CommandRow(
+        "vcaliasrev", "make .qmail files of a domain's alias lines",
+        "vcaliasrev --dry-run example.com", is_script=True,
+    ),
+    "vbulletin": CommandRow(
+        "vbulletin", "post a mail to all users of a domain",
+        "vbulletin -n -f /root/news.eml example.com", is_script=True,
+    ),
+    "vdeloldusers": CommandRow(
+        "vdeloldusers", "find, close or remove accounts that are not used",
+        "vdeloldusers -r -a 90 -d example.com", is_script=True,
+    ),
+    "resetquota": CommandRow(
+        "resetquota", "count a Maildir anew",
+        "resetquota -q 50M /var/indimail/mail/A2E/example.com/alice", is_script=True,
+    ),
+    "printdir": CommandRow(
+        "printdir", "show how homes are spread over directories",
+        "printdir example.com", is_script=True,
+    ),
+    "vipmap": CommandRow(
+        "vipmap", "show and set the default domain of local addresses",
+        "vipmap -i 192.0.2.1 example.com", is_script=True,
+    ),
     "sendmail": CommandRow(
         "sendmail", "put a mail into the queue",
         "printf 'To: alice@example.com\\n\\nHello\\n' | sendmail -t", is_script=True,

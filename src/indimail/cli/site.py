@@ -26,9 +26,11 @@ from indimail.app.instance import Instance, find_root
 from indimail.cli.root import add_root as add_root  # noqa: PLC0414 - beside the other options
 from indimail.control.toml import Setup, read_toml
 from indimail.durable.disk import Disk, SystemDisk
-from indimail.mail.errors import MailError
+from indimail.mail.errors import InstanceBusy, MailError
+from indimail.manage.change import complete
 from indimail.manage.notify import AccountChanged, Answer, ControlsChanged, notify
 from indimail.manage.site import Refused, Site, acting_as
+from indimail.manage.writes import Stores
 
 T = TypeVar("T")
 
@@ -47,21 +49,52 @@ class Misused(Failed):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A running command: its name, the instance, its stores."""
+    """A running command: its name, the instance, its stores.
+
+    `completed` is the title of a change that had been interrupted, and was completed first;
+    `is_dry` is --dry-run.
+    """
 
     program: str
-    site: Site
-    accounts: Accounts
-    disk: Disk
+    stores: Stores
+    completed: str = ""
+    is_dry: bool = False
+
+    @property
+    def site(self) -> Site:
+        """The instance."""
+        return self.stores.site
+
+    @property
+    def accounts(self) -> Accounts:
+        """The user database."""
+        return self.stores.accounts
+
+    @property
+    def disk(self) -> Disk:
+        """The disk."""
+        return self.stores.disk
 
     def tell_server(self, *changes: AccountChanged | ControlsChanged) -> None:
         """Wait until a running server works with the change; warn where it did not say so."""
-        path = os.path.join(self.site.places.run, "control.sock")
         for change in changes:
-            if notify(path, change) is Answer.UNCONFIRMED:
-                warning = "the running server did not confirm the change; it sees it in 5 seconds"
-                print(f"{self.program}: warning: {warning}", file=sys.stderr)
-                return
+            self.stores.tell(change)
+
+
+class _Server:
+    """The running server, told of changes until it does not confirm one."""
+
+    def __init__(self, program: str, path: str) -> None:
+        self._program = program
+        self._path = path
+        self._is_deaf = False
+
+    def tell(self, change: AccountChanged | ControlsChanged) -> None:
+        if self._is_deaf or notify(self._path, change) is not Answer.UNCONFIRMED:
+            return
+        self._is_deaf = True
+        warning = "the running server did not confirm the change; it sees it in 5 seconds"
+        print(f"{self._program}: warning: {warning}", file=sys.stderr)
 
 
 def add_options(
@@ -104,10 +137,10 @@ def refuse_later(args: argparse.Namespace) -> None:
         raise Failed(args.later, os.EX_UNAVAILABLE)
 
 
-def attempt(program: str, work: Callable[[], None]) -> int:
+def attempt(program: str, work: Callable[[], int | None]) -> int:
     """Run a command; print its failure as `program: reason` and return its exit code."""
     try:
-        work()
+        code = work()
     except Misused as misuse:
         print(misuse, file=sys.stderr)
         return misuse.code
@@ -123,7 +156,7 @@ def attempt(program: str, work: Callable[[], None]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         print(f"{program}: {where}{error.strerror or error}", file=sys.stderr)
         return os.EX_NOPERM if isinstance(error, PermissionError) else os.EX_IOERR
-    return os.EX_OK
+    return code or os.EX_OK
 
 
 def check(outcome: T | Refused) -> T:
@@ -140,7 +173,10 @@ def usage(args: argparse.Namespace, code: int) -> Misused:
 
 @contextmanager
 def opened(program: str, args: argparse.Namespace) -> Iterator[Command]:
-    """Open the instance and act as its owner."""
+    """Open the instance and act as its owner; complete a change that was interrupted.
+
+    With --dry-run nothing is completed either.
+    """
     # The slowest imports, and nothing that --help needs.
     import scramp.utils  # noqa: F401, PLC0415 - of accounts.scram
 
@@ -149,10 +185,32 @@ def opened(program: str, args: argparse.Namespace) -> Iterator[Command]:
     site, url = find_site(args.root)
     accounts = SqlAccounts(url)
     with acting_as(site.uid, site.gid):
+        server = _Server(program, os.path.join(site.places.run, "control.sock"))
+        stores = Stores(site, accounts, SystemDisk(), server.tell)
         try:
-            yield Command(program, site, accounts, SystemDisk())
+            is_dry = getattr(args, "dry_run", False)
+            completed = "" if is_dry else _completed(program, stores)
+            yield Command(program, stores, completed, is_dry)
         finally:
             accounts.close()
+
+
+def _completed(program: str, stores: Stores) -> str:
+    """Complete what was interrupted, and say so; what another command is at is left to it.
+
+    Where that fails, a command that only reads goes on, and one that changes ends (`alone`).
+    """
+    try:
+        title = complete(stores)
+    except InstanceBusy:
+        return ""
+    except (OSError, MailError) as error:
+        what = f"a change was interrupted, and cannot be completed: {error}"
+        print(f"{program}: warning: {what}", file=sys.stderr)
+        return ""
+    if title:
+        print(f"{program}: completed what was interrupted: {title}", file=sys.stderr)
+    return title
 
 
 def find_site(given: str | None) -> tuple[Site, str]:

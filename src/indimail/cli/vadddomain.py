@@ -6,7 +6,10 @@ Exit codes and texts: spec/delivery.md 2, 2.1.  The work: `manage.domains`.
 """
 
 import argparse
+import sys
+from dataclasses import replace
 
+from indimail.cli.change import end_arguments, finish, is_completed, make_change
 from indimail.cli.credentials import (
     add_password_options,
     make_credentials,
@@ -15,9 +18,9 @@ from indimail.cli.credentials import (
     parse_quota_option,
 )
 from indimail.cli.site import (
+    Command,
     Failed,
     add_options,
-    add_root,
     attempt,
     check,
     now,
@@ -25,17 +28,18 @@ from indimail.cli.site import (
     refuse_later,
     usage,
 )
+from indimail.mail.secret import Secret
 from indimail.manage.domains import (
+    ALIASES,
     BOUNCE,
     POSTMASTER,
     NewDomain,
-    add_domain,
     check_absent,
     check_catch_all,
+    plan_domain,
 )
 from indimail.manage.instruction import EXPECTED
 from indimail.manage.names import check_case, check_domain
-from indimail.manage.notify import AccountChanged, ControlsChanged
 
 PROGRAM = "vadddomain"
 LATER = {
@@ -77,8 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     catch_all.add_argument(
         "-E", dest="instruction", metavar="INSTRUCTION", help=f"for absent users: {EXPECTED}"
     )
-    add_root(parser)
-    parser.set_defaults(usage=parser.format_usage())
+    end_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     return attempt(PROGRAM, lambda: _run(args))
 
 
-def _run(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> int:
     refuse_later(args)
     if args.domain is None:
         raise usage(args, 100)
@@ -98,27 +101,38 @@ def _run(args: argparse.Namespace) -> None:
         pattern = command.site.variables.get("CHECK_DOMAIN_REGEXP", "")
         check(check_domain(args.domain, pattern))
         check(check_catch_all(args.instruction))
-        # Before a password is asked for; asked again when no other command can come between.
-        check(check_absent(command.site, command.disk, args.domain))
+        if is_completed(command, args.domain):
+            print(f"{PROGRAM}: its password is the one given then", file=sys.stderr)
+        else:
+            _make(
+                command,
+                args,
+                NewDomain(
+                    domain=args.domain,
+                    password=Secret(""),
+                    quota=quota,
+                    base=base,
+                    users_per_level=level,
+                    recipient_check=args.check,
+                    compile_cdb=not args.bulk,
+                    instruction=args.instruction,
+                ),
+            )
+    to = f"{POSTMASTER}@{args.domain}"
+    said = [f"Adding alias {alias}@{args.domain} --> {to}" for alias in ALIASES]
+    said += [f"added domain {args.domain}"] if args.verbose else []
+    return finish(command, [args.domain], said)
+
+
+def _make(command: Command, args: argparse.Namespace, new: NewDomain) -> None:
+    site, accounts, disk = command.site, command.accounts, command.disk
+    # Before a password is asked for; asked again when no other command can come between.
+    check(check_absent(site, disk, args.domain))
+    if not command.is_dry:
         prompt = f"New IndiMail password for {POSTMASTER}: "
         made = make_credentials(command, args, args.domain, prompt)
         if not made.password:
             raise Failed("Please input password", 1)
-        new = NewDomain(
-            domain=args.domain,
-            password=made.password,
-            scram=made.scram,
-            quota=quota,
-            base=base,
-            users_per_level=level,
-            method_name=made.method_name if args.method else "",
-            recipient_check=args.check,
-            compile_cdb=not args.bulk,
-            instruction=args.instruction,
-        )
-        outcome = check(add_domain(command.site, command.accounts, command.disk, new, now()))
-        for alias in outcome.aliases:
-            print(f"Adding alias {alias}@{args.domain} --> {POSTMASTER}@{args.domain}")
-        command.tell_server(ControlsChanged(), AccountChanged("", args.domain))
-        if args.verbose:
-            print(f"added domain {args.domain}")
+        method_name = made.method_name if args.method else ""
+        new = replace(new, password=made.password, scram=made.scram, method_name=method_name)
+    make_change(command, args.domain, lambda: plan_domain(site, accounts, disk, new, now()))

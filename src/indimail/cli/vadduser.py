@@ -7,8 +7,11 @@ Exit codes and texts: spec/delivery.md 2, 2.2.  The work: `manage.users`.
 """
 
 import argparse
+import sys
+from dataclasses import replace
 
-from indimail.cli.address import our_address
+from indimail.cli.address import default_domain
+from indimail.cli.change import end_arguments, finish, is_completed, make_change
 from indimail.cli.credentials import (
     add_password_options,
     add_scram_options,
@@ -18,18 +21,19 @@ from indimail.cli.credentials import (
     parse_quota_option,
 )
 from indimail.cli.site import (
+    Command,
     Failed,
     add_options,
-    add_root,
     attempt,
     check,
     now,
     opened,
     refuse_later,
 )
-from indimail.manage.names import check_case, check_user
-from indimail.manage.notify import AccountChanged
-from indimail.manage.users import NewUser, add_user
+from indimail.mail.secret import Secret
+from indimail.manage.aliasdomains import real_domain
+from indimail.manage.names import check_case, split_address
+from indimail.manage.users import NewUser, check_domain_is_ours, check_new_user, plan_user
 
 PROGRAM = "vadduser"
 LATER = {
@@ -55,8 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_password_options(options)
     add_scram_options(options)
-    add_root(parser)
-    parser.set_defaults(usage=parser.format_usage())
+    end_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     return attempt(PROGRAM, lambda: _run(args))
 
 
-def _run(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> int:
     refuse_later(args)
     if args.email is None:
         raise Failed("Please input email", 1)
@@ -73,29 +76,39 @@ def _run(args: argparse.Namespace) -> None:
     level = parse_level(args.level)
     base = parse_base(args.base)
     with opened(PROGRAM, args) as command:
-        site, accounts, disk = command.site, command.accounts, command.disk
-        name, domain = our_address(command, args.email)
-        refused = check_user(name, domain, args.gecos or "", site.variables.get("ALLOWCHARS", ""))
-        if refused is not None:
-            raise Failed(f"iadduser: {refused.text}", refused.code)
-        if accounts.find(name, domain) is not None:  # before asking for a password
-            raise Failed(f"iadduser: username {name}@{domain} exists", 100)
-        prompt = f"New IndiMail password for {name}@{domain}: "
-        made = make_credentials(command, args, domain, prompt)
+        site, accounts = command.site, command.accounts
+        name, domain = split_address(args.email)
+        domain = real_domain(site, accounts, domain or default_domain(site))
+        if is_completed(command, args.email):
+            print(f"{PROGRAM}: its password is the one given then", file=sys.stderr)
+        else:
+            _make(
+                command,
+                args,
+                NewUser(
+                    name=name,
+                    domain=domain,
+                    password=Secret(""),
+                    gecos=args.gecos or "",
+                    quota=quota,
+                    active=not args.inactive,
+                    base=base,
+                    users_per_level=level,
+                ),
+            )
+        added = accounts.find(name, domain)
+    said = [f"added user {added.address}, home {added.directory}"] if added is not None else []
+    return finish(command, [args.email], said if args.verbose else [])
+
+
+def _make(command: Command, args: argparse.Namespace, new: NewUser) -> None:
+    site, accounts, disk = command.site, command.accounts, command.disk
+    check(check_domain_is_ours(site, disk, new.domain))
+    check(check_new_user(site, accounts, new))  # before asking for a password
+    if not command.is_dry:
+        prompt = f"New IndiMail password for {new.name}@{new.domain}: "
+        made = make_credentials(command, args, new.domain, prompt)
         if not made.password:
             raise Failed("Please input password", 1)
-        new = NewUser(
-            name=name,
-            domain=domain,
-            password=made.password,
-            scram=made.scram,
-            gecos=args.gecos or "",
-            quota=quota,
-            active=not args.inactive,
-            base=base,
-            users_per_level=level,
-        )
-        outcome = check(add_user(site, accounts, disk, new, now()))
-        command.tell_server(AccountChanged(name, domain))
-        if args.verbose:
-            print(f"added user {outcome.address}, home {outcome.directory}")
+        new = replace(new, password=made.password, scram=made.scram)
+    make_change(command, args.email, lambda: plan_user(site, accounts, disk, new, now()))

@@ -13,11 +13,11 @@ from typing import Final
 
 from indimail.accounts.passwords import METHODS
 from indimail.cli.site import Failed, add_options, add_root, attempt, check, opened, usage
+from indimail.manage.aliasdomains import real_domain
 from indimail.manage.domain_change import DomainChange, change_domain
 from indimail.manage.instruction import EXPECTED, VDELIVERMAIL
 from indimail.manage.names import check_case
 from indimail.manage.notify import AccountChanged
-from indimail.manage.users import real_domain
 
 PROGRAM = "vmoddomain"
 FOR_FILTERS: Final = "1"

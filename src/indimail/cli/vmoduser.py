@@ -9,6 +9,7 @@ Exit codes and texts: spec/delivery.md 1.3, 2, 2.3.  The work: `manage.user_chan
 """
 
 import argparse
+import os
 import sys
 from functools import reduce
 from operator import or_
@@ -17,6 +18,7 @@ from typing import Final
 from indimail.accounts.port import Flag
 from indimail.cli.address import our_address
 from indimail.cli.answering import LONGEST_TEXT
+from indimail.cli.change import finish
 from indimail.cli.credentials import Credentials, add_storing_options, make_credentials
 from indimail.cli.site import (
     Command,
@@ -97,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     return attempt(PROGRAM, lambda: _run(args))
 
 
-def _run(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> int:
     if args.email is None:
         raise usage(args, 100)
     check(check_case("email", args.email))
@@ -129,6 +131,8 @@ def _run(args: argparse.Namespace) -> None:
         if args.verbose:
             state = "active" if outcome.active else "inactive"
             print(f"changed user {outcome.address}: {state}, quota {outcome.quota}")
+    # As in the original, an automatic reply is no change that the hook is told of.
+    return finish(command, [args.email]) if autoreply is None else os.EX_OK
 
 
 def _autoreply(given: str) -> bytes:

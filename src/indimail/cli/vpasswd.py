@@ -8,6 +8,7 @@ Exit codes and texts: spec/delivery.md 2.  The work: `manage.users`.
 import argparse
 
 from indimail.accounts.port import Flag
+from indimail.cli.change import finish
 from indimail.cli.credentials import (
     add_password_options,
     add_scram_options,
@@ -24,9 +25,10 @@ from indimail.cli.site import (
     refuse_later,
     usage,
 )
+from indimail.manage.aliasdomains import real_domain
 from indimail.manage.names import check_case, split_address
 from indimail.manage.notify import AccountChanged
-from indimail.manage.users import check_domain_is_ours, real_domain, set_password
+from indimail.manage.users import check_domain_is_ours, set_password
 
 PROGRAM = "vpasswd"
 LATER = {"H": "the cluster"}
@@ -49,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     return attempt(PROGRAM, lambda: _run(args))
 
 
-def _run(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> int:
     refuse_later(args)
     if args.email is None:
         raise usage(args, 1)
@@ -71,5 +73,5 @@ def _run(args: argparse.Namespace) -> None:
             raise Failed("Please input password", 1)
         check(set_password(command.accounts, name, domain, made.password, made.scram, now()))
         command.tell_server(AccountChanged(name, domain))
-        if args.verbose:
-            print(f"password of {name}@{domain} set")
+    said = [f"password of {name}@{domain} set"] if args.verbose else []
+    return finish(command, [args.email], said)

@@ -31,8 +31,8 @@ from indimail.delivery.quota import UNLIMITED, parse_quota
 from indimail.durable.disk import Disk
 from indimail.mail.clock import SystemClock
 from indimail.mailbox.maildirsize import MaildirSizes, count_maildir
+from indimail.manage.aliasdomains import real_domain
 from indimail.manage.names import check_case, split_address
-from indimail.manage.users import real_domain
 
 PROGRAM = "vuserinfo"
 FIELDS: Final = {

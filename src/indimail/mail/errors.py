@@ -5,6 +5,7 @@
     │   ├── QueueUnwritable          blame: our disk
     │   ├── QueueFull                blame: our disk has less than MIN_FREE left
     │   ├── AccountsUnavailable      blame: our database
+    │   ├── InstanceBusy             blame: another command that is at work, or was interrupted
     │   └── MailboxUnwritable        blame: the disk of the mailbox
     │       └── CopyGone             blame: who removed what we had in tmp/
     ├── Permanent                    -> 5xx, exit 100, Failed
@@ -46,6 +47,10 @@ class AccountsUnavailable(Temporary):
     """The user database did not answer."""
 
     reply_text = "Sorry, I got a temporary database error (#4.3.2)"
+
+
+class InstanceBusy(Temporary):
+    """Another command changes the instance, or one that was interrupted has to be completed."""
 
 
 class MailboxUnwritable(Temporary):

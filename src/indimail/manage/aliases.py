@@ -22,7 +22,7 @@ _EXPECTED: Final = "&user@domain, user@domain, /path/of/a/Maildir/ or | program"
 
 def add_line(accounts: Accounts, name: str, domain: str, line: str) -> Refused | None:
     """Add a line; the alias needs no mailbox, but a name that one could have."""
-    refused = check_user(name, domain) or _check_line(line)
+    refused = check_user(name, domain) or check_line(line)
     if refused is not None:
         return refused
     if accounts.add_alias(name, domain, line):
@@ -41,7 +41,7 @@ def remove_line(accounts: Accounts, name: str, domain: str, line: str) -> Refuse
 
 def replace_line(accounts: Accounts, name: str, domain: str, old: str, new: str) -> Refused | None:
     """Put a line in another's place."""
-    refused = _EMPTY if not old.strip() else _check_line(new)
+    refused = _EMPTY if not old.strip() else check_line(new)
     if refused is not None:
         return refused
     if accounts.replace_alias(name, domain, old, new):
@@ -49,7 +49,8 @@ def replace_line(accounts: Accounts, name: str, domain: str, old: str, new: str)
     return _missing(accounts, name, domain, old)
 
 
-def _check_line(line: str) -> Refused | None:
+def check_line(line: str) -> Refused | None:
+    """Refuse a line that no delivery understands."""
     if not line.strip():
         return _EMPTY
     if len(line) > ALIAS_LINE_LENGTH:

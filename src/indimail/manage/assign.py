@@ -13,7 +13,9 @@ Not here: looking an address up (`delivery.assign`).
 """
 
 import os
+import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from indimail.control.cdb import write_cdb
 from indimail.control.files import write_atomic
@@ -22,6 +24,15 @@ from indimail.mail.errors import ConfigErrors, Mistake
 
 _NAME = "users/assign"
 _END = b"."
+_DOMAIN = re.compile(rb"\+([^:]+)-:\1:")
+
+
+class Entry(NamedTuple):
+    """What the line of a domain says of its directory."""
+
+    uid: int
+    gid: int
+    home: str
 
 
 def domain_entry(domain: str, uid: int, gid: int, home: str) -> str:
@@ -35,14 +46,21 @@ def has_domain(disk: Disk, users_dir: str, domain: str) -> bool:
     return any(line.startswith(prefix) for line in _lines(disk, users_dir))
 
 
-def owner_of_domain(disk: Disk, users_dir: str, domain: str) -> int | None:
-    """Return the uid of a domain's line, None where there is none (or none that can be read)."""
+def entry_of_domain(disk: Disk, users_dir: str, domain: str) -> Entry | None:
+    """Return what a domain's line says, None where there is none (or none that can be read)."""
     prefix = f"+{domain}-:".encode()
     for line in _lines(disk, users_dir):
         if line.startswith(prefix):
-            uid = line.split(b":")[2:3]
-            return int(uid[0]) if uid and uid[0].isdigit() else None
+            uid, gid, home = (*line.split(b":")[2:5], b"", b"", b"")[:3]
+            is_whole = uid.isdigit() and gid.isdigit()
+            return Entry(int(uid), int(gid), os.fsdecode(home)) if is_whole else None
     return None
+
+
+def owner_of_domain(disk: Disk, users_dir: str, domain: str) -> int | None:
+    """Return the uid of a domain's line, None where there is none (or none that can be read)."""
+    entry = entry_of_domain(disk, users_dir, domain)
+    return None if entry is None else entry.uid
 
 
 def add_entry(disk: Disk, users_dir: str, entry: str) -> bool:
@@ -53,6 +71,23 @@ def add_entry(disk: Disk, users_dir: str, entry: str) -> bool:
     text = b"".join(line + b"\n" for line in (*lines, wanted, _END))
     write_atomic(disk, os.path.join(users_dir, "assign"), [text])
     return True
+
+
+def remove_entries(disk: Disk, users_dir: str, domain: str) -> bool:
+    """Remove a domain's lines; tell whether there was one.  The caller keeps others away."""
+    lines, prefix = _lines(disk, users_dir), f"+{domain}-:".encode()
+    kept = [line for line in lines if not line.startswith(prefix)]
+    if kept == lines:
+        return False
+    text = b"".join(line + b"\n" for line in (*kept, _END))
+    write_atomic(disk, os.path.join(users_dir, "assign"), [text])
+    return True
+
+
+def domains(disk: Disk, users_dir: str) -> list[str]:
+    """Return the domains that have a line, sorted; alias domains too."""
+    found = (_DOMAIN.match(line) for line in _lines(disk, users_dir))
+    return sorted({line[1].decode("utf-8", "replace") for line in found if line})
 
 
 def compile_assign(disk: Disk, users_dir: str) -> None:

@@ -1,6 +1,5 @@
-"""Make the directories of homes: the groups of a domain, a user's Maildir.
+"""Make a user's home and Maildir; the modes of what lies above it.
 
-    make_group_dirs(disk, "/var/indimail/mail", "example.com")
     make_home(disk, "/var/indimail/mail/A2E/example.com/alice")
 
 A home is made with its user, not at the first delivery or login: a delivery then finds the
@@ -12,20 +11,11 @@ Source: spec/delivery.md 1.1, 1.2, 8.2.  Not here: where homes lie (`accounts.la
 import os
 from typing import Final
 
-from indimail.accounts.layout import GROUPS
 from indimail.durable.disk import Disk
 
 PASSED: Final = 0o711  # may be passed by other uids, not read
 PRIVATE: Final = 0o700
 DOMAIN: Final = 0o750
-
-
-def make_group_dirs(disk: Disk, base: str, domain: str) -> None:
-    """Make BASE_PATH/GROUP/domain for each group."""
-    disk.make_directories(base, PASSED)
-    for group in GROUPS:
-        disk.make_directories(os.path.join(base, group), PASSED)
-        disk.make_directories(os.path.join(base, group, domain), PRIVATE)
 
 
 def make_home(disk: Disk, home: str) -> None:

@@ -2,7 +2,7 @@
 
     site = Site(places=Instance("/var/indimail"), variables={"HARD_QUOTA": "50M"}, uid=555, gid=555)
     with acting_as(site.uid, site.gid): ...      # files made in here are the service account's
-    with alone(site): ...                        # no other command changes anything meanwhile
+    with alone(site, "vdeluser ..."): ...        # no other command changes anything meanwhile
 
 Not here: finding these values (`cli.site`), making an instance (`manage.instance`).
 """
@@ -12,10 +12,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from indimail.accounts.passwords import Method
-from indimail.durable.lock import DirectoryLock
+from indimail.durable.lock import lock_file
+from indimail.mail.errors import InstanceBusy
+
+PATIENCE: Final = 30.0  # seconds that a command waits for another one
 
 for _encoding in ("ascii", "latin-1", "utf-8"):
     codecs.lookup(_encoding)  # a module each, which would be imported at its first use: see below
@@ -102,10 +105,41 @@ def acting_as(uid: int, gid: int) -> Iterator[None]:
 
 
 @contextmanager
-def alone(site: Site) -> Iterator[None]:
-    """Keep other commands from changing domains and users meanwhile."""
-    lock = DirectoryLock.wait(site.places.domains_dir)
+def locked(site: Site, what: str, patience: float) -> Iterator[None]:
+    """Keep other commands from changing the instance meanwhile.
+
+    `what` is told to those who wait in vain.  Raises `InstanceBusy` after `patience` seconds.
+    """
+    path = os.path.join(site.places.db, "change.lock")
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        if not lock_file(fd, patience):
+            holder = os.pread(fd, 1000, 0).decode("utf-8", "replace").strip()
+            raise InstanceBusy(f"{holder} is at work; waited {patience:.0f} seconds")
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{what} (process {os.getpid()})\n".encode("utf-8", "replace"), 0)
         yield
     finally:
-        lock.release()
+        os.close(fd)
+
+
+def journal(site: Site) -> str:
+    """Return the path of the change that is being made, or was interrupted (`manage.change`)."""
+    return os.path.join(site.places.db, "change.json")
+
+
+@contextmanager
+def alone(site: Site, what: str = "another command") -> Iterator[None]:
+    """Keep other commands away, as `locked`, and change nothing on top of half a change.
+
+    Raises `InstanceBusy` for that too.
+    """
+    with locked(site, what, PATIENCE):
+        check_undisturbed(site)
+        yield
+
+
+def check_undisturbed(site: Site) -> None:
+    """Raise `InstanceBusy` while a change is half made."""
+    if os.path.exists(journal(site)):
+        raise InstanceBusy("a change was interrupted; the next command completes it")

@@ -1,21 +1,19 @@
 """Add a user, change a password, report on one.
 
-    outcome = add_user(site, accounts, disk, NewUser("alice", "example.com", Secret(hashed)), now)
-    outcome     -> Account(...), or Refused("iadduser: username ... exists", 100)
+    plan_user(site, accounts, disk, NewUser("alice", "example.com", Secret(hashed)), now)
+        -> [MakeHome(...), AddUser(...), ...], or Refused("iadduser: username ... exists", 100)
 
 A user is there when the row is committed; before it the home is made, so that a row always has
-its Maildir, and a home without a row (a crash between the two) is taken by the next attempt.
+its Maildir.
 
 Sources: spec/delivery.md 2.1, 2.2; spec/cluster-users.md 1.6.
 Not here: asking for a password (`cli.terminal`), hashing it (`accounts.passwords`).
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from indimail.accounts.layout import USERS_PER_LEVEL, group, home
 from indimail.accounts.passwords import Method, method_named
 from indimail.accounts.port import (
     DIRECTORY_LENGTH,
@@ -31,9 +29,12 @@ from indimail.delivery.quota import NO_QUOTA, parse_quota
 from indimail.durable.disk import Disk
 from indimail.mail.secret import Secret
 from indimail.manage.assign import owner_of_domain
-from indimail.manage.layout import make_home, mount_point
+from indimail.manage.file_writes import MakeHome
+from indimail.manage.homes import domain_setting, first_line, new_home
 from indimail.manage.names import check_user
+from indimail.manage.row_writes import AddUser
 from indimail.manage.site import Refused, Site
+from indimail.manage.writes import TellAccount, Write
 
 DEFAULT_MECHANISM: Final = Mechanism.SHA256
 NO_SCRAM: Final = "none"
@@ -54,15 +55,6 @@ class NewUser:
     users_per_level: int = 0
 
 
-def real_domain(site: Site, accounts: Accounts, domain: str) -> str:
-    """Return the domain that tables know: an alias domain is a link beside it, or a row."""
-    try:
-        target = os.readlink(site.domain_dir(domain))
-    except OSError:
-        return accounts.real_domain(domain)
-    return os.path.basename(target.rstrip("/"))
-
-
 def check_domain_is_ours(site: Site, disk: Disk, domain: str) -> Refused | None:
     """Refuse a domain that is no virtual one of ours, or root's."""
     uid = owner_of_domain(disk, site.places.users_dir, domain)
@@ -74,19 +66,6 @@ def check_domain_is_ours(site: Site, disk: Disk, domain: str) -> Refused | None:
 def default_quota(variables: Mapping[str, str]) -> str:
     """Return HARD_QUOTA as it is stored; unset, or not understood, is no quota."""
     return str(parse_quota(variables.get("HARD_QUOTA", "")) or NO_QUOTA)
-
-
-def domain_setting(site: Site, disk: Disk, domain: str, name: str) -> str:
-    """Return the first line of a file in the domain's directory, empty where there is none."""
-    return _first_line(disk, os.path.join(site.domain_dir(domain), name))
-
-
-def _first_line(disk: Disk, path: str) -> str:
-    try:
-        text = disk.read(path)
-    except FileNotFoundError:
-        return ""
-    return text.split(b"\n", 1)[0].decode("utf-8", "replace").strip()
 
 
 def method_setting(site: Site, disk: Disk, domain: str, given: str) -> tuple[str, Method | None]:
@@ -117,24 +96,22 @@ def _password_setting(site: Site, disk: Disk, domain: str, variable: str, file: 
     return (
         site.variables.get(variable, "")
         or domain_setting(site, disk, domain, file)
-        or _first_line(disk, site.control(file))
+        or first_line(disk, site.control(file))
     )
 
 
-def add_user(
+def plan_user(
     site: Site, accounts: Accounts, disk: Disk, new: NewUser, now: float
-) -> Account | Refused:
-    """Add a user with home and Maildir; the domain must be ours."""
-    refused = _check(site, new)
+) -> list[Write] | Refused:
+    """Return what adds a user with home and Maildir; the domain must be ours."""
+    refused = check_new_user(site, accounts, new)
     if refused is not None:
-        return replace(refused, text=f"iadduser: {refused.text}")
-    address = f"{new.name}@{new.domain}"
-    if accounts.find(new.name, new.domain) is not None:
-        return Refused(f"iadduser: username {address} exists", 100)
-    directory = _new_home(site, accounts, disk, new)
+        return refused
+    directory, counted = new_home(
+        site, accounts, disk, new.name, new.domain, new.base, new.users_per_level
+    )
     if len(directory) > DIRECTORY_LENGTH:
         return Refused(f"iadduser: {directory}: Name too long", 100)
-    make_home(disk, directory)
     account = Account(
         name=new.name,
         domain=new.domain,
@@ -145,11 +122,12 @@ def add_user(
         quota=new.quota or default_quota(site.variables),
         active=new.active or new.name in RFC_IDS,
     )
-    # Commit point: the user is there when `add` returns.
-    if not accounts.add(account):
-        return Refused(f"iadduser: username {address} exists", 100)
-    accounts.record_event(account, LastEvent("add", int(now), ""))
-    return account
+    return [
+        MakeHome(directory),
+        AddUser(account, int(now)),
+        *counted,
+        TellAccount(new.name, new.domain),
+    ]
 
 
 def set_password(
@@ -169,16 +147,13 @@ def set_password(
     return replace(account, password=password, scram=scram)
 
 
-def _check(site: Site, new: NewUser) -> Refused | None:
-    if len(new.password.reveal()) > PASSWORD_LENGTH:
-        return Refused("Name too long", 100)
-    return check_user(new.name, new.domain, new.gecos, site.variables.get("ALLOWCHARS", ""))
-
-
-def _new_home(site: Site, accounts: Accounts, disk: Disk, new: NewUser) -> str:
-    base = new.base or domain_setting(site, disk, new.domain, ".base_path") or site.places.mail
-    base = os.path.join(site.places.root, base)  # as BASE_PATH: a relative one is below the root
-    level = domain_setting(site, disk, new.domain, ".users_per_level")
-    per_level = new.users_per_level or (int(level) if level.isdecimal() else 0) or USERS_PER_LEVEL
-    bucket = accounts.next_directory(mount_point(base), group(new.name), new.domain, per_level)
-    return home(base.rstrip("/"), new.name, new.domain, bucket)
+def check_new_user(site: Site, accounts: Accounts, new: NewUser) -> Refused | None:
+    """Refuse a name that no user may have, or that one has."""
+    refused = (
+        Refused("Name too long", 100)
+        if len(new.password.reveal()) > PASSWORD_LENGTH
+        else check_user(new.name, new.domain, new.gecos, site.variables.get("ALLOWCHARS", ""))
+    )
+    if refused is None and accounts.find(new.name, new.domain) is not None:
+        refused = Refused(f"username {new.name}@{new.domain} exists", 100)
+    return refused and replace(refused, text=f"iadduser: {refused.text}")

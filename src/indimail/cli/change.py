@@ -1,0 +1,130 @@
+"""What commands that change an instance end with: the change, made or shown, and the hook.
+
+    with opened(PROGRAM, args) as command:
+        make_change(command, args.email, lambda: plan_user_removal(...))
+    return finish(command, [args.email], said=["removed user ..."])
+
+A command that was interrupted is completed by whichever comes next (`cli.site.opened`); the same
+one then has nothing left to do.
+
+Sources: spec/delivery.md 2 (common rules), spec/cluster-users.md 1.6 (post-handle).
+"""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from indimail.cli.site import Command, Failed, add_options, add_root, check
+from indimail.mail.errors import MailError
+from indimail.manage.change import carry_out
+from indimail.manage.names import check_case
+from indimail.manage.site import Refused, Site, alone, check_undisturbed, journal
+from indimail.manage.writes import Write
+
+
+def begin_arguments(
+    parser: argparse.ArgumentParser,
+    description: str,
+    later: Mapping[str, str] | None = None,
+    taking_value: str = "",
+) -> argparse._ArgumentGroup:
+    """Return the group of IndiMail's options, with -v in it."""
+    options = add_options(parser, later or {}, taking_value)
+    parser.description = description
+    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
+    return options
+
+
+def end_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what every such command has: --dry-run and --root."""
+    add_dry_run(parser)
+    add_root(parser)
+    parser.set_defaults(usage=parser.format_usage())
+
+
+def add_dry_run(parser: argparse.ArgumentParser) -> None:
+    """Declare --dry-run."""
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print what would be written, write nothing"
+    )
+
+
+def check_name(what: str, text: str) -> None:
+    """Refuse an address or a domain that leads out of the directories named for it."""
+    check(check_case(what, text))
+    if "/" in text or text.startswith(".") or any(letter.isspace() for letter in text):
+        raise Failed(f"Invalid {what} {text}", 100)
+
+
+def is_completed(command: Command, subject: str) -> bool:
+    """Tell whether this very change had been interrupted, and is now made."""
+    return command.completed == _title(command, subject)
+
+
+def make_change(
+    command: Command,
+    subject: str,
+    plan: Callable[[], Sequence[Write] | Refused],
+) -> None:
+    """Make a change, or with --dry-run print it; `subject` is what the command was given."""
+    if is_completed(command, subject):
+        return
+    title = _title(command, subject)
+    if command.is_dry:
+        check_undisturbed(command.site)
+        for write in _checked(plan()):
+            print(write)
+        return
+    with alone(command.site, title):
+        writes = _checked(plan())
+        try:
+            if writes:
+                carry_out(command.stores, title, writes)
+        except (OSError, MailError):
+            if os.path.exists(journal(command.site)):
+                what = "the change is half made; mend what follows, and any command completes it"
+                print(f"{command.program}: {what}", file=sys.stderr)
+            raise
+
+
+def _checked(writes: Sequence[Write] | Refused) -> Sequence[Write]:
+    if isinstance(writes, Refused):
+        raise Failed(writes.text, writes.code)
+    return writes
+
+
+def finish(command: Command, arguments: Sequence[str], said: Sequence[str] = ()) -> int:
+    """Print what is said of a change that was made, run its hook, return the hook's exit code.
+
+    The hook is POST_HANDLE, or the command's own program in LIBEXECDIR.  Either runs as the
+    service account, also where root runs the command: who owns the instance decides what lies
+    there, and must not become root by it.
+    """
+    if command.is_dry:
+        return os.EX_OK
+    print(*said, sep="\n", end="\n" if said else "", flush=True)
+    argv = _hook(command.site, command.program)
+    if not argv:
+        return os.EX_OK
+    site = command.site
+    who = {"user": site.uid, "group": site.gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    environment = {**os.environ, "INDIMAIL_ROOT": site.places.root}
+    ended = subprocess.run([*argv, *arguments], env=environment, check=False, **who)  # type: ignore[call-overload]
+    code = int(ended.returncode)
+    return code if code >= 0 else 128 - code
+
+
+def _hook(site: Site, program: str) -> list[str]:
+    posted = site.variables.get("POST_HANDLE", "")
+    if posted:
+        return shlex.split(posted)
+    libexec = os.path.join(site.places.root, site.variables.get("LIBEXECDIR") or "libexec")
+    path = os.path.join(libexec, program)
+    return [path] if os.path.isfile(path) and os.access(path, os.X_OK) else []
+
+
+def _title(command: Command, subject: str) -> str:
+    return f"{command.program} {subject}"

@@ -1,0 +1,114 @@
+"""`vdominfo`: what is known of a domain, or without one of all.
+
+    vdominfo example.com
+
+-n -u -g -d -b -t -l print single lines: name, uid, gid, directory, base of homes, users, alias
+domains; -a all, with the hash of new passwords and the switch of the limits (the default).
+
+Source: spec/delivery.md 2, 2.6.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from indimail.accounts.passwords import METHODS
+from indimail.cli.change import check_name
+from indimail.cli.site import (
+    Command,
+    Failed,
+    add_options,
+    add_root,
+    attempt,
+    opened,
+    refuse_later,
+)
+from indimail.manage.aliasdomains import alias_names, real_domain
+from indimail.manage.assign import domains, entry_of_domain
+from indimail.manage.domain_change import LIMITS
+from indimail.manage.homes import domain_base
+from indimail.manage.routing import is_live
+from indimail.manage.users import method_setting
+
+PROGRAM = "vdominfo"
+FIELDS: Final = {
+    "n": "name",
+    "u": "uid",
+    "g": "gid",
+    "d": "directory",
+    "b": "base of the homes",
+    "t": "number of users",
+    "l": "alias domains",
+}
+_ALL: Final = (*FIELDS, "hash", "limits")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    options = add_options(parser, {"p": "the cluster"})
+    parser.description = "Print what is known of a domain; without one, of all."
+    parser.add_argument("domain", nargs="?")
+    for letter, what in FIELDS.items():
+        options.add_argument(
+            f"-{letter}", dest="fields", action="append_const", const=letter, help=f"print {what}"
+        )
+    options.add_argument(
+        "-a", dest="fields", action="store_const", const=_ALL, help="print all (the default)"
+    )
+    add_root(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the report."""
+    return attempt(PROGRAM, lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> None:
+    refuse_later(args)
+    if args.domain is not None:
+        check_name("domain", args.domain)
+    with opened(PROGRAM, args) as command:
+        users_dir = command.site.places.users_dir
+        names = [args.domain] if args.domain else domains(command.disk, users_dir)
+        for number, domain in enumerate(names):
+            if number:
+                print()
+            for line in report(command, domain, args.fields or _ALL):
+                print(line)
+
+
+def report(command: Command, domain: str, fields: tuple[str, ...] | list[str]) -> Iterator[str]:
+    """Yield the lines of a domain."""
+    site, accounts, disk = command.site, command.accounts, command.disk
+    entry = entry_of_domain(disk, site.places.users_dir, domain)
+    if entry is None:
+        raise Failed(f"{domain}: domain does not exist", 1)
+    if not is_live(site, disk, domain):
+        print(f"{PROGRAM}: warning: {domain} is not a virtual domain", file=sys.stderr)
+    real = real_domain(site, accounts, domain)
+    folder = site.domain_dir(real)
+    name = domain if real == domain else f"{domain} aliased to {real}"
+    has_limits = os.path.exists(os.path.join(folder, LIMITS))
+    values = {
+        "n": ("domain", name),
+        "u": ("uid", str(entry.uid)),
+        "g": ("gid", str(entry.gid)),
+        "d": ("Domain Dir", folder),
+        "b": ("Base Dir", domain_base(site, disk, real)),
+        "hash": ("crypt Hash", _hash(command, real)),
+        "t": ("Users", str(len(accounts.users(real)))),
+        "limits": ("vlimits", "enabled" if has_limits else "disabled"),
+    }
+    for field, (label, value) in values.items():
+        if field in fields:
+            yield f"{label:>10}: {value}"
+    if "l" in fields:
+        yield "AliasDomains:"
+        yield from alias_names(site, accounts, disk, real)
+
+
+def _hash(command: Command, domain: str) -> str:
+    name, method = method_setting(command.site, command.disk, domain, "")
+    return next((label for label, way in METHODS.items() if way is method), name)

@@ -1,0 +1,200 @@
+"""A change of an instance, made whole or not at all, also by a command that is killed.
+
+    with alone(site, "vdeluser alice@example.com"):
+        carry_out(stores, "vdeluser alice@example.com", writes)
+    complete(stores)         -> the title of what was interrupted and is now done, or ""
+
+The list of writes is kept in `db/change.json` before the first of them.  **That file's name is the
+commit point**: until then nothing has happened; from then on whoever comes next, a command of any
+kind, does the list from its beginning.  Each write may be done again, so it does not matter how
+far the first one came.  The file goes when all is done.
+
+It may hold a stored password, and is readable by the service account alone, like the database.
+
+INDIMAIL_FAIL_AFTER=N in the environment kills the process after N writes, the keeping of the list
+counted: for tests.
+
+Not here: which writes (`manage.removal`, `manage.rename`, ...), the lock (`manage.site.alone`).
+"""
+
+import json
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Final
+
+from indimail.accounts.port import Account, Flag
+from indimail.control.files import write_atomic
+from indimail.mail.secret import Secret
+from indimail.manage.file_writes import (
+    AddEntry,
+    AddLine,
+    CompileAssign,
+    CompileHosts,
+    MakeDirectory,
+    MakeHome,
+    MakeLink,
+    MoveTree,
+    PostMail,
+    PurgeMails,
+    Recount,
+    RemoveEntries,
+    RemoveFile,
+    RemoveLine,
+    RemoveTree,
+    SettleTree,
+    WriteFile,
+)
+from indimail.manage.row_writes import (
+    AddAlias,
+    AddAliasDomain,
+    AddUser,
+    MapAddress,
+    MoveUser,
+    RemoveAlias,
+    RemoveAliasDomain,
+    RemoveDomain,
+    RemoveUser,
+    RenameDomain,
+    SetActive,
+    SetCount,
+    SetPassword,
+)
+from indimail.manage.site import Site, journal, locked
+from indimail.manage.writes import Stores, TellAccount, TellControls, Write
+
+KINDS: Final[dict[str, type[Write]]] = {
+    kind.__name__: kind
+    for kind in (
+        AddLine,
+        RemoveLine,
+        CompileHosts,
+        AddEntry,
+        RemoveEntries,
+        CompileAssign,
+        WriteFile,
+        RemoveFile,
+        MakeLink,
+        MakeDirectory,
+        MakeHome,
+        MoveTree,
+        SettleTree,
+        RemoveTree,
+        PostMail,
+        PurgeMails,
+        Recount,
+        AddUser,
+        SetPassword,
+        RemoveUser,
+        MoveUser,
+        SetActive,
+        RemoveDomain,
+        RenameDomain,
+        AddAliasDomain,
+        RemoveAliasDomain,
+        AddAlias,
+        RemoveAlias,
+        SetCount,
+        MapAddress,
+        TellAccount,
+        TellControls,
+    )
+}
+FAIL_AFTER: Final = "INDIMAIL_FAIL_AFTER"
+
+
+def pending(site: Site) -> str:
+    """Return the title of a change that was interrupted, or is being made; empty: none."""
+    try:
+        with open(journal(site), encoding="ascii") as file:
+            return str(json.load(file)["title"])
+    except FileNotFoundError:
+        return ""
+
+
+def carry_out(stores: Stores, title: str, writes: Sequence[Write]) -> None:
+    """Make a change; nobody else may change the instance meanwhile.
+
+    What a write raises goes on: the change is completed by the next command.
+    """
+    path = journal(stores.site)
+    text = json.dumps({"title": title, "writes": [_kept(write) for write in writes]})
+    # Commit point: from here on the change will be made, whatever happens to us.
+    write_atomic(stores.disk, path, [text.encode("ascii")], 0o600)
+    _do(stores, writes)
+
+
+def complete(stores: Stores) -> str:
+    """Do what is left of an interrupted change, and return its title; empty where there is none.
+
+    Raises `InstanceBusy` where the change is not interrupted, but being made.
+    """
+    path = journal(stores.site)
+    if not stores.disk.exists(path):
+        return ""
+    with locked(stores.site, "the completion of a change", patience=0):
+        if not stores.disk.exists(path):
+            return ""
+        found = json.loads(stores.disk.read(path))
+        _do(stores, [_restored(values) for values in found["writes"]])
+        return str(found["title"])
+
+
+def _do(stores: Stores, writes: Sequence[Write]) -> None:
+    left = int(stores.site.variables.get(FAIL_AFTER) or 0)
+    _fail_at(left, 1)
+    for number, write in enumerate(writes, 2):
+        write.do(stores)
+        _fail_at(left, number)
+    path = journal(stores.site)
+    stores.disk.unlink(path)
+    stores.disk.sync_directory(os.path.dirname(path))
+    _fail_at(left, len(writes) + 2)
+
+
+def _fail_at(left: int, number: int) -> None:
+    if left == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _kept(write: Write) -> dict[str, object]:
+    values = {field.name: getattr(write, field.name) for field in fields(write)}
+    for name, value in values.items():
+        if isinstance(value, Account):
+            values[name] = _revealed(value)
+        elif isinstance(value, Secret):
+            values[name] = value.reveal()
+    return {"write": type(write).__name__, **values}
+
+
+def _restored(values: dict[str, object]) -> Write:
+    kind = KINDS[str(values.pop("write"))]
+    return kind(**{name: _value(name, value) for name, value in values.items()})
+
+
+def _value(name: str, value: object) -> object:
+    if isinstance(value, dict):
+        return _concealed(value)
+    if name in ("password", "scram"):
+        return Secret(str(value))
+    if isinstance(value, list):
+        return tuple(tuple(pair) for pair in value)
+    return value
+
+
+def _revealed(account: Account) -> dict[str, object]:
+    """Return an account as JSON can hold it."""
+    names = ("name", "domain", "uid", "gecos", "directory", "quota", "active")
+    return {
+        **{name: getattr(account, name) for name in names},
+        "flags": int(account.flags),
+        "password": account.password.reveal(),
+        "scram": account.scram.reveal(),
+    }
+
+
+def _concealed(values: dict[str, object]) -> Account:
+    """Return the account of such values."""
+    secrets = {name: Secret(str(values[name])) for name in ("password", "scram")}
+    return Account(**{**values, **secrets, "flags": Flag(int(str(values["flags"])))})  # type: ignore[arg-type]

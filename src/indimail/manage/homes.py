@@ -1,0 +1,213 @@
+"""Where homes are: the next one of a domain, the counters, the directories of a domain.
+
+    new_home(site, accounts, disk, "alice", "example.com")
+        -> ('/mail/A2E/example.com/alice', [SetCount(...)])
+    freed_writes(site, accounts, disk, account)   -> the counter, and the bucket to be used again
+    domain_folders(site, accounts, disk, "example.com")
+        -> ['/mail/A2E/example.com', ..., '/mail/T2Zsym/example.com']
+    check_trees(site, accounts, disk, ["/mail/A2E/example.com/alice"], "example.com", "alice")
+        -> None, or Refused(...)
+
+A freed bucket stands in the domain's directory, in ``.<file system>_<group>``, a line each (an
+empty one: no bucket), and the next home of the group takes the first.
+
+Source: spec/delivery.md 1.1, 1.2.  Not here: how a bucket follows another (`accounts.layout`).
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from indimail.accounts.layout import (
+    GROUPS,
+    USERS_PER_LEVEL,
+    bucket_after,
+    counter_table,
+    group,
+    home,
+)
+from indimail.accounts.port import Account, Accounts, above
+from indimail.durable.disk import Disk
+from indimail.manage.file_writes import WriteFile
+from indimail.manage.layout import mount_point
+from indimail.manage.row_writes import SetCount
+from indimail.manage.site import Refused, Site
+from indimail.manage.writes import Write
+
+_IN_GROUP = re.compile(
+    rf"(?P<base>/.*?)/(?P<group>{'|'.join(GROUPS)})/(?P<domain>[^/]+)/(?P<rest>.+)"
+)
+
+
+def domain_setting(site: Site, disk: Disk, domain: str, name: str) -> str:
+    """Return the first line of a file in the domain's directory, empty where there is none."""
+    return first_line(disk, os.path.join(site.domain_dir(domain), name))
+
+
+def first_line(disk: Disk, path: str) -> str:
+    """Return the first line of a file, empty where there is none."""
+    try:
+        text = disk.read(path)
+    except FileNotFoundError:
+        return ""
+    return text.split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+
+
+def domain_base(site: Site, disk: Disk, domain: str) -> str:
+    """Return where the homes of a domain's users lie."""
+    base = domain_setting(site, disk, domain, ".base_path") or site.places.mail
+    return os.path.join(site.places.root, base).rstrip("/")  # a relative one is below the root
+
+
+def new_home(
+    site: Site,
+    accounts: Accounts,
+    disk: Disk,
+    name: str,
+    domain: str,
+    base: str = "",
+    users_per_level: int = 0,
+) -> tuple[str, list[Write]]:
+    """Return the home of a user to be, and the writes that count it."""
+    base = os.path.join(site.places.root, base or domain_base(site, disk, domain)).rstrip("/")
+    filesystem, group_name = mount_point(base), group(name)
+    count, bucket = accounts.homes(filesystem, group_name, domain)
+    path, free = _free(site, disk, filesystem, group_name, domain)
+    if free:
+        counted = SetCount(filesystem, group_name, domain, count + 1, bucket)
+        rest = WriteFile(path, "".join(f"{line}\n" for line in free[1:]), 0o640)
+        return home(base, name, domain, free[0]), [counted, rest]
+    level = domain_setting(site, disk, domain, ".users_per_level")
+    per_level = users_per_level or (int(level) if level.isdecimal() else 0) or USERS_PER_LEVEL
+    bucket = bucket_after(count + 1, bucket, per_level)
+    counted = SetCount(filesystem, group_name, domain, count + 1, bucket)
+    return home(base, name, domain, bucket), [counted]
+
+
+def freed_writes(site: Site, accounts: Accounts, disk: Disk, account: Account) -> list[Write]:
+    """Return what counts a home less, and keeps its bucket for the next one."""
+    found = _IN_GROUP.fullmatch(account.directory)
+    if found is None or found["domain"] != account.domain:
+        return []
+    filesystem, group_name = mount_point(found["base"]), found["group"]
+    count, bucket = accounts.homes(filesystem, group_name, account.domain)
+    if not count:
+        return []
+    path, free = _free(site, disk, filesystem, group_name, account.domain)
+    freed = os.path.dirname(found["rest"])
+    return [
+        SetCount(filesystem, group_name, account.domain, count - 1, bucket),
+        WriteFile(path, "".join(f"{line}\n" for line in [*free, freed]), 0o640),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class CountedHomes:
+    """One counter: homes as it counts them, the bucket of the last one, homes there are."""
+
+    filesystem: str
+    group: str
+    counted: int
+    homes: int
+    bucket: str
+
+
+def counted_homes(site: Site, accounts: Accounts, disk: Disk, domain: str) -> list[CountedHomes]:
+    """Return the counters of a domain that count, or should."""
+    bases = [site.places.mail, domain_base(site, disk, domain)]
+    homes = Counter(
+        (mount_point(found["base"]), found["group"])
+        for account in accounts.users(domain)
+        if (found := _IN_GROUP.fullmatch(account.directory)) and found["domain"] == domain
+    )
+    keys = {(mount_point(base), name) for base in bases for name in GROUPS} | set(homes)
+    rows = []
+    for filesystem, name in sorted(keys):
+        count, bucket = accounts.homes(filesystem, name, domain)
+        if count or homes[filesystem, name]:
+            rows.append(CountedHomes(filesystem, name, count, homes[filesystem, name], bucket))
+    return rows
+
+
+def group_of(account: Account) -> str:
+    """Return the group that a home is counted in; empty where it lies elsewhere."""
+    found = _IN_GROUP.fullmatch(account.directory)
+    return found["group"] if found is not None and found["domain"] == account.domain else ""
+
+
+def _free(
+    site: Site, disk: Disk, filesystem: str, group_name: str, domain: str
+) -> tuple[str, list[str]]:
+    """Return the file of a group's freed buckets, and what it says."""
+    name = counter_table(filesystem, group_name).removeprefix("dir_control")
+    path = os.path.join(site.domain_dir(domain), f".{name}")
+    try:
+        text = disk.read(path).decode("ascii", "replace")
+    except FileNotFoundError:
+        text = ""
+    return path, text.split("\n")[:-1]
+
+
+def domain_folders(site: Site, accounts: Accounts, disk: Disk, domain: str) -> list[str]:
+    """Return the directories BASE_PATH/GROUP/domain that hold homes of a domain, or may."""
+    bases = {site.places.mail, domain_base(site, disk, domain)}
+    for account in accounts.users(domain):
+        found = _IN_GROUP.fullmatch(account.directory)
+        if found is not None and found["domain"] == domain:
+            bases.add(found["base"])
+    paths = (os.path.join(base, name, domain) for base in sorted(bases) for name in GROUPS)
+    return [path for path in paths if os.path.isdir(path)]
+
+
+def check_trees(
+    site: Site,
+    accounts: Accounts,
+    disk: Disk,
+    trees: Iterable[str],
+    domain: str,
+    name: str = "",
+) -> Refused | None:
+    """Refuse trees that hold more than what is of a user, or with an empty name of a domain."""
+    places = site.places
+    parts = {
+        places.control_dir, places.users_dir, places.tcp_dir, places.certs, places.queue_base,
+        places.alias, places.db, places.trace, places.log, places.run,
+    }  # fmt: skip
+    kept = {
+        *parts, places.root, places.domains_dir, places.mail,
+        *(os.path.join(places.mail, group_name) for group_name in GROUPS),
+    }  # fmt: skip
+    if name:
+        kept |= {site.domain_dir(domain), *domain_folders(site, accounts, disk, domain)}
+    for tree in trees:
+        if not os.path.isabs(tree) or os.path.normpath(tree) != tree:
+            return Refused(f"found [{tree}], expected the full path of a home", 1)
+        for path in kept:
+            if tree in ("/", *above(path)) or (path in parts and path in above(tree)):
+                return Refused(f"{tree}: is also of the instance ({path}); nothing was changed", 1)
+        for other in accounts.housed(tree):
+            if other.domain != domain or (name and other.name != name):
+                what = f"{other.address} ({other.directory})"
+                return Refused(f"{tree}: is also of {what}; nothing was changed", 1)
+    return None
+
+
+def check_writable(folder: str) -> Refused | None:
+    """Refuse a directory, there or to be made, where nothing can be made or removed."""
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        return None
+    return Refused(f"{folder}: not writable by the owner of the instance", os.EX_NOPERM)
+
+
+def outside(accounts: Sequence[Account], folders: Sequence[str]) -> list[Account]:
+    """Return the accounts whose homes lie in none of the folders."""
+    return [
+        account
+        for account in accounts
+        if account.directory
+        and not any(account.directory.startswith(f"{folder}/") for folder in folders)
+    ]

@@ -1,0 +1,230 @@
+"""Writes of rows in the user database; all rows of a user or a domain are one transaction.
+
+    RemoveUser("alice", "example.com").do(stores)
+
+Not here: what a write is (`manage.writes`), files (`manage.file_writes`).
+"""
+
+from dataclasses import dataclass, replace
+
+from indimail.accounts.port import Account, LastEvent
+from indimail.mail.secret import Secret
+from indimail.manage.writes import Stores
+
+
+@dataclass(frozen=True, slots=True)
+class AddUser:
+    """A user's row, with the time of its making."""
+
+    account: Account
+    time: int
+
+    def __str__(self) -> str:
+        table = "indimail" if self.account.active else "indibak"
+        return f"rows {self.account.address}: add to {table}, lastauth"
+
+    def do(self, stores: Stores) -> None:
+        """Add it where it is missing."""
+        stores.accounts.add(self.account)
+        stores.accounts.record_event(self.account, LastEvent("add", self.time, ""))
+
+
+@dataclass(frozen=True, slots=True)
+class SetPassword:
+    """A user's password, with its keys for SCRAM and the time of its change."""
+
+    name: str
+    domain: str
+    password: Secret
+    scram: Secret
+    time: int
+
+    def __str__(self) -> str:
+        return f"rows {self.name}@{self.domain}: password"
+
+    def do(self, stores: Stores) -> None:
+        """Replace it."""
+        stores.accounts.set_password(self.name, self.domain, self.password, self.scram)
+        account = stores.accounts.find(self.name, self.domain)
+        if account is not None:
+            stores.accounts.record_event(account, LastEvent("pass", self.time, ""))
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveUser:
+    """All rows of a user, and the alias lines that lead to it, in one transaction."""
+
+    name: str
+    domain: str
+
+    def __str__(self) -> str:
+        return f"rows {self.name}@{self.domain}: remove"
+
+    def do(self, stores: Stores) -> None:
+        """Remove what is there."""
+        stores.accounts.remove_user(self.name, self.domain)
+
+
+@dataclass(frozen=True, slots=True)
+class MoveUser:
+    """All rows of a user say another name and home, in one transaction."""
+
+    name: str
+    domain: str
+    new_name: str
+    directory: str
+
+    def __str__(self) -> str:
+        new = f"{self.new_name}@{self.domain}, home {self.directory}"
+        return f"rows {self.name}@{self.domain}: change to {new}"
+
+    def do(self, stores: Stores) -> None:
+        """Change them where they are not changed."""
+        stores.accounts.move_user(self.name, self.domain, self.new_name, self.directory)
+
+
+@dataclass(frozen=True, slots=True)
+class SetActive:
+    """A user's row is in `indimail` or in `indibak`, with the time of its move."""
+
+    name: str
+    domain: str
+    active: bool
+    time: int
+
+    def __str__(self) -> str:
+        return f"rows {self.name}@{self.domain}: {'' if self.active else 'in'}active"
+
+    def do(self, stores: Stores) -> None:
+        """Move it where it is in the other table."""
+        row = stores.accounts.modify(
+            self.name, self.domain, lambda row: replace(row, active=self.active)
+        )
+        if row is not None:
+            service = "ACTI" if self.active else "INAC"
+            stores.accounts.record_event(row, LastEvent(service, self.time, ""))
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDomain:
+    """All rows of a domain, in one transaction."""
+
+    domain: str
+
+    def __str__(self) -> str:
+        return f"rows @{self.domain}: remove"
+
+    def do(self, stores: Stores) -> None:
+        """Remove what is there."""
+        stores.accounts.remove_domain(self.domain)
+
+
+@dataclass(frozen=True, slots=True)
+class RenameDomain:
+    """All rows of a domain say another one, in one transaction; `folders` are those of homes."""
+
+    domain: str
+    new: str
+    folders: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        return f"rows @{self.domain}: change to @{self.new}"
+
+    def do(self, stores: Stores) -> None:
+        """Change them where they are not changed."""
+        stores.accounts.rename_domain(self.domain, self.new, self.folders)
+
+
+@dataclass(frozen=True, slots=True)
+class AddAliasDomain:
+    """The row of an alias domain."""
+
+    alias: str
+    domain: str
+
+    def __str__(self) -> str:
+        return f"row aliasdomain {self.alias}: {self.domain}"
+
+    def do(self, stores: Stores) -> None:
+        """Add it where it is missing."""
+        stores.accounts.add_alias_domain(self.alias, self.domain)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveAliasDomain:
+    """An alias domain's row goes."""
+
+    alias: str
+
+    def __str__(self) -> str:
+        return f"row aliasdomain {self.alias}: remove"
+
+    def do(self, stores: Stores) -> None:
+        """Remove it where it is there."""
+        stores.accounts.remove_alias_domain(self.alias)
+
+
+@dataclass(frozen=True, slots=True)
+class AddAlias:
+    """An alias line."""
+
+    name: str
+    domain: str
+    line: str
+
+    def __str__(self) -> str:
+        return f"row valias {self.name}@{self.domain}: add {self.line}"
+
+    def do(self, stores: Stores) -> None:
+        """Add it where it is missing."""
+        stores.accounts.add_alias(self.name, self.domain, self.line)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveAlias:
+    """An alias line goes."""
+
+    name: str
+    domain: str
+    line: str
+
+    def __str__(self) -> str:
+        return f"row valias {self.name}@{self.domain}: remove {self.line}"
+
+    def do(self, stores: Stores) -> None:
+        """Remove it where it is there."""
+        stores.accounts.remove_alias(self.name, self.domain, self.line)
+
+
+@dataclass(frozen=True, slots=True)
+class SetCount:
+    """How many homes a group has, and the bucket of the last one."""
+
+    filesystem: str
+    group: str
+    domain: str
+    count: int
+    bucket: str
+
+    def __str__(self) -> str:
+        where = f"{self.filesystem} {self.group} {self.domain}"
+        return f"row dir_control {where}: {self.count} homes, bucket [{self.bucket}]"
+
+    def do(self, stores: Stores) -> None:
+        """Set it."""
+        stores.accounts.set_homes(self.filesystem, self.group, self.domain, self.count, self.bucket)
+
+
+@dataclass(frozen=True, slots=True)
+class MapAddress:
+    """The default domain of a local IP address; empty: none."""
+
+    address: str
+    domain: str
+
+    def __str__(self) -> str:
+        return f"row ip_alias_map {self.address}: {self.domain or 'remove'}"
+
+    def do(self, stores: Stores) -> None:
+        """Set it."""
+        stores.accounts.map_address(self.address, self.domain)

@@ -1,0 +1,257 @@
+"""vgroup, vbulletin, vdeloldusers, resetquota, printdir and vipmap (spec/delivery.md 2)."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from cli.accounts_commands import Ran, Terminal
+from indimail.accounts.port import LastEvent
+from indimail.accounts.sql import SqlAccounts, sqlite_url
+from indimail.manage.layout import mount_point
+
+HASH = "$1$salt$JSoV9KyWZPjFlhLkLRO.J1"
+DAY = 86_400
+
+
+@pytest.fixture
+def domain(terminal: Terminal) -> Terminal:
+    assert terminal("vadddomain", "-e", "example.com", HASH).code == 0
+    for name in ("alice", "bob"):
+        assert terminal("vadduser", "-e", f"{name}@example.com", HASH).code == 0
+    return terminal
+
+
+def accounts(terminal: Terminal) -> SqlAccounts:
+    return SqlAccounts(sqlite_url(f"{terminal.root}/db/indimail.db"))
+
+
+def mails(terminal: Terminal, name: str) -> list[str]:
+    group = "L2P" if name == "postmaster" else "A2E"
+    maildir = Path(terminal.root, "mail", group, "example.com", name, "Maildir")
+    return sorted(str(path.relative_to(maildir)) for path in maildir.glob("[cn]*/*"))
+
+
+def test_a_group_is_a_user_whose_lines_change(domain: Terminal) -> None:
+    group, lines = "sales@example.com", ("&alice@example.com", "&bob@example.com")
+    ran = domain("vgroup", "-a", "-e", "-v", "-c", "The sales", group, HASH)
+    assert ran == Ran(0, f"added group {group}\n", "")
+    assert domain("vuserinfo", "-c", group).out == "gecos         : MailGroup The sales\n"
+    for line in lines:
+        assert domain("vgroup", "-i", line, group) == Ran(0, "", "")
+    assert domain("vgroup", "-i", lines[0], group) == Ran(
+        255, "", f"vgroup: {group}: the line [{lines[0]}] is there already\n"
+    )
+    assert domain("vgroup", "-u", "carol@example.net", "-o", lines[0], group).code == 0
+    assert domain("vgroup", "-d", lines[1], group).code == 0
+    assert domain("valias", group).out == f"{group} -> carol@example.net\n"
+    assert domain("vgroup", "-d", lines[1], group) == Ran(
+        1, "", f"vgroup: {group}: no line [{lines[1]}]; its lines: carol@example.net\n"
+    )
+    assert domain("vdeluser", group).code == 0
+    assert domain("valias", group).out == ""
+
+
+@pytest.mark.parametrize(("line", "code", "said"), [
+    ("vgroup -i &a@example.com alice@example.com", 1,
+     "alice@example.com: not a group; valias changes its lines"),
+    ("vgroup -i &a@example.com nobody@example.com", 1, "nobody@example.com: No such user"),
+    ("vgroup -a alice@example.com x", 100, "iadduser: username alice@example.com exists"),
+    ("vgroup -a a..b@example.com x", 100,
+     "iadduser: successive periods not allowed in local-part See RFC-5322"),
+    ("vgroup -a ../x@example.com x", 100, "Invalid email ../x@example.com"),
+    ("vgroup -a -c " + "n" * 39 + " sales@example.com x", 100, "iadduser: Name too long"),
+    ("vgroup -a sales@example.org x", 1, "example.org: No such domain"),
+    ("vbulletin -f news.eml example.com", 1, "path [news.eml] is not absolute"),
+    ("vbulletin -f {file} example.org", 1, "example.org: No such Domain"),
+    ("vbulletin -f {file} nobody@example.com", 1, "nobody@example.com: No such user"),
+    ("vbulletin -a -e {file} -f {file} example.com", 1, "-a and -e: expected one of them"),
+    ("vbulletin -S list -f {file} example.com", 69, "-S: not yet: POP3 and IMAP"),
+    ("vdeloldusers -d example.org", 1, "example.org: domain does not exist"),
+    ("vdeloldusers -i -p -d example.com", 1, "-i and -p: expected one of them"),
+    ("vdeloldusers -a 0 -d example.com", 64, "-a 0: expected a number of days"),
+    ("vdeloldusers -m -d example.com", 69, "-m: not yet: the purge of folders"),
+    ("resetquota {root}/mail", 1, "{root}/mail: not a Maildir"),
+    ("resetquota {root}/mail/A2E/example.com/bob", 1,
+     "{root}/mail/A2E/example.com/bob/Maildir/maildirsize: no quota there; expected -q"),
+    ("resetquota -q much {root}/mail/A2E/example.com/bob", 100,
+     "invalid quota [much]: expected 50M, 50M,1000 or NOQUOTA"),
+    ("printdir example.org", 1, "example.org: domain does not exist"),
+    ("vipmap -i 192.0.2.256 example.com", 1, "192.0.2.256: expected an IP address"),
+    ("vipmap -i 192.0.2.1 example.org", 1, "example.org: No such domain"),
+    ("vipmap -d 192.0.2.1 example.com", 1, "192.0.2.1: not an address of example.com"),
+])  # fmt: skip
+def test_what_is_refused_changes_nothing(
+    domain: Terminal, tmp_path: Path, line: str, code: int, said: str
+) -> None:
+    (tmp_path / "file").write_text("Subject: news\n\nHello\n")
+    names = {"root": domain.root, "file": f"{tmp_path}/file"}
+    program, *arguments = line.format(**names).split(" ")
+    assert domain(program, *arguments) == Ran(code, "", f"{program}: {said.format(**names)}\n")
+    assert len(accounts(domain).users("example.com")) == 3
+    assert mails(domain, "alice") == []
+    assert accounts(domain).address_domains() == []
+
+
+@pytest.mark.parametrize("line", [
+    "vgroup a@example.com", "vgroup -a -i x a@example.com", "vgroup -u x a@example.com",
+    "vbulletin -f /x", "resetquota", "printdir", "vcalias", "vcaliasrev", "vipmap",
+    "vipmap -p -i 192.0.2.1 a.example",
+])  # fmt: skip
+def test_what_makes_no_sense_is_answered_with_the_use(terminal: Terminal, line: str) -> None:
+    program, *arguments = line.split()
+    ran = terminal(program, *arguments)
+    assert (ran.code, ran.out, ran.err.split()[:2]) == (1, "", ["usage:", program])
+
+
+@pytest.mark.parametrize("options", [[], ["-h"]], ids=["copies", "one file"])
+def test_a_bulletin_comes_once_to_all_but_those_excluded(
+    domain: Terminal, tmp_path: Path, options: list[str]
+) -> None:
+    domain("vgroup", "-a", "-e", "all@example.com", HASH)
+    domain("vadduser", "-e", "-q", "50M", "-i", "carol@example.com", HASH)
+    domain("vmoduser", "-q", "50M", "alice@example.com")
+    news, excluded = tmp_path / "news.eml", tmp_path / "not"
+    news.write_bytes(b"Subject: news\n\nH\xffllo\n")
+    excluded.write_text("bob@example.com\n")
+    ran = domain("vbulletin", "-n", "-f", str(news), "-e", str(excluded), "example.com")
+    assert "/alice/Maildir/new/" in ran.out
+    assert mails(domain, "alice") == []
+    ran = domain("vbulletin", *options, "-f", str(news), "-e", str(excluded), "example.com")
+    assert ran == Ran(0, "", "")
+    [mail] = mails(domain, "alice")
+    home = Path(domain.root, "mail/A2E/example.com/alice/Maildir")
+    assert (home / mail).read_bytes() == news.read_bytes()
+    assert (home / "maildirsize").read_text().splitlines()[1] == f"{len(news.read_bytes())} 1"
+    assert (os.stat(home / mail).st_nlink == 2) is bool(options)
+    assert mails(domain, "postmaster") == [mail]
+    for name in ("bob", "all", "carol"):
+        assert mails(domain, name) == []
+    assert [n for n in os.listdir(f"{domain.root}/db") if n.startswith("bulletin")] == []
+
+
+def test_a_bulletin_for_the_next_login_lies_in_the_domain(domain: Terminal, tmp_path: Path) -> None:
+    news = tmp_path / "news.eml"
+    news.write_text("Subject: news\n\nHello\n")
+    assert domain("vbulletin", "-a", "-f", str(news), "example.com") == Ran(0, "", "")
+    kept = Path(domain.root, "domains/example.com/bulk_mail/news.eml,all")
+    assert kept.read_text() == news.read_text()
+    assert mails(domain, "alice") == []
+
+
+def used(terminal: Terminal, name: str, days: int) -> None:
+    """Let a user's last login, and the last change of its mail, be so many days ago."""
+    known, at = accounts(terminal), time.time() - days * DAY
+    account = known.find(name, "example.com")
+    assert account is not None
+    for service in ("add", "imap"):
+        known.record_event(account, LastEvent(service, int(at), ""))
+    os.utime(f"{account.directory}/Maildir/cur", (at, at))
+
+
+def test_who_has_not_come_is_shown_made_inactive_or_removed(domain: Terminal) -> None:
+    used(domain, "alice", 70)
+    used(domain, "bob", 20)
+    used(domain, "postmaster", 700)  # reserved names are always active
+    day = time.strftime("%Y-%m-%d", time.localtime(time.time() - 70 * DAY))
+    listed = f"alice@example.com {day}\n"
+    assert domain("vdeloldusers", "-d", "example.com") == Ran(0, listed, "")
+    assert domain("vdeloldusers", "-a", "80", "-d", "example.com") == Ran(0, "", "")
+    assert domain("vdeloldusers", "-s", "ali", "-d", "example.com") == Ran(0, "", "")
+    domain("valias", "-i", "&bob@example.com", "alice@example.com")
+    Path(domain.root, "mail/A2E/example.com/alice/Maildir/new/1.a").touch()
+    assert domain("vdeloldusers", "-i", "-d", "example.com") == Ran(0, "", "")
+    known = accounts(domain)
+    assert [a.name for a in known.users("example.com") if not a.active] == ["alice"]
+    assert mails(domain, "alice") == ["new/1.a"]
+    assert known.aliases("alice", "example.com") == ["&bob@example.com"]
+    assert domain("vdeloldusers", "-p", "-d", "example.com") == Ran(0, "", "")
+    assert [a.name for a in known.users("example.com")] == ["bob", "postmaster"]
+    assert not os.path.exists(f"{domain.root}/mail/A2E/example.com/alice")
+
+
+def test_a_user_of_whom_nothing_is_known_or_whose_mail_moves_is_not_old(domain: Terminal) -> None:
+    """The original takes everybody for old where lastauth is empty."""
+    used(domain, "alice", 70)
+    os.utime(f"{domain.root}/mail/A2E/example.com/alice/Maildir/cur")
+    assert domain("vdeloldusers", "-d", "example.com") == Ran(0, "", "")
+    assert domain("vdeloldusers", "-f", "-d", "example.com").out.startswith("alice@example.com ")
+    known = accounts(domain)
+    known.remove_user("bob", "example.com")
+    domain("vadduser", "-e", "bob@example.com", HASH)
+    with known._change() as db:
+        db.exec_driver_sql("delete from lastauth")
+    os.utime(f"{domain.root}/mail/A2E/example.com/bob/Maildir/cur", (0, 0))
+    assert domain("vdeloldusers", "-f", "-d", "example.com") == Ran(0, "", "")
+
+
+def test_old_unread_mail_and_trash_go_and_are_counted_no_more(domain: Terminal) -> None:
+    domain("vmoduser", "-q", "50M", "alice@example.com")
+    maildir = Path(domain.root, "mail/A2E/example.com/alice/Maildir")
+    for part in ("new", "cur", "tmp"):
+        (maildir / ".Trash" / part).mkdir(parents=True)
+        os.chown(maildir / ".Trash" / part, os.stat(maildir).st_uid, os.stat(maildir).st_gid)
+    for name, days in (
+        ("new/1.old,S=5", 40), ("new/2.new,S=5", 10), ("cur/3.unread,S=5:2,F", 40),
+        ("cur/4.read,S=5:2,FS", 40), (".Trash/cur/5.old,S=5:2,S", 5), (".Trash/cur/6.new:2,S", 1),
+    ):  # fmt: skip
+        (maildir / name).write_text("mail\n")
+        os.utime(maildir / name, (0, time.time() - days * DAY))
+    assert domain("vdeloldusers", "-u", "30", "-t", "2", "-d", "example.com") == Ran(0, "", "")
+    assert mails(domain, "alice") == ["cur/4.read,S=5:2,FS", "new/2.new,S=5"]
+    assert os.listdir(maildir / ".Trash/cur") == ["6.new:2,S"]
+    assert (maildir / "maildirsize").read_text() == "52428800S\n10 2\n"
+
+
+def test_a_maildir_is_counted_anew(domain: Terminal) -> None:
+    home = f"{domain.root}/mail/A2E/example.com/alice"
+    Path(home, "Maildir/new/1.a,S=100").touch()
+    assert domain("resetquota", "-q", "50M", home) == Ran(0, "", "")
+    size = Path(home, "Maildir/maildirsize")
+    assert size.read_text() == "52428800S\n100 1\n"
+    Path(home, "Maildir/new/2.b,S=20").touch()
+    assert domain("resetquota", f"{home}/Maildir").code == 0
+    assert size.read_text() == "52428800S\n120 2\n"
+
+
+def test_how_homes_are_spread(domain: Terminal) -> None:
+    disk = mount_point(domain.root)
+    assert domain("printdir", "example.com").out.splitlines()[1:] == [
+        f"{disk:16} A2E          2       2 -",
+        f"{disk:16} L2P          1       1 -",
+    ]
+
+
+def test_a_local_address_has_a_domain(domain: Terminal) -> None:
+    assert domain("vipmap", "-v", "-i", "2001:DB8::1", "example.com") == Ran(
+        0, "2001:db8::1 is of example.com\n", ""
+    )
+    domain("vipmap", "-i", "192.0.2.1", "example.com")
+    assert domain("vipmap", "-p").out == "192.0.2.1 example.com\n2001:db8::1 example.com\n"
+    assert domain("vipmap", "-d", "192.0.2.1", "example.com") == Ran(0, "", "")
+    assert domain("vipmap", "-p").out == "2001:db8::1 example.com\n"
+
+
+def test_aliases_are_lines_or_files_and_come_back(domain: Terminal) -> None:
+    folder = Path(domain.root, "domains/example.com")
+    domain("valias", "-i", "&alice@example.com", "a.b@example.com")
+    domain("valias", "-i", "| grep x", "a.b@example.com")
+    before = accounts(domain).domain_aliases("example.com")
+    assert domain("vcaliasrev", "-v", "example.com") == Ran(
+        0, "turned the aliases of example.com\n", ""
+    )
+    assert accounts(domain).domain_aliases("example.com") == []
+    assert (folder / ".qmail-a:b").read_text() == "&alice@example.com\n| grep x\n"
+    assert sorted(path.name for path in folder.glob(".qmail-*")) == [
+        ".qmail-a:b", ".qmail-abuse", ".qmail-default", ".qmail-mailer-daemon"
+    ]  # fmt: skip
+    (folder / ".qmail-own").write_text("./Maildir/\n")
+    ran = domain("vcalias", "example.com")
+    assert ran.code == 1
+    assert ran.err.startswith(f"vcalias: {folder}/.qmail-own: invalid alias line './Maildir/'")
+    assert accounts(domain).domain_aliases("example.com") == []
+    (folder / ".qmail-own").unlink()
+    assert domain("vcalias", "example.com") == Ran(0, "", "")
+    assert accounts(domain).domain_aliases("example.com") == before
+    assert [path.name for path in folder.glob(".qmail-*")] == [".qmail-default"]

@@ -1,0 +1,197 @@
+"""A command that is killed between any two of its writes, and run again: as if it never was.
+
+In the fast tests a kill in the middle; in the slow ones after each write.
+"""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cli.crashing import Scene
+
+HASH = "$1$salt$JSoV9KyWZPjFlhLkLRO.J1"
+
+COMMANDS = [
+    ["vadddomain", "-e", "-R", "new.example", HASH],
+    ["vadduser", "-e", "carol@example.com", HASH],
+    ["vdeldomain", "example.com"],
+    ["vdeldomain", "example.net"],
+    ["vaddaliasdomain", "alias.example", "example.com"],
+    ["vrenamedomain", "example.com", "new.example"],
+    ["vrenamedomain", "example.net", "new.example"],
+    ["vdeluser", "alice@example.com"],
+    ["vrenameuser", "alice@example.com", "zoe@example.com"],
+    ["vrenameuser", "alice@example.com", "carol@example.com"],
+    ["vmoveuserdir", "alice@example.com", "{root}/elsewhere/alice"],
+    ["vgroup", "-a", "-e", "sales@example.com", HASH],
+    ["vgroup", "-u", "&bob@example.com", "-o", "&alice@example.com", "team@example.com"],
+    ["vbulletin", "-f", "{root}/../news", "example.com"],
+    ["vbulletin", "-a", "-f", "{root}/../news", "example.com"],
+    ["vdeloldusers", "-f", "-i", "-a", "60", "-d", "example.com"],
+    ["vdeloldusers", "-f", "-p", "-a", "60", "-d", "example.com"],
+    ["vcaliasrev", "example.com"],
+    ["vipmap", "-i", "192.0.2.1", "example.com"],
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[Scene]:
+    """Two domains with users, mail, aliases, an automatic reply, tables of IndiMail's own."""
+    folder = tempfile.mkdtemp(prefix="indimail-test-")
+    os.chmod(folder, 0o711)  # not a tmp_path: only root could pass it
+    scene = Scene(folder)
+    root = Path(scene.root)
+    text = Path(folder, "away")
+    text.write_text("I am away.\n")
+    assert scene.run("init", "--me", "mx.example.org") == 0
+    for domain in ("example.com", "other.example"):
+        scene.run("vadddomain", "-e", domain, HASH)
+        for name in ("alice", "bob"):
+            scene.run("vadduser", "-e", "-q", "50M", f"{name}@{domain}", HASH)
+            maildir = root / "mail" / "A2E" / domain / name / "Maildir"
+            (maildir / "new" / "1.a,S=6").write_text("hello\n")
+            (maildir / "cur" / "2.b,S=6:2,S").write_text("world\n")
+            (maildir / "domain").write_text(f"{domain}\n")
+        scene.run("vmoduser", "-l", str(text), f"alice@{domain}")
+        scene.run("valias", "-i", f"&alice@{domain}", f"sales@{domain}")
+        scene.run("valias", "-i", f"{root}/mail/A2E/{domain}/alice/Maildir/", f"copy@{domain}")
+    for line in ("&alice@example.com", "bob@example.com"):
+        scene.run("valias", "-i", line, "friends@other.example")
+    scene.run("vgroup", "-a", "-e", "team@example.com", HASH)
+    scene.run("vgroup", "-i", "&alice@example.com", "team@example.com")
+    Path(folder, "news").write_text("Subject: news\n\nHello\n")
+    scene.run("vaddaliasdomain", "example.net", "example.com")
+    scene.run("vaddaliasdomain", "alias.other.example", "other.example")
+    (root / "domains" / "example.com" / ".qmail-alice").write_text("&bob@example.com\n")
+    with closing(sqlite3.connect(root / "db" / "indimail.db")) as db, db:
+        db.execute("create table vfilter (emailid text, filter_no integer)")
+        db.execute("create table vlimits (domain text)")
+        db.execute("update lastauth set timestamp='2020-01-01 00:00:00' where user='alice'")
+        for domain in ("example.com", "other.example"):
+            db.execute("insert into vlimits values (?)", [domain])
+            db.execute("insert into userquota (user, domain, quota) values ('bob', ?, 9)", [domain])
+            for name in ("alice", "prefilt"):
+                db.execute("insert into vfilter values (?, 1)", [f"{name}@{domain}"])
+    if os.geteuid() == 0:
+        owner = os.stat(root)
+        subprocess.run(["chown", "-R", f"{owner.st_uid}:{owner.st_gid}", root], check=True)
+    scene.keep()
+    yield scene
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def scene(kept: Scene) -> Scene:
+    kept.put_back()
+    return kept
+
+
+def filled(scene: Scene, command: list[str]) -> list[str]:
+    return [word.format(root=scene.root) for word in command]
+
+
+def kills(scene: Scene, command: list[str]) -> int:
+    """Return how many there are: behind each write, the list's keeping and its removal."""
+    before = scene.state()
+    assert scene.run(command[0], "--dry-run", *command[1:]) == 0
+    assert scene.state() == before
+    return len(scene.said.splitlines()) + 2
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_killed_and_run_again_is_as_undisturbed_and_others_keep_what_they_had(
+    scene: Scene, command: list[str]
+) -> None:
+    command = filled(scene, command)
+    others = of_others(scene)
+    assert len(others) > 40
+    last = kills(scene, command)
+    assert scene.run(*command) == 0
+    assert of_others(scene) == others
+    check(scene, command, scene.state(), last // 2, last)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_killed_after_any_write_and_run_again_is_as_undisturbed(
+    scene: Scene, command: list[str]
+) -> None:
+    command = filled(scene, command)
+    last = kills(scene, command)
+    assert scene.run(*command) == 0
+    undisturbed = scene.state()
+    for number in range(1, last + 1):
+        check(scene, command, undisturbed, number, last)
+    scene.put_back()
+    assert scene.run(*command, fail_after=last + 1) == 0  # there is no write beyond
+
+
+def check(scene: Scene, command: list[str], undisturbed: list[str], number: int, last: int) -> None:
+    scene.put_back()
+    assert scene.state() != undisturbed
+    assert scene.run(*command, fail_after=number) == -9
+    again = scene.run(*command)
+    # Where the list was done with, only the exit code was missing: the command is a new one.
+    assert again == 0 or number == last, scene.said
+    assert scene.state() == undisturbed, number
+
+
+def of_others(scene: Scene) -> list[str]:
+    """Return what is of the other domain, but for the lines that forward to this one."""
+    mentioned = [line for line in scene.state() if "other.example" in line]
+    shared = (f"{scene.root}/control/", f"{scene.root}/users/")
+    lines = [line for line in mentioned if "friends" not in line and not line.startswith(shared)]
+    for name in ("control/rcpthosts", "control/virtualdomains", "users/assign"):
+        with open(f"{scene.root}/{name}") as file:
+            lines += sorted(line for line in file if "other.example" in line)
+    return lines
+
+
+def test_whichever_command_comes_next_completes_it(scene: Scene) -> None:
+    assert scene.run("vdeluser", "alice@example.com") == 0
+    undisturbed = scene.state()
+    scene.put_back()
+    assert scene.run("vdeluser", "alice@example.com", fail_after=2) == -9
+    assert scene.run("vdominfo", "-n", "example.com") == 0
+    said = "vdominfo: completed what was interrupted: vdeluser alice@example.com"
+    assert scene.said == f"{said}\n    domain: example.com\n"
+    assert scene.state() == undisturbed
+
+
+def test_nothing_is_shown_of_a_half_made_change(scene: Scene) -> None:
+    assert scene.run("vdeluser", "alice@example.com", fail_after=2) == -9
+    left = scene.state()
+    assert scene.run("vdeluser", "--dry-run", "bob@example.com") == 75
+    said = "a change was interrupted; the next command completes it"
+    assert scene.said == f"vdeluser: {said}\n"
+    assert scene.state() == left
+    assert os.stat(f"{scene.root}/db/change.json").st_mode & 0o777 == 0o600
+
+
+def test_a_write_that_fails_is_told_and_made_when_it_can_be(scene: Scene) -> None:
+    """A directory where a file is to go; who only reads is not kept from it."""
+    command = ("vmoveuserdir", "alice@example.com", f"{scene.root}/elsewhere/alice")
+    in_the_way = f"{scene.root}/mail/A2E/example.com/alice/.qmail"
+    os.unlink(in_the_way)
+    assert scene.run(*command) == 0
+    undisturbed = scene.state()
+    scene.put_back()
+    os.unlink(in_the_way)
+    assert scene.run(*command, fail_after=1) == -9
+    control = f"{scene.root}/elsewhere"
+    with open(control, "w"):
+        pass
+    assert scene.run("vdominfo", "-n", "example.com") == 0
+    warning = "vdominfo: warning: a change was interrupted, and cannot be completed: "
+    assert scene.said.startswith(warning)
+    assert scene.run("vdeluser", "bob@example.com") == 75
+    os.unlink(control)
+    assert scene.run("vdominfo", "-n", "example.com") == 0
+    assert scene.state() == undisturbed
