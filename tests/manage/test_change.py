@@ -1,7 +1,7 @@
 """A change: kept before its first write, done again from its beginning, never beside another."""
 
 import os
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,16 @@ from indimail.mail.secret import Secret
 from indimail.manage.aliasdomains import plan_alias
 from indimail.manage.change import KINDS, carry_out, complete, pending
 from indimail.manage.domains import NewDomain
-from indimail.manage.file_writes import AddLine, RemoveTree, WriteFile
+from indimail.manage.file_writes import (
+    AddLine,
+    MakeLink,
+    MoveTree,
+    PostMail,
+    RemoveFile,
+    RemoveTree,
+    SettleTree,
+    WriteFile,
+)
 from indimail.manage.removal import plan_domain_removal, plan_user_removal
 from indimail.manage.rename import plan_domain_rename, plan_user_rename
 from indimail.manage.site import Refused, Site, alone, journal, locked
@@ -136,6 +145,37 @@ def test_a_tree_that_is_no_tree_is_left(site: Site, tmp_path: Path) -> None:
     (tmp_path / "home").symlink_to(tmp_path / "precious")
     RemoveTree(f"{tmp_path}/home").do(stores_of(site, QuickDisk()))
     assert (tmp_path / "precious").is_dir()
+
+
+@pytest.mark.parametrize(("write", "synced"), [
+    (RemoveFile("{0}/file"), ["{0}"]),
+    (MakeLink("{0}/link", "file"), ["{0}"]),
+    (RemoveTree("{0}/tree"), ["{0}"]),
+    (MoveTree("{0}/tree", "{0}/above/new"), ["{0}", "{0}/above"]),
+    (SettleTree("{0}/tree", "{0}/above"), ["{0}", "{0}/above"]),
+    (PostMail("{0}/file", "{0}/M", "1.x"), ["{0}/M/new", "{0}/M/tmp/1.x"]),
+], ids=lambda value: "" if isinstance(value, list) else type(value).__name__)  # fmt: skip
+def test_a_write_is_on_disk_when_it_returns(
+    site: Site, tmp_path: Path, write: Write, synced: list[str]
+) -> None:
+    seen: set[str] = set()
+
+    class Spy(QuickDisk):
+        def sync_file(self, path: str) -> None:
+            seen.add(path)
+
+        sync_directory = sync_filesystem = sync_file
+
+    (tmp_path / "file").write_text("text")
+    for folder in ("tree/new", "above", "M/new", "M/cur", "M/tmp"):
+        (tmp_path / folder).mkdir(parents=True)
+    paths = {
+        field.name: str(getattr(write, field.name)).format(tmp_path)
+        for field in fields(write)
+        if isinstance(getattr(write, field.name), str)
+    }
+    replace(write, **paths).do(stores_of(site, Spy()))
+    assert seen == {path.format(tmp_path) for path in synced}
 
 
 class TwoDisks(QuickDisk):

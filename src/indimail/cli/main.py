@@ -144,7 +144,7 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     ),
     "vgroup": CommandRow(
         "vgroup", "make and change a distribution list",
-        "vgroup -i '&alice@example.com' sales@example.com", is_script=True,
+        "vgroup -i '&alice@example.com' sales@example.com", is_script=True, hides=True,
     ),
     "vcalias": CommandRow(
         "vcalias", "make alias lines of a domain's .qmail files",
