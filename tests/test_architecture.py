@@ -78,6 +78,7 @@ REVEALS = {
     "accounts/sql.py",  # into its columns
     "app/build.py",  # the database's URL, to its library
     "cli/vuserinfo.py",  # the hash, as IndiMail shows it
+    "manage/change.py",  # into the list of a change, which its owner alone can read
     "manage/users.py", "manage/user_change.py",  # lengths
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Final
+from typing import Any, Final
 
 from indimail.accounts.port import Account, Flag
 from indimail.control.files import write_atomic
@@ -101,6 +101,7 @@ KINDS: Final[dict[str, type[Write]]] = {
         TellControls,
     )
 }
+_SECRETS: Final = frozenset({"password", "scram"})
 FAIL_AFTER: Final = "INDIMAIL_FAIL_AFTER"
 
 
@@ -159,13 +160,19 @@ def _fail_at(left: int, number: int) -> None:
 
 
 def _kept(write: Write) -> dict[str, object]:
-    values = {field.name: getattr(write, field.name) for field in fields(write)}
+    return {"write": type(write).__name__, **_values(write)}
+
+
+def _values(kept: Write | Account) -> dict[str, object]:
+    """Return a value's fields as JSON can hold them, in a file for its owner alone."""
+    values = {field.name: getattr(kept, field.name) for field in fields(kept)}
     for name, value in values.items():
-        if isinstance(value, Account):
-            values[name] = _revealed(value)
-        elif isinstance(value, Secret):
-            values[name] = value.reveal()
-    return {"write": type(write).__name__, **values}
+        match value:
+            case Account():
+                values[name] = _values(value)
+            case Secret():
+                values[name] = value.reveal()
+    return values
 
 
 def _restored(values: dict[str, object]) -> Write:
@@ -173,28 +180,15 @@ def _restored(values: dict[str, object]) -> Write:
     return kind(**{name: _value(name, value) for name, value in values.items()})
 
 
-def _value(name: str, value: object) -> object:
-    if isinstance(value, dict):
-        return _concealed(value)
-    if name in ("password", "scram"):
-        return Secret(str(value))
-    if isinstance(value, list):
-        return tuple(tuple(pair) for pair in value)
-    return value
-
-
-def _revealed(account: Account) -> dict[str, object]:
-    """Return an account as JSON can hold it."""
-    names = ("name", "domain", "uid", "gecos", "directory", "quota", "active")
-    return {
-        **{name: getattr(account, name) for name in names},
-        "flags": int(account.flags),
-        "password": account.password.reveal(),
-        "scram": account.scram.reveal(),
-    }
-
-
-def _concealed(values: dict[str, object]) -> Account:
-    """Return the account of such values."""
-    secrets = {name: Secret(str(values[name])) for name in ("password", "scram")}
-    return Account(**{**values, **secrets, "flags": Flag(int(str(values["flags"])))})  # type: ignore[arg-type]
+def _value(name: str, value: object) -> Any:  # noqa: ANN401 - of any field
+    match value:
+        case dict():
+            return Account(**{name: _value(name, part) for name, part in value.items()})
+        case list():
+            return tuple(tuple(pair) for pair in value)
+        case str() if name in _SECRETS:
+            return Secret(value)
+        case int() if name == "flags":
+            return Flag(value)
+        case _:
+            return value
