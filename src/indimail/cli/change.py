@@ -75,11 +75,11 @@ def make_change(
     title = _title(command, subject)
     if command.is_dry:
         check_undisturbed(command.site)
-        for write in _checked(plan()):
+        for write in check(plan()):
             print(write)
         return
     with alone(command.site, title):
-        writes = _checked(plan())
+        writes = check(plan())
         try:
             if writes:
                 carry_out(command.stores, title, writes)
@@ -88,12 +88,6 @@ def make_change(
                 what = "the change is half made; mend what follows, and any command completes it"
                 print(f"{command.program}: {what}", file=sys.stderr)
             raise
-
-
-def _checked(writes: Sequence[Write] | Refused) -> Sequence[Write]:
-    if isinstance(writes, Refused):
-        raise Failed(writes.text, writes.code)
-    return writes
 
 
 def finish(command: Command, arguments: Sequence[str], said: Sequence[str] = ()) -> int:
