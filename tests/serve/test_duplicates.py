@@ -7,6 +7,7 @@ import pytest
 
 from indimail.delivery.duplicate import DISCARDING
 from indimail.delivery.plan import Deliver
+from indimail.mail.errors import QueueUnwritable
 from indimail.mail.ids import QueueId
 from indimail.queue.port import QueuedMessage
 from indimail.serve.duplicates import PATIENCE
@@ -127,6 +128,22 @@ def test_nobody_waits_for_long() -> None:
     world.delivery.duplicates.tick()
     world.rest()
     assert len(world.new()) == 2
+
+
+def test_who_waited_when_the_queue_was_closed_keeps_the_next_attempts_waiting_no_longer() -> None:
+    world = Mailbox()
+    world.accept()
+    world.accept()
+    world.threads.run()
+    world.syncs.step()
+    world.store.failure = QueueUnwritable("no disk")
+    world.commit()  # the mark of the first copy: nothing that runs now is heard any longer
+    world.store.failure = None
+    world.pass_time(PATIENCE)
+    world.delivery.duplicates.tick()
+    world.rest()
+    assert len(world.new()) == 1
+    assert world.store.counts().messages == 0
 
 
 def test_where_marks_cannot_be_read_or_written_all_mail_is_delivered() -> None:

@@ -81,6 +81,9 @@ class Scheduler(Protocol):
     def tell(self, job: Job, verdict: str, text: str, rule: Rule) -> None:
         """Record what became of one of several steps."""
 
+    def has_forgotten(self, job: Job) -> bool:
+        """Tell whether nothing of this attempt is heard any longer."""
+
 
 class Attempt:
     """Walks the steps of a plan."""
@@ -335,7 +338,10 @@ class Attempt:
     def _compared(self, action: Deliver, found: Mark | Claim) -> None:
         """Go on without a copy where the mail is there already."""
         if isinstance(found, Claim):
-            self._ask_quota(action, found)
+            if self.send.has_forgotten(self.job):
+                found.gone()  # the attempt that follows has a claim of its own
+            else:
+                self._ask_quota(action, found)
             return
         text = discarding_duplicate(found.id)
         self._say(text)

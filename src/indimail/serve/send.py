@@ -357,6 +357,10 @@ class Send:
         ended = partial(self._ended, job, outcome, change, now)
         self._queue.mark(change, job.life, ended, forwards)
 
+    def has_forgotten(self, job: Job) -> bool:
+        """Tell whether the queue was closed since: nothing of this attempt is heard any longer."""
+        return job.life != self._queue.life
+
     def _or_expired(self, outcome: Deferred, message: QueuedMessage, now: float) -> Outcome:
         settings = self._settings()
         lifetime = settings.queuelifetime if message.reverse_path else settings.bouncelifetime
