@@ -111,11 +111,11 @@ class Tree:
 def tests_of(file: str) -> list[str]:
     """Return the files to run for a mutant, the likeliest to fail first."""
     package, module = Path(file).parts[1], Path(file).stem
-    wanted = [f"tests/{package}/test_{module}.py", f"tests/{package}"]
+    wanted = SERVER.get(file.removeprefix("indimail/"), [])
+    wanted = [f"tests/{package}/test_{module}.py", *wanted, f"tests/{package}"]
     if package in MAIL:
         wanted += ["tests/durable", "tests/mailbox", "tests/ports/test_queue.py", "tests/queue"]
         wanted += ["tests/crash", "tests/serve", "tests/trace/test_write.py"]
-    wanted += SERVER.get(file.removeprefix("indimail/"), [])
     # One by one: a folder beside a file of it would be taken in its own order.
     return list(dict.fromkeys(file for path in wanted for file in _files(path)))
 

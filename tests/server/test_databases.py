@@ -88,6 +88,8 @@ def test_a_database_that_is_down_defers_mail_and_heals_by_itself(remote: Remote)
     assert "geheim" not in everything_written(instance)
 
 
+# The waits of each driver are in accounts/test_outage.py.
+@pytest.mark.parametrize("remote", ["postgresql"], indirect=True)
 def test_a_silent_database_keeps_no_client_for_long(remote: Remote) -> None:
     with remote.instance.serve() as server:
         talks = [server.connect() for _ in range(8)]
