@@ -98,6 +98,7 @@ def test_a_silent_database_keeps_nobody_waiting_and_heals(
     late.close()
 
 
+@pytest.mark.parametrize("remote", ["postgresql"], indirect=True)
 def test_who_waited_for_nothing_spares_the_next_the_wait(
     remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,7 @@ from .mutation import Mutant, orders, removals
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 AT_ONCE: Final = 2
 LIMIT: Final = 300.0  # seconds for the tests of one mutant
-QUICK: Final = 6
+QUICK: Final = 4
 # On the way of a mail: what these get wrong, a crash may show.
 MAIL: Final = ("durable", "queue", "mailbox", "trace", "serve")
 # What only a whole server shows.

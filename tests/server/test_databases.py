@@ -62,6 +62,7 @@ def says_451(server: Server) -> None:
         until(lambda talk=talk: talk.recipient(BOB).startswith("451 4.3.2 "))  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("remote", ["mariadb"], indirect=True)
 def test_a_database_that_is_down_defers_mail_and_heals_by_itself(remote: Remote) -> None:
     """Mail that was accepted before waits, and so does who comes meanwhile."""
     instance = remote.instance
