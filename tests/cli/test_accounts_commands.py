@@ -22,6 +22,8 @@ from indimail.cli.terminal import ask_password
 from indimail.mail.secret import Secret
 from live import until
 
+pytestmark = pytest.mark.slow  # each runs commands: too much for `make fast`
+
 SHA512 = (
     "$6$abcdefgh$ltjgWl6579NluT/Vi1nwEvcil.G5Nbc4NiXZaNGStk8PSwGfQv72N2CKPPrVACtLtip/"
     "cZ/1GM/O6IND4WQhG."

@@ -12,6 +12,8 @@ from indimail.accounts.port import Account, Flag
 from indimail.accounts.sql import SqlAccounts, sqlite_url
 from indimail.cli.main import COMMANDS
 
+pytestmark = pytest.mark.slow  # each runs commands: too much for `make fast`
+
 FORMS = "delete, bounce-no-mailbox, the full path of a Maildir, user@domain or domain:ip:port"
 CHANGES = ("vmoduser", "vsetuserquota", "vmoddomain", "valias")
 MD5 = "$1$abcdefgh$G//4keteveJp0qb8z2DxG/"

@@ -10,6 +10,8 @@ import pytest
 from cli.accounts_commands import Ran, Terminal
 from support import needs_root, uid_of_nobody
 
+pytestmark = pytest.mark.slow  # each runs commands: too much for `make fast`
+
 ALICE, BOB = "alice@example.com", "bob@example.com"
 MAIL = "Subject: x\r\n\r\nhello\r\n"
 QMAIL = "domains/example.com/.qmail-default"

@@ -11,6 +11,8 @@ from indimail.accounts.port import LastEvent
 from indimail.accounts.sql import SqlAccounts, sqlite_url
 from indimail.manage.layout import mount_point
 
+pytestmark = pytest.mark.slow  # each runs commands: too much for `make fast`
+
 HASH = "$1$salt$JSoV9KyWZPjFlhLkLRO.J1"
 DAY = 86_400
 

@@ -16,6 +16,8 @@ import pytest
 
 from cli.crashing import Scene
 
+pytestmark = pytest.mark.slow  # each runs commands: too much for `make fast`
+
 HASH = "$1$salt$JSoV9KyWZPjFlhLkLRO.J1"
 
 COMMANDS = [

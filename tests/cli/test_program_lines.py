@@ -21,6 +21,8 @@ from indimail.control.cdb import build_cdb
 from indimail.durable.disk import SystemDisk
 from indimail.queue.submission import Receipt, Submission, read_spooled
 
+pytestmark = pytest.mark.slow  # each runs commands: too much for `make fast`
+
 MAIL = b"Subject: hello\n\nhello\n"
 DELIVERED_TO = "Delivered-To: example.com-alice@example.com\n"
 ENVIRON = {

@@ -15,6 +15,8 @@ from indimail.accounts.port import Account
 from indimail.accounts.sql import SqlAccounts, sqlite_url
 from indimail.control.cdb import read_cdb
 
+pytestmark = pytest.mark.slow  # each runs commands: too much for `make fast`
+
 HASH = "$1$salt$JSoV9KyWZPjFlhLkLRO.J1"
 
 

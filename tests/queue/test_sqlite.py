@@ -119,6 +119,7 @@ def test_a_log_with_commits_is_left_as_it_is(disk: SimulatedDisk, vfs: str) -> N
     assert kept(disk) == [1]
 
 
+@pytest.mark.slow
 def test_a_queue_whose_log_cannot_be_emptied_is_not_opened(tmp_path: Path) -> None:
     """Its log may hold what no disk has: nothing may be appended behind that."""
     path = str(tmp_path / "queue.db")
