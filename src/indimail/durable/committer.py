@@ -33,7 +33,7 @@ from indimail.mail.errors import Misuse
 
 # Seconds; a sync costs a part of that, and saves one for each item that came.
 LEISURE: Final = 0.04
-COMPANY: Final = 0.002  # seconds
+COMPANY: Final = 0.002
 MANY: Final = 64  # so many need not wait for more
 IN_VAIN: Final = 63  # at most so many rounds begin at once after waits in vain
 NEVER: Final = inf
