@@ -3,6 +3,9 @@
 PYTHON := .venv/bin/python
 SEED ?= 1
 ARGS ?=
+# Tests wait more than they compute: one process more than there are processors.
+JOBS ?= $(shell expr $$(nproc) + 1)
+PYTEST := $(PYTHON) -m pytest -q -n $(JOBS) --dist loadscope
 # What is formatted and linted (scripts without an ending are named one by one).
 SOURCES := src tests bench scripts/lock scripts/run-demo
 SETUP := scripts/setup pyproject.toml requirements/run.txt
@@ -19,7 +22,7 @@ run: .venv/ready-run ## set up all that is needed and start the demo server unde
 setup: .venv/ready-dev ## make .venv with what development and tests need
 
 test: .venv/ready-dev ## run every test (under 10 minutes); names what it skips and how to have it
-	$(PYTHON) -m pytest -q -rs $(ARGS)
+	$(PYTEST) -rs $(ARGS)
 
 check: format lint types fast ## format, lint, types, fast tests (under a minute)
 
@@ -34,7 +37,7 @@ types: .venv/ready-dev ## check the types of the server
 	.venv/bin/mypy
 
 fast: .venv/ready-dev ## run the tests that need no other program and take no seconds
-	$(PYTHON) -m pytest -q -m "not slow and not interop" $(ARGS)
+	$(PYTEST) -m "not slow and not interop" $(ARGS)
 
 bench: .venv/ready-bench ## measure against Postfix, into docs/benchmarks (ARGS="--quick --only 1k-10")
 	$(PYTHON) -m bench.run $(ARGS)
