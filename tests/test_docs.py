@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from indimail.app.settings import SETTINGS, settings_table_markdown
+from indimail.app.settings import SETTINGS
+from indimail.app.settings_table import settings_table_markdown
 from indimail.cli.main import COMMANDS, Parser, scripts
 from indimail.mail.events import Event
 from indimail.serve import maillog
@@ -32,7 +33,7 @@ DOCUMENTS = [
 OPERATING = ROOT / "docs" / "operating.md"
 COMPATIBILITY = ROOT / "docs" / "compatibility.md"
 ROWS = ROOT / "tests" / "data" / "spec_rows.txt"
-BEGIN = "<!-- settings: begin; printed by app.settings.settings_table_markdown() -->\n"
+BEGIN = "<!-- settings: begin; printed by app.settings_table.settings_table_markdown() -->\n"
 END = "<!-- settings: end -->"
 
 

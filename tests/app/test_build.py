@@ -9,11 +9,12 @@ import pytest
 import trustme
 
 from indimail.app.build import Parts
-from indimail.app.configuration import Overrides, load
+from indimail.app.configuration import load
 from indimail.app.follow import Follower
 from indimail.app.instance import Instance
 from indimail.app.logs import LogLines
 from indimail.app.means import Place
+from indimail.app.reading import Overrides
 from indimail.mail.errors import QueueFull, QueueUnwritable
 from indimail.net.connections import ConnectionTable
 from indimail.serve.handover import HandOver

@@ -4,8 +4,9 @@ import pickle
 import pytest
 import trustme
 
-from indimail.app.configuration import Loading, Overrides, load, reload
+from indimail.app.configuration import load, reload
 from indimail.app.instance import Instance, open_instance
+from indimail.app.reading import Overrides, Reading
 from indimail.control.cdb import build_cdb
 from indimail.delivery.bounce import BounceSettings
 from indimail.delivery.daily import DailyLimits
@@ -125,7 +126,7 @@ def test_a_variable_is_sought_in_the_documented_order(tmp_path, first):
     snapshot = loaded(tmp_path, texts, environ)
     assert session(snapshot).session_rules.databytes == LEVELS[first][2]
     if first > 0:
-        loading = Loading(Instance(str(tmp_path)), environ)
+        loading = Reading(Instance(str(tmp_path)), environ)
         assert loading.view("smtp")["databytes"].source == LEVELS[first][3]
 
 

@@ -3,7 +3,8 @@ from collections import Counter
 import pytest
 
 from indimail.app.resolve import Scope, default, shown
-from indimail.app.settings import BY_NAME, CONTROLS, SETTINGS, VARIABLES, settings_table_markdown
+from indimail.app.settings import BY_NAME, CONTROLS, SETTINGS, VARIABLES
+from indimail.app.settings_table import settings_table_markdown
 from indimail.control.toml import SECTIONS
 
 

@@ -2,7 +2,7 @@
 
     session_settings(values, ListenerConfig("smtp", "smtp", "::", 25), process, root)
 
-Not here: how the values were found (`app.resolve`), for which clients (`app.configuration`).
+Not here: how the values were found (`app.resolve`), for which clients (`app.read_clients`).
 """
 
 import os

@@ -2,20 +2,17 @@
 
     BY_NAME["databytes"].kind.expected       -> 'a whole number from 0 to 9007199254740992 (octets)'
     VARIABLES["DATABYTES"].name              -> 'databytes'
-    settings_table_markdown()                -> the table of docs/
 
 A row has a control file, a variable, both, or a key of indimail.toml; its name is the first of
-control file, variable and key.  A row that *waits* is known and shown, and has no effect: a file
-or variable of it that is there is told to the operator as a notice.
+control file, variable and key.
 
 Limits that IndiMail does not have, or has off, and that are on here (RFC 5321 4.5.3 gives room):
 commands, errors, recipients, connections, time.  Where it says 0 for "none", so do we.
 
 Sources: spec/smtp.md 2.4, 10, 14, 15; spec/queue.md 1.4 to 1.9, 4; spec/delivery.md 0.
-Not here: how a value is found (`app.resolve`).
+Not here: what has no effect yet (`app.waiting`), how a value is found (`app.resolve`).
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 from indimail.app.resolve import (
@@ -30,7 +27,6 @@ from indimail.app.resolve import (
     OCTETS,
     RULES,
     SECONDS,
-    SECRET,
     SWITCH,
     SYNC_MODE,
     TEXT,
@@ -40,6 +36,7 @@ from indimail.app.resolve import (
     number,
     signed,
 )
+from indimail.app.waiting import REMOTE, WAITING
 from indimail.delivery.daily import MAILCOUNT_LIMIT, MAILSIZE_LIMIT
 from indimail.delivery.duplicate import INTERVAL
 from indimail.delivery.overquota import MAILSIZE, WARNINGS
@@ -48,33 +45,6 @@ from indimail.mailbox.maildirsize import MAX_AGE, MAX_SIZE
 MIN_FREE: Final = 52_428_800  # 50 MiB, what IndiMail's installer sets
 DEFAULT_LINE: Final = 2048  # RFC 5321 4.5.3.1 needs 512 for a command; extensions add to it
 WEEK: Final = 604_800
-
-# What the rows wait for: features that are not there yet.
-ARRIVAL = "early-talker test and tarpit"
-AUTH = "SMTP AUTH"
-BOUNCES = "bounce programs"
-CONTENT = "content filters"
-CLIENTS = "client lists (badip, badhost, hostaccess, accesslist)"
-DKIM = "DKIM"
-DNS = "DNS checks"
-DYNAMIC = "queues that come and go with the load"
-ENVRULES = "envrules"
-ETRN = "ETRN and ATRN"
-GATE = "refusal greetings"
-GREY = "greylisting"
-HEADERS = "header rules of the queue"
-HELO = "HELO checks"
-LISTS = "sender and recipient lists"
-PLUGINS = "plugins"
-PROGRAMS = "queue programs"
-QUOTA = "quota and limits"
-RATE = "delivery rate limits"
-RELAY = "the other five relay methods"
-REMOTE = "remote delivery"
-SPF = "SPF"
-SRS = "BATV and SRS"
-SYNC = "switching syncs off"
-TLS = "TLS details"
 
 _PROCESS, _CLIENT, _QUEUE, _DELIVERY = Scope.PROCESS, Scope.CLIENT, Scope.QUEUE, Scope.DELIVERY
 
@@ -110,24 +80,6 @@ def _toml(
     return Setting(name, kind, default, meaning, reader, _PROCESS, "", "", name, unit)
 
 
-def _off(waits: str, rows: str, scope: Scope = _CLIENT) -> Iterator[Setting]:
-    """Yield rows that wait, from lines ``file VARIABLE kind default meaning``; ``-`` is none."""
-    for row in rows.strip().splitlines():
-        name, variable, kind, default, meaning = row.split(maxsplit=4)
-        file, variable = name.strip("-"), variable.strip("-")
-        yield Setting(
-            file or variable, _KINDS[kind], None if default == "-" else default, meaning,
-            "", scope, file, variable, "", _UNITS.get(kind, ""), waits,
-        )  # fmt: skip
-
-
-_KINDS: Final = {
-    "list": RULES, "set": SWITCH, "text": TEXT, "count": COUNT, "secs": SECONDS, "octets": OCTETS,
-    "host": HOST, "secret": SECRET, "wait": signed(-86_400, 86_400, "seconds"),
-    "days": number(0, 36_500, "days"),
-}  # fmt: skip
-_UNITS: Final = {"secs": "seconds", "octets": "octets", "wait": "seconds", "days": "days"}
-
 _SESSION = "smtp/session.py"
 _SMTPD = "serve/smtpd.py"
 _PEER = "serve/client.py"
@@ -143,7 +95,7 @@ _LOCALDOMAINS = "delivery/localdomains.py"
 _MAILDIRSIZE = "mailbox/maildirsize.py"
 _QUOTA = "serve/quota.py"
 _GUARD = "serve/guard.py"
-_CONF = "app/configuration.py"
+_READING = "app/reading.py"
 _ROUTE = "schedule/route.py"
 _INSTANCE = "app/instance.py"
 _SERVE = "app/supervise.py"
@@ -151,7 +103,7 @@ _INJECT = "cli/injection.py"
 
 NAMES: Final = (
     _file("me", HOST, None, "full name of this host; default of many others (required)",
-          _CONF, _PROCESS),
+          _READING, _PROCESS),
     _both("defaulthost", "QMAILDEFAULTHOST", HOST, ME,
           "qmail-inject: host of an address without one", _INJECT, _PROCESS),
     _both("defaultdomain", "QMAILDEFAULTDOMAIN", HOST, ME,
@@ -396,277 +348,7 @@ LOCATIONS: Final = (
           "accounts: sqlite:, mysql: or postgresql: URL; default: SQLite in db/", "accounts/sql.py"),
 )  # fmt: skip
 
-WAITING: Final = (
-    *_off(RELAY, """
-relayclients        RELAYCLIENTS        list   -     may relay, by address
-relaydomains        -                   list   -     may relay, by the client's DNS name
-relaymailfrom       -                   list   -     may relay, by sender; also .cdb and .sql
-tlsclients          -                   list   -     may relay, by client certificate
--                   CHECKRELAY          set    -     POP3 or IMAP before SMTP
--                   RELAY_CLEAR_MINUTES count  60    minutes that a login by POP3 or IMAP counts
--                   RELAY_TABLE         text   relay table of those logins
--                   OPEN_SMTP           text   -     file of those logins
--                   NORELAY             set    -     logins do not permit relaying
--                   TCP_FILE            text   -     rules that the logins are added to
-"""),
-    *_off(AUTH, """
-authdomains         -                   list   -     senders that must authenticate
--                   REQUIREAUTH         set    -     MAIL needs authentication
--                   AUTH_ALL            set    -     every recipient needs authentication
--                   SECURE_AUTH         set    -     clear passwords only inside TLS
--                   OLD_CLIENT          set    -     AUTH= line for old clients
--                   DISABLE_AUTH_LOGIN  set    -     without LOGIN
--                   DISABLE_AUTH_PLAIN  set    -     without PLAIN
--                   DISABLE_AUTH_OAUTH2 set    -     without XOAUTH2
--                   DISABLE_CRAM_MD5    set    -     without CRAM-MD5
--                   DISABLE_CRAM_SHA1   set    -     without CRAM-SHA1
--                   DISABLE_CRAM_SHA224 set    -     without CRAM-SHA224
--                   DISABLE_CRAM_SHA256 set    -     without CRAM-SHA256
--                   DISABLE_CRAM_SHA384 set    -     without CRAM-SHA384
--                   DISABLE_CRAM_SHA512 set    -     without CRAM-SHA512
--                   DISABLE_CRAM_RIPEMD set    -     without CRAM-RIPEMD
--                   DISABLE_DIGEST_MD5  set    -     without DIGEST-MD5
--                   DISABLE_SCRAM_SHA1  set    -     without SCRAM-SHA-1
--                   DISABLE_SCRAM_SHA1_PLUS   set - without SCRAM-SHA-1-PLUS
--                   DISABLE_SCRAM_SHA256      set - without SCRAM-SHA-256
--                   DISABLE_SCRAM_SHA256_PLUS set - without SCRAM-SHA-256-PLUS
--                   ENABLE_CRAM         set    -     CRAM methods need stored passwords
--                   QUERY_CACHE         set    -     cache of account look-ups
--                   PASSWD_CACHE        set    -     cache of passwords
---                   DOMAIN_LIMITS       set    -     limits of domains count
--                   POSTAUTH            text   -     program after a login
--                   STRIP_DOMAIN        set    -     user without domain for the modules
--                   VIRTUAL_PKG_LIB     text   -     library of virtual domains
--                   INFIFO              text   -     look-up service of virtual domains
--                   INFIFODIR           text   -     its directory
-libindimail         -                   text   -     library of virtual domains
-host.mysql          -                   secret -     address of the database
-mcdinfo             -                   text   -     addresses of a cluster's databases
-timeoutread         -                   secs   4     look-up service: longest read
-timeoutwrite        -                   secs   4     look-up service: longest write
-"""),
-    *_off(LISTS, """
-recipients          -                   list   -     recipients kept elsewhere
-chkrcptdomains      -                   list   -     domains with recipient check; all, if absent
-chksenderdomains    -                   list   -     domains with sender check; all, if absent
-badmailfrom         BADMAILFROM         list   -     refused senders
-badmailpatterns     BADMAILPATTERNS     list   -     the same as patterns
-badrcptto           BADRCPTTO           list   -     refused recipients
-badrcptpatterns     BADRCPTPATTERNS     list   -     the same as patterns
-goodrcptto          GOODRCPTTO          list   -     recipients without checks
-goodrcptpatterns    GOODRCPTPATTERNS    list   -     the same as patterns
--                   BLACKHOLEDSENDER    text   -     name of another blackholedsender
-blackholedrcpt      BLACKHOLEDRCPT      list   -     recipients whose mail is taken and discarded
-qregex              QREGEX              count  0     1: lists hold regular expressions
--                   USE_FNMATCH         set    -     rules hold shell wildcards
--                   CHECKSENDER         set    -     senders of ours must exist and be logged in
--                   MASQUERADE          set    -     a logged-in user may use another sender
--                   ANTISPOOFING        set    -     older name of CHECKSENDER
--                   DEFAULT_DOMAIN      host   -     domain of a login without one
--                   CUGMAIL             set    -     closed user group
--                   BOUNCEMAIL          text   -     refuse every message with this text
-"""),
-    *_off(CLIENTS, """
-badip               BADIP               list   -     refused addresses
-badhost             BADHOST             list   -     refused client names
--                   BADIPCHECK          set    -     badip counts
--                   BADHOSTCHECK        set    -     badhost counts
-accesslist          ACCESSLIST          list   -     who may write to whom
-hostaccess          HOSTACCESS          list   -     sender domains and their addresses
--                   PARANOID            set    -     hostaccess: strict about domains
--                   DOMAIN_MASQUERADE   set    -     hostaccess: lenient about addresses
-"""),
-    *_off(HELO, """
-badhelo             BADHELO             list   -     refused HELO names
--                   BADHELOCHECK        set    -     badhelo counts
--                   ENFORCE_FQDN_HELO   set    -     a HELO name needs a dot
-"""),
-    *_off(DNS, """
-nodnscheck          -                   list   -     senders without DNS check
--                   NODNSCHECK          set    -     no sender gets a DNS check (none does yet)
--                   REQPTR              text   -     clients need a name in DNS
-dnsbllist           DNSBLLIST           list   -     lists of refused addresses in DNS
--                   SKIPDNSBL           set    -     this client is not looked up there
--                   RBLSMTPD            text   -     text for a blocked client
--                   RBLGREETING         text   -     greeting of the blocker
--                   RBLEHLO             text   -     answer of the blocker to EHLO
-"""),
-    *_off(GATE, """
--                   SHUTDOWN            text   -     turn clients away with this text
--                   OPENRELAY           set    -     turn this client away as an open relay
--                   TCPPARANOID         text   -     turn clients away whose name does not fit
-"""),
-    *_off(ARRIVAL, """
-tarpitcount         TARPITCOUNT         count  0     from this recipient on each one waits; 0 = never
-tarpitdelay         TARPITDELAY         secs   5     how long
-greetdelay          GREETDELAY          wait   0     wait before the greeting; below 0: test talkers
-earlytalkerdroptime -                   wait   0     older name of greetdelay
-"""),
-    *_off(ENVRULES, """
-from.envrules       FROMRULES           list   -     variables by sender
-auth.envrules       AUTHRULES           list   -     variables for relaying clients
-rcpt.envrules       RCPTRULES           list   -     variables by recipient, at delivery
-fromd.envrules      -                   list   -     variables by sender, at delivery
-bounce.envrules     BOUNCERULES         list   -     variables for bounces
-domainqueue         DOMAINQUEUE         list   -     queue by recipient domain
-"""),
-    *_off(SPF, """
-spfbehavior         SPFBEHAVIOR         count  0     0 off, 1 note, 2 to 6 refuse ever more
-spfrules            SPFRULES            text   -     local rules
-spfguess            SPFGUESS            text   -     rules where a domain has none
-spfexp              SPFEXP              text   -     explanation
-spfipv6             SPFIPV6             count  0     IPv6
-"""),
-    *_off(SRS, """
-batvkey             BATVKEY             secret -     key of the signature
-batvkeystale        BATVKEYSTALE        days   7     days that a signature counts
-batvnosignlocals    BATVNOSIGNLOCALS    list   -     local senders without
-batvnosignremote    BATVNOSIGNREMOTE    list   -     remote recipients without
-srs_domain          SRS_DOMAIN          host   -     domain of rewritten senders
-srs_secrets         SRS_SECRETS         secret -     keys
-srs_maxage          SRS_MAXAGE          days   -     days that a rewritten sender counts
-srs_hashlength      SRS_HASHLENGTH      count  -     length of the hash
-srs_hashmin         SRS_HASHMIN         count  -     shortest hash that is taken
-srs_alwaysrewrite   SRS_ALWAYSREWRITE   count  -     rewrite every sender
-srs_separator       SRS_SEPARATOR       text   -     separator
-"""),
-    *_off(GREY, """
--                   GREYIP              text   -     address of the greylist service
-greylist.white      -                   list   -     clients that are not greylisted
-"""),
-    *_off(DKIM, """
-signaturedomains    -                   list   -     domains whose mail must be signed
-nosignaturedomains  -                   list   -     domains without
-dkimkeys            -                   list   -     keys by domain
-domainkeys          -                   text   -     directory of the keys
--                   DKIMVERIFY          text   -     what a bad signature leads to
--                   DKIMSIGN            text   -     key to sign with
-"""),
-    *_off(CONTENT, """
-signatures          SIGNATURES          list   -     refused beginnings of attachments
-bodycheck           BODYCHECK           list   -     refused patterns of lines
-badext              BADEXT              list   -     refused names of attachments
-badextpatterns      BADEXTPATTERNS      list   -     the same as patterns
-spamignore          SPAMIGNORE          list   -     senders without spam filter
--                   VIRUSCHECK          count  -     which scanners
--                   SPAMFILTER          text   -     spam filter
--                   SPAMEXITCODE        text   -     its exit code for spam
--                   HAMEXITCODE         text   -     its exit code for ham
--                   UNSUREEXITCODE      text   -     its exit code for neither
--                   REJECTSPAM          count  0     1 refuse, 2 discard
-globalspamredirect  -                   text   -     where spam goes
--                   RELAYCLIENT_NOSPAMFILTER set - no spam filter for relaying clients
--                   QHPSI               text   -     virus scanner
--                   QHPSIRC             count  -     its exit code for a virus
--                   QHPSIRN             count  -     its exit code for none
--                   REJECTVIRUS         count  -     what happens to a virus
--                   VIRUSFORWARD        text   -     who gets it
--                   SCANCMD             text   -     scanner
--                   FILTERARGS          text   -     filter
--                   DATABYTES_NOTIFY    set    -     tell recipients of a message that was too large
--                   LOGFILTER           text   -     FIFO that gets a line per message
--                   LOGFD               count  255   descriptor for the filter's line
-surbldomain         SURBL               list   multi.surbl.org   lists of refused links
-surbldomainwhite    -                   list   -     domains that are not looked up
-surblrcpt           -                   list   -     recipients without
-level2-tlds         -                   list   -     domains with two labels
-level3-tlds         -                   list   -     domains with three labels
-"""),
-    *_off(TLS, """
-servercipherlist    TLS_CIPHER_LIST     text   -     ciphers up to TLS 1.2
-serverciphersuite   TLS_CIPHER_SUITE    text   -     suites of TLS 1.3
-tlsservermethod     -                   text   -     versions: TLSv1_2, TLSv1_3 or min:max
--                   SERVERCERT          text   -     file of the certificate (now: [tls] certificate)
--                   CLIENTCA            text   -     authorities of client certificates
--                   CLIENTCRL           text   -     withdrawn client certificates
--                   SSL_BITS            count  -     length of temporary keys
--                   CLIENT_RENEGOTIATION set   -     clients may renegotiate
--                   TLS_PROVIDER        text   -     who did TLS in front of us
-"""),
-    *_off(ETRN, """
-etrnhosts           -                   list   -     who may ask for a domain's mail
-atrnaccess          -                   list   -     who may take it
--                   ODMR                set    -     mail on demand
-"""),
-    *_off(PLUGINS, """
--                   PLUGINDIR           text   -     directory of plugins
--                   SMTP_PLUGIN         text   -     names of plugins
--                   SMTP_PLUGIN_SYMB    text   -     entry point of plugins
--                   DISABLE_PLUGIN      set    -     without plugins
-"""),
-    *_off(PROGRAMS, """
--                   QMAILQUEUE          text   -     program in front of the queue
--                   QUEUEPROG           text   -     program of the queue
--                   NULLQUEUE           set    -     take and discard
--                   ERROR_FD            count  2     descriptor for the program's text
--                   FASTQUEUE           set    -     without header rules
-extraqueue          EXTRAQUEUE          text   -     who gets a copy of every message
-quarantine          QUARANTINE          text   -     who gets what was found bad
-mailarchive         MAILARCHIVE         list   -     who gets copies, by rule
-"""),
-    *_off(HEADERS, """
-removeheaders       REMOVEHEADERS       list   -     header fields that are taken away
-envheaders          ENVHEADERS          list   -     header fields kept as variables
-logheaders          LOGHEADERS          list   -     header fields that are logged
-originipfield       ORIGINIPFIELD       text   -     header field with the client's address
-"""),
-    *_off(SYNC, """
-conf-fsync          USE_FSYNC           count  1     sync messages (always done)
-conf-fdatasync      USE_FDATASYNC       count  0     sync without times (always done where it is enough)
-conf-syncdir        USE_SYNCDIR         count  1     sync names (always done)
-""", _QUEUE),
-    *_off(DYNAMIC, """
--                   DYNAMIC_QUEUE       set    -     take the queue with the least load
--                   DYNAMIC_QUEUE_TIME  secs   -     how old its figures may be
--                   QUEUE_MAX           count  20    most queues
--                   QUEUE_LOAD          count  90    per cent of load for one more queue
-qcount              -                   count  -     queues that run
-msgqueuelen         -                   count  -     length of the message queue
-msgqueuesize        -                   octets -     size of a message in it
-todointerval        TODO_INTERVAL       secs   -     time between two looks for new mail (none needed)
--                   TODO_CHUNK_SIZE     count  1     messages handed on at once
-""", _QUEUE),
-    *_off(RATE, """
-ratecontrol         -                   list   -     rates by domain
--                   RATELIMIT_DIR       text   -     directory of rates
--                   RATELIMIT_INTERVAL  secs   86400 after this silence a rate begins anew
-""", _QUEUE),
-    *_off(BOUNCES, """
--                   BOUNCEQUEUE         text   -     queue program for bounces
--                   BOUNCEPROCESSOR     text   -     program that looks at each bounce
-""", _QUEUE),
-    *_off(QUOTA, """
-mailalert.cfg       -                   list   -     who is told of deliveries
-""", _DELIVERY),
-)  # fmt: skip
-
 SETTINGS: Final = (*NAMES, *RECEPTION, *QUEUE, *PROGRAM, *BOUNCE, *QUOTAS, *LOCATIONS, *WAITING)
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 VARIABLES: Final = {setting.variable: setting for setting in SETTINGS if setting.variable}
 CONTROLS: Final = {setting.control: setting for setting in SETTINGS if setting.control}
-
-
-def settings_table_markdown() -> str:
-    """Return the table for the documents: what works first, then what waits and for what."""
-    works = [setting for setting in SETTINGS if not setting.waits_for]
-    waits = [setting for setting in SETTINGS if setting.waits_for]
-    head = ["Control file", "Variable", "Key", "Default", "Unit", "Scope", "Meaning"]
-    parts = [_markdown([*head, "Read in"], [[*_cells(row), f"`{row.reader}`"] for row in works])]
-    parts.append("Known, and without effect yet:\n")
-    parts.append(_markdown([*head, "Waits for"], [[*_cells(row), row.waits_for] for row in waits]))
-    return "\n".join(parts)
-
-
-def _cells(setting: Setting) -> list[str]:
-    names = (setting.control, setting.variable, setting.toml)
-    default = "me" if setting.default == ME else setting.default
-    shown = "" if default is None else default or '""'
-    return [
-        *(f"`{name}`" if name else "" for name in names),
-        shown, setting.unit, setting.scope.value, setting.meaning,
-    ]  # fmt: skip
-
-
-def _markdown(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

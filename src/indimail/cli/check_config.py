@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read everything and print what is wrong."""
     # Slow to import, and nothing that --help needs.
-    from indimail.app.configuration import Overrides, load  # noqa: PLC0415
+    from indimail.app.configuration import load  # noqa: PLC0415
+    from indimail.app.reading import Overrides  # noqa: PLC0415
     from indimail.mail.errors import ConfigErrors  # noqa: PLC0415
 
     root = find_root(args.root, os.environ)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from indimail.app.instance import DEFAULT_ROOT, find_root, missing, open_instance
 
 if TYPE_CHECKING:
-    from indimail.app.configuration import Loading
+    from indimail.app.reading import Reading
 
 Row = dict[str, str]
 
@@ -39,13 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
     # Slow to import, and nothing that --help needs.
-    from indimail.app.configuration import Loading  # noqa: PLC0415
+    from indimail.app.reading import Reading  # noqa: PLC0415
 
     root = find_root(args.root, os.environ)
     if nothing := missing(root):
         return _failed(nothing, os.EX_NOINPUT)
-    loading = Loading(open_instance(root, os.environ), os.environ)
-    rows = list(_rows(loading, args))
+    reading = Reading(open_instance(root, os.environ), os.environ)
+    rows = list(_rows(reading, args))
     unknown = set(args.names) - {name for row in rows for name in (row["name"], row["variable"])}
     if unknown:
         return _failed(f"{' '.join(sorted(unknown))}: no such setting", os.EX_USAGE)
@@ -55,16 +55,16 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(rows, ensure_ascii=False, indent=1))
     else:
         _print(rows)
-    for mistake in loading.all_mistakes():
+    for mistake in reading.all_mistakes():
         print(mistake, file=sys.stderr)
-    return os.EX_CONFIG if loading.all_mistakes() else os.EX_OK
+    return os.EX_CONFIG if reading.all_mistakes() else os.EX_OK
 
 
-def _rows(loading: "Loading", args: argparse.Namespace) -> Iterator[Row]:
+def _rows(reading: "Reading", args: argparse.Namespace) -> Iterator[Row]:
     from indimail.app.resolve import ME, shown  # noqa: PLC0415
     from indimail.app.settings import SETTINGS  # noqa: PLC0415
 
-    values = loading.view(args.listener)
+    values = reading.view(args.listener)
     for setting in SETTINGS:
         if args.works and setting.waits_for:
             continue

@@ -6,8 +6,9 @@ import os
 import sys
 from typing import Final
 
-from indimail.app.configuration import Overrides, load
+from indimail.app.configuration import load
 from indimail.app.instance import find_root, open_instance
+from indimail.app.reading import Overrides
 from indimail.cli.other_user import MailboxesAs, is_root, look_as
 from indimail.cli.site import Failed, attempt, opened
 from indimail.delivery.headers import printable

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from indimail.app.channel import Channel
     from indimail.app.instance import Instance
+    from indimail.app.reading import Overrides
     from indimail.net.connections import ConnectionTable
     from indimail.serve.snapshot import ListenerConfig, Snapshot
 
@@ -46,60 +47,63 @@ def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM; 78 for a configuration with mistakes, 71 for a port that is taken."""
     # Everything a worker needs is imported here, before any fork and before privileges are dropped.
     from indimail.app import build, lspawn, worker  # noqa: F401, PLC0415
-    from indimail.app.configuration import Overrides, load, reload  # noqa: PLC0415
-    from indimail.app.identity import become  # noqa: PLC0415
+    from indimail.app.configuration import load  # noqa: PLC0415
     from indimail.app.instance import find_root, missing, open_instance  # noqa: PLC0415
-    from indimail.app.logs import LogLines, log_file, set_up_logging  # noqa: PLC0415
-    from indimail.app.supervise import Plan, Supervisor  # noqa: PLC0415
+    from indimail.app.reading import Overrides  # noqa: PLC0415
     from indimail.mail.errors import ConfigErrors  # noqa: PLC0415
 
     root = find_root(args.root, os.environ)
     if nothing := missing(root):
-        print(f"indimail serve: {nothing}", file=sys.stderr)
-        return os.EX_NOINPUT
+        return _failed(nothing, os.EX_NOINPUT)
     instance = open_instance(root, os.environ)
     overrides = Overrides(listen=tuple(args.listen), workers=args.workers)
     try:
         snapshot = load(instance, os.environ, overrides)
     except ConfigErrors as error:
-        for mistake in error.mistakes:
-            print(mistake, file=sys.stderr)
+        print(*error.mistakes, sep="\n", file=sys.stderr)
         return os.EX_CONFIG
     owner = os.stat(instance.root)
     uid, gid = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
     if uid == 0:
-        print("indimail serve: the instance belongs to root; give it to an account "
-              "(indimail init --user NAME)", file=sys.stderr)  # fmt: skip
-        return os.EX_CONFIG
+        reason = "the instance belongs to root; give it to an account (indimail init --user NAME)"
+        return _failed(reason, os.EX_CONFIG)
     if not _raise_files(snapshot.process.max_connections + SPARE_FILES):
         return os.EX_OSERR
-    log_path = log_file(instance.root, "serve") if snapshot.process.log_files else None
     try:
-        with acting_as(uid, gid):
-            lock = _take(instance)
-            lines = LogLines(log_path)
-        sockets = _bind_all(snapshot.listeners, instance)
-        with acting_as(uid, gid):
-            control = listen_local(os.path.join(instance.run, "control.sock"), 0o600)
-            inject = listen_local(os.path.join(instance.run, "inject.sock"), 0o666)
+        bound = _Bound(instance, snapshot, uid, gid)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"indimail serve: {where}{error.strerror}", file=sys.stderr)
-        return os.EX_OSERR
+        return _failed(f"{where}{error.strerror}", os.EX_OSERR)
+    return _serve(bound, snapshot, overrides)
+
+
+def _failed(reason: str, code: int) -> int:
+    print(f"indimail serve: {reason}", file=sys.stderr)
+    return code
+
+
+def _serve(bound: "_Bound", snapshot: "Snapshot", overrides: "Overrides") -> int:
+    """Let workers serve what is bound, and return the exit code when the last has ended."""
+    from indimail.app import build, worker  # noqa: PLC0415
+    from indimail.app.configuration import reload  # noqa: PLC0415
+    from indimail.app.identity import become  # noqa: PLC0415
+    from indimail.app.logs import set_up_logging  # noqa: PLC0415
+    from indimail.app.supervise import Plan, Supervisor  # noqa: PLC0415
+
+    instance, lines, (uid, gid) = bound.instance, bound.lines, bound.owner
     set_up_logging(lines)
     log = logging.getLogger("indimail.serve")
     for notice in snapshot.notices:
         log.warning("%s", notice)
-    bound = _Bound(instance, sockets, inject, uid, gid)
     bound.started()
     place = build.place(instance, lines, snapshot, uid)
 
     def work(
         number: int, channel: "Channel", connections: "ConnectionTable", snapshot: "Snapshot"
     ) -> None:
-        lock.release()  # held by the supervisor alone: its death gives the instance up
+        bound.lock.release()  # held by the supervisor alone: its death gives the instance up
         become(uid, gid)
-        worker.work(place, sockets, inject, number, channel, connections, snapshot)
+        worker.work(place, bound.sockets, bound.inject, number, channel, connections, snapshot)
 
     def reopen_logs() -> None:
         with acting_as(uid, gid):
@@ -109,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
         workers=snapshot.process.workers,
         snapshot=snapshot,
         reload=lambda running: reload(instance, os.environ, overrides, running),
-        control=control,
+        control=bound.control,
         ready=bound.ready,
         stopping=bound.stopping,
         stopped=bound.stopped,
@@ -123,20 +127,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _Bound:
-    """What tells others where the server is: run/serve.pid, run/listeners.json, systemd."""
+    """What the server holds: the instance's lock, its log, its sockets, bound as root.
 
-    def __init__(
-        self,
-        instance: "Instance",
-        sockets: "list[tuple[ListenerConfig, socket.socket]]",
-        inject: socket.socket,
-        uid: int,
-        gid: int,
-    ) -> None:
-        self._run = instance.run
-        self._sockets = sockets
-        self._inject = inject
-        self._owner = (uid, gid)
+    It also tells others where the server is: run/serve.pid, run/listeners.json, systemd.
+    Raises OSError where something is taken.
+    """
+
+    def __init__(self, instance: "Instance", snapshot: "Snapshot", uid: int, gid: int) -> None:
+        from indimail.app.logs import LogLines, log_file  # noqa: PLC0415
+
+        log_path = log_file(instance.root, "serve") if snapshot.process.log_files else None
+        self.instance = instance
+        self.owner = (uid, gid)
+        with acting_as(uid, gid):
+            self.lock = _take(instance)
+            self.lines = LogLines(log_path)
+        self.sockets = _bind_all(snapshot.listeners, instance)
+        with acting_as(uid, gid):
+            self.control = listen_local(os.path.join(instance.run, "control.sock"), 0o600)
+            self.inject = listen_local(os.path.join(instance.run, "inject.sock"), 0o666)
 
     def started(self) -> None:
         """Nobody accepts yet."""
@@ -145,7 +154,7 @@ class _Bound:
 
     def ready(self) -> None:
         """All workers accept: write where."""
-        where = {listener.name: list(sock.getsockname()[:2]) for listener, sock in self._sockets}
+        where = {listener.name: list(sock.getsockname()[:2]) for listener, sock in self.sockets}
         self._write("listeners.json", json.dumps(where) + "\n")
         for name, (host, port) in where.items():
             logging.getLogger("indimail.serve").info("%s accepts on %s port %s", name, host, port)
@@ -156,7 +165,7 @@ class _Bound:
         _notify("STOPPING=1")
         for name in ("listeners.json", "inject.sock"):
             self._remove(name)
-        for sock in (self._inject, *(sock for _, sock in self._sockets)):
+        for sock in (self.inject, *(sock for _, sock in self.sockets)):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)  # ends it in the workers too; close would not
 
@@ -166,15 +175,15 @@ class _Bound:
             self._remove(name)
 
     def _write(self, name: str, text: str) -> None:
-        path = os.path.join(self._run, name)
-        with acting_as(*self._owner):
+        path = os.path.join(self.instance.run, name)
+        with acting_as(*self.owner):
             with open(path + ".new", "w", encoding="ascii") as file:
                 file.write(text)
             os.replace(path + ".new", path)
 
     def _remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self._run, name))
+            os.unlink(os.path.join(self.instance.run, name))
 
 
 class _Homes:

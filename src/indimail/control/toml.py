@@ -9,7 +9,7 @@ nothing else can be read.  A variable's value is text or a number; ``true`` sets
 ``false`` takes it away, whatever a wider section or the environment says.
 
 Source: https://toml.io/en/v1.0.0.  Not here: defaults and limits of the values, and
-which roles a listener can have (`app.configuration`).
+which roles a listener can have (`app.listeners`).
 """
 
 import json
