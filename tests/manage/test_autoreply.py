@@ -1,6 +1,10 @@
 """An automatic reply that is taken away."""
 
-from indimail.manage.autoreply import INSTRUCTIONS, remove_autoreply
+from indimail.accounts.memory import MemoryAccounts
+from indimail.app.instance import Instance
+from indimail.manage.autoreply import INSTRUCTIONS, no_reply_writes
+from indimail.manage.site import Site
+from indimail.manage.writes import Stores
 from indimail.testing.disk import SimulatedDisk
 
 HOME = "/srv/mail/alice"
@@ -18,14 +22,21 @@ def home_with(instructions: bytes) -> SimulatedDisk:
     return disk
 
 
+def end_replies(disk: SimulatedDisk) -> None:
+    """Do what makes them end."""
+    stores = Stores(Site(Instance("/"), {}, 555, 555), MemoryAccounts(), disk, lambda _: None)
+    for write in no_reply_writes(disk, HOME):
+        write.do(stores)
+
+
 def test_what_is_taken_away_is_gone_after_a_power_cut() -> None:
     disk = home_with(b"| autoresponder -q .vacation.msg .vacation.dir\n")
-    remove_autoreply(disk, HOME)
+    end_replies(disk)
     disk.cut_power()
     assert not disk.restart().exists(FILE)
 
 
 def test_what_says_something_else_stays() -> None:
     disk = home_with(b"|sort\n")
-    remove_autoreply(disk, HOME)
+    end_replies(disk)
     assert disk.read(FILE) == b"|sort\n"

@@ -53,6 +53,7 @@ def sample(kind: type[Write]) -> Write:
         "str": "/a \udcff\n\u00fc",
         "int": 7,
         "bool": True,
+        "Flag": Flag.NO_POP | Flag.NO_IMAP,
         "Account": ALICE,
         "Secret": Secret("hash"),
         "tuple[tuple[str, str], ...]": (("/a", "/b"), ("/c", "/d")),

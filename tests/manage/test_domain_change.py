@@ -10,10 +10,10 @@ import pytest
 from indimail.accounts.memory import MemoryAccounts
 from indimail.mail.secret import Secret
 from indimail.manage.assign import add_entry, domain_entry
-from indimail.manage.domain_change import DomainChange, change_domain
+from indimail.manage.domain_change import DomainChange, plan_domain_change
 from indimail.manage.domains import NewDomain
 from indimail.manage.site import Refused, Site, alone
-from manage.site_tree import QuickDisk, add_domain, make_site
+from manage.site_tree import QuickDisk, add_domain, carried_out, make_site
 
 DOMAIN = "example.com"
 EXPECTED = "delete, bounce-no-mailbox, the full path of a Maildir, user@domain or domain:ip:port"
@@ -31,7 +31,11 @@ def default(site: Site) -> Path:
 
 
 def change(site: Site, **what: object) -> Refused | None:
-    return change_domain(site, QuickDisk(), DomainChange(DOMAIN, **what))  # type: ignore[arg-type]
+    return changed(site, QuickDisk(), DomainChange(DOMAIN, **what))  # type: ignore[arg-type]
+
+
+def changed(site: Site, disk: QuickDisk, change: DomainChange) -> Refused | None:
+    return carried_out(site, MemoryAccounts(), disk, plan_domain_change(site, disk, change))
 
 
 def test_all_five_forms_and_again(site: Site, tmp_path: Path) -> None:
@@ -97,12 +101,12 @@ def test_what_is_refused_changes_nothing(site: Site) -> None:
 
 def test_a_domain_that_is_not_there(site: Site) -> None:
     change = DomainChange("example.net", instruction="delete")
-    assert change_domain(site, QuickDisk(), change) == Refused(
+    assert plan_domain_change(site, QuickDisk(), change) == Refused(
         "example.net: domain does not exist", 1
     )
     add_entry(QuickDisk(), site.places.users_dir, domain_entry("root.example", 0, 0, "/d"))
     change = DomainChange("root.example", instruction="delete")
-    assert change_domain(site, QuickDisk(), change) == Refused(
+    assert plan_domain_change(site, QuickDisk(), change) == Refused(
         "domain root.example with uid 0", 100
     )
 
@@ -128,8 +132,8 @@ def test_limits_are_switched(site: Site) -> None:
 def test_limits_that_were_switched_off_are_off_after_a_power_cut(site: Site) -> None:
     assert change(site, limits=True) is None
     disk = QuickDisk()
-    assert change_domain(site, disk, DomainChange(DOMAIN, limits=False)) is None
-    assert disk.synced == [site.domain_dir(DOMAIN)]
+    assert changed(site, disk, DomainChange(DOMAIN, limits=False)) is None
+    assert site.domain_dir(DOMAIN) in disk.synced
 
 
 def test_no_other_command_changes_the_domain_meanwhile(site: Site) -> None:

@@ -19,10 +19,10 @@ from indimail.manage.users import (
     NewUser,
     check_domain_is_ours,
     method_setting,
+    plan_password,
     scram_setting,
-    set_password,
 )
-from manage.site_tree import QuickDisk, add_domain, add_user, make_site
+from manage.site_tree import QuickDisk, add_domain, add_user, carried_out, make_site
 
 ALICE = NewUser("alice", "example.com", Secret("hash"), Secret("keys"))
 NEW = Secret("new"), Secret("new keys")
@@ -122,11 +122,12 @@ def test_a_home_that_does_not_fit_its_column_is_refused(site: Site) -> None:
 
 def test_a_password_is_replaced_and_dated(site: Site) -> None:
     accounts = MemoryAccounts()
-    assert set_password(accounts, "alice", "example.com", *NEW, 9.0) == Refused(
+    assert plan_password(accounts, "alice", "example.com", *NEW, 9.0) == Refused(
         "alice@example.com: No such user", 1
     )
     add_user(site, accounts, QuickDisk(), ALICE, 5.0)
-    set_password(accounts, "alice", "example.com", *NEW, 9.0)
+    writes = plan_password(accounts, "alice", "example.com", *NEW, 9.0)
+    carried_out(site, accounts, QuickDisk(), writes)
     found = accounts.find("alice", "example.com")
     assert found is not None
     assert (found.password, found.scram) == NEW
@@ -140,7 +141,7 @@ def test_a_user_who_may_not_change_it_keeps_the_password() -> None:
     accounts = MemoryAccounts()
     account = Account("a", "example.com", Secret("old"), flags=Flag.NO_PASSWD_CHNG)
     accounts.add(account)
-    outcome = set_password(accounts, "a", "example.com", *NEW, 0.0)
+    outcome = plan_password(accounts, "a", "example.com", *NEW, 0.0)
     assert outcome == Refused("ipasswd: User not allowed to change password", 255)
     assert accounts.find("a", "example.com") == account
 

@@ -145,15 +145,12 @@ def test_alias_lines_come_sorted_and_once(accounts: Accounts) -> None:
     assert accounts.aliases("abuse", "example.org") == []
 
 
-def test_an_alias_line_is_removed_or_replaced(accounts: Accounts) -> None:
+def test_an_alias_line_is_removed(accounts: Accounts) -> None:
     for line in ("&a@example.org", "&b@example.org"):
         accounts.add_alias("list", "example.com", line)
     accounts.add_alias("other", "example.com", "&a@example.org")
     assert not accounts.remove_alias("list", "example.com", "&c@example.org")
-    assert not accounts.replace_alias("list", "example.com", "&c@example.org", "&d@example.org")
-    assert accounts.replace_alias("list", "example.com", "&a@example.org", "/srv/list/")
-    assert accounts.aliases("list", "example.com") == ["&b@example.org", "/srv/list/"]
-    assert accounts.replace_alias("list", "example.com", "/srv/list/", "&b@example.org")
+    assert accounts.remove_alias("list", "example.com", "&a@example.org")
     assert accounts.aliases("list", "example.com") == ["&b@example.org"]
     assert accounts.remove_alias("list", "example.com", "&b@example.org")
     assert not accounts.remove_alias("list", "example.com", "&b@example.org")
@@ -443,6 +440,15 @@ def test_the_quotas_lock_stays_that_when_another_field_changes(accounts: Account
     accounts.set_userquota("alice", "example.com", 0)  # the administrator makes it his
     assert not accounts.lift_quota_lock("alice", "example.com")
     assert lock(accounts) == (LOCKED, 0)
+
+
+def test_the_reason_of_a_quotas_lock_goes_with_it_when_the_administrator_takes_it_away(
+    accounts: Accounts,
+) -> None:
+    accounts.add(ALICE)
+    accounts.lock_for_quota("alice", "example.com", 777)
+    accounts.modify("alice", "example.com", lambda found: replace(found, flags=OTHERS))
+    assert lock(accounts) == (OTHERS, 0)
 
 
 def test_nobody_is_not_locked(accounts: Accounts) -> None:

@@ -15,7 +15,7 @@ from indimail.accounts.port import (
     Flag,
     LastEvent,
     above,
-    is_newly_locked,
+    is_lock_changed,
     moved_line,
     moved_path,
 )
@@ -76,7 +76,7 @@ class MemoryAccounts:
         if found is None:
             return None
         changed = self._accounts[name, domain] = change(found)
-        if is_newly_locked(found, changed):
+        if is_lock_changed(found, changed):
             self._userquota[name, domain] = 0
         return changed
 
@@ -127,13 +127,6 @@ class MemoryAccounts:
         if line not in self.aliases(name, domain):
             return False
         self._aliases[name, domain].remove(line)
-        return True
-
-    def replace_alias(self, name: str, domain: str, old: str, new: str) -> bool:
-        """Put a line in another's place; False: no `old`."""
-        if not self.remove_alias(name, domain, old):
-            return False
-        self.add_alias(name, domain, new)
         return True
 
     def domain_aliases(self, domain: str) -> list[AliasLine]:

@@ -107,9 +107,9 @@ class AliasLine:
     line: str
 
 
-def is_newly_locked(before: Account, after: Account) -> bool:
-    """Tell whether a change set BOUNCE_MAIL."""
-    return Flag.BOUNCE_MAIL in after.flags & ~before.flags
+def is_lock_changed(before: Account, after: Account) -> bool:
+    """Tell whether a change set BOUNCE_MAIL, or took it away."""
+    return Flag.BOUNCE_MAIL in after.flags ^ before.flags
 
 
 def above(path: str) -> list[str]:
@@ -171,7 +171,7 @@ class Accounts(Lookup, Protocol):
 
         Nobody changes the row meanwhile.  The names stay; where `active` changed the row moves.
         What `change` raises ends it, and nothing is changed.  A BOUNCE_MAIL that comes by it is
-        the administrator's lock: a userquota that was left goes.
+        the administrator's lock, and with one that goes its reason goes: no userquota stays.
         """
 
     def set_password(
@@ -202,9 +202,6 @@ class Accounts(Lookup, Protocol):
 
     def remove_alias(self, name: str, domain: str, line: str) -> bool:
         """Remove an alias line; False where it was not there."""
-
-    def replace_alias(self, name: str, domain: str, old: str, new: str) -> bool:
-        """Put a line in another's place, also one that is there already; False: no `old`."""
 
     def domain_aliases(self, domain: str) -> list[AliasLine]:
         """Return all alias lines of a domain, sorted."""

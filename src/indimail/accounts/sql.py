@@ -49,7 +49,7 @@ from indimail.accounts.port import (
     Flag,
     LastEvent,
     above,
-    is_newly_locked,
+    is_lock_changed,
     moved_line,
     moved_path,
 )
@@ -195,7 +195,7 @@ class SqlAccounts:
             for table in (INDIMAIL, INDIBAK):
                 db.execute(_of(delete(table), table, found))
             db.execute(insert(_table(changed)).values(_columns(changed)))
-            if is_newly_locked(found, changed):
+            if is_lock_changed(found, changed):
                 _put_userquota(db, name, domain, 0)
             return changed
 
@@ -249,14 +249,6 @@ class SqlAccounts:
         """Remove an alias line; False where it was not there."""
         with self._change() as db:
             return _alias_removed(db, _alias_columns(name, domain, line))
-
-    def replace_alias(self, name: str, domain: str, old: str, new: str) -> bool:
-        """Put a line in another's place, also one that is there already; False: no `old`."""
-        with self._change() as db:
-            if not _alias_removed(db, _alias_columns(name, domain, old)):
-                return False
-            _inserted(db, VALIAS, _alias_columns(name, domain, new))
-            return True
 
     def domain_aliases(self, domain: str) -> list[AliasLine]:
         """Return all alias lines of a domain, sorted."""

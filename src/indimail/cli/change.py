@@ -68,9 +68,15 @@ def make_change(
     command: Command,
     subject: str,
     plan: Callable[[], Sequence[Write] | Refused],
+    *,
+    again: bool = False,
 ) -> None:
-    """Make a change, or with --dry-run print it; `subject` is what the command was given."""
-    if is_completed(command, subject):
+    """Make a change, or with --dry-run print it; `subject` is what the command was given.
+
+    The very change that was just completed is not made again; one that says how things shall be
+    (`again`) is, since it may say more than its subject does.
+    """
+    if is_completed(command, subject) and not again:
         return
     title = _title(command, subject)
     if command.is_dry:
@@ -90,7 +96,9 @@ def make_change(
             raise
 
 
-def finish(command: Command, arguments: Sequence[str], said: Sequence[str] = ()) -> int:
+def finish(
+    command: Command, arguments: Sequence[str], said: Sequence[str] = (), *, hooked: bool = True
+) -> int:
     """Print what is said of a change that was made, run its hook, return the hook's exit code.
 
     The hook is POST_HANDLE, or the command's own program in LIBEXECDIR.  Either runs as the
@@ -101,7 +109,7 @@ def finish(command: Command, arguments: Sequence[str], said: Sequence[str] = ())
         return os.EX_OK
     print(*said, sep="\n", end="\n" if said else "", flush=True)
     argv = _hook(command.site, command.program)
-    if not argv:
+    if not argv or not hooked:
         return os.EX_OK
     site = command.site
     who = {"user": site.uid, "group": site.gid, "extra_groups": []} if os.geteuid() == 0 else {}

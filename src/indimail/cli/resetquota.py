@@ -11,21 +11,13 @@ Source: spec/delivery.md 2, 8.3.  The counting: `mailbox.maildirsize`.
 import argparse
 import os
 
+from indimail.cli.change import begin_arguments, end_arguments, make_change
 from indimail.cli.credentials import parse_quota_option
-from indimail.cli.site import (
-    Command,
-    Failed,
-    add_options,
-    add_root,
-    attempt,
-    opened,
-    refuse_later,
-    usage,
-)
+from indimail.cli.site import Command, Failed, attempt, opened, refuse_later, usage
 from indimail.delivery.quota import parse_quota
 from indimail.mail.clock import SystemClock
 from indimail.mailbox.maildirsize import MaildirSizes
-from indimail.manage.quota_change import recount
+from indimail.manage.file_writes import Recount
 
 PROGRAM = "resetquota"
 _OTHERS = "files of another owner than the instance's"
@@ -34,13 +26,11 @@ LATER = {"u": _OTHERS, "g": _OTHERS, "p": _OTHERS}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = add_options(parser, LATER, taking_value="ugp")
-    parser.description = "Count Maildirs anew, and write their maildirsize."
+    what = "Count Maildirs anew, and write their maildirsize."
+    options = begin_arguments(parser, what, LATER, taking_value="ugp")
     parser.add_argument("directory", nargs="*", help="a Maildir, or a home with one")
     options.add_argument("-q", dest="quota", metavar="QUOTA", help="50M; 50M,1000; NOQUOTA")
-    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
-    add_root(parser)
-    parser.set_defaults(usage=parser.format_usage())
+    end_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,9 +46,10 @@ def _run(args: argparse.Namespace) -> None:
     paths = [os.path.abspath(path) for path in args.directory]
     with opened(PROGRAM, args) as command:
         found = [_maildir(command, path, given) for path in paths]
-        for maildir, quota in found:
-            recount(command.disk, maildir, quota)
-            if args.verbose:
+        writes = [Recount(maildir, quota) for maildir, quota in found]
+        make_change(command, " ".join([given, *paths]).strip(), lambda: writes)
+        if args.verbose and not command.is_dry:
+            for maildir, quota in found:
                 used = MaildirSizes(command.disk, SystemClock()).current(maildir)
                 print(f"{maildir}: {quota}, {used or 'not counted'}")
 

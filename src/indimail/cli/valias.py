@@ -13,19 +13,17 @@ from collections.abc import Iterable
 
 from indimail.accounts.port import AliasLine
 from indimail.cli.address import our_address
-from indimail.cli.site import Command, Failed, add_options, add_root, attempt, check, opened
-from indimail.manage.aliases import add_line, remove_line, replace_line
+from indimail.cli.change import begin_arguments, end_arguments, make_change
+from indimail.cli.site import Command, Failed, attempt, check, opened
+from indimail.manage.aliases import LineChange, plan_alias_lines
 from indimail.manage.names import check_case
-from indimail.manage.notify import AccountChanged
-from indimail.manage.site import alone
 
 PROGRAM = "valias"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = add_options(parser, {})
-    parser.description = "Show and change what becomes of mail for an alias."
+    options = begin_arguments(parser, "Show and change what becomes of mail for an alias.")
     parser.add_argument("address", nargs="?", metavar="email|@domain")
     options.add_argument("-s", dest="show", action="store_true", help="show (the default)")
     options.add_argument("-S", dest="track", action="store_true", help="show what leads to it")
@@ -35,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_argument("-d", dest="gone", metavar="LINE", help="remove")
     options.add_argument("-u", dest="old", metavar="LINE", help="replace it by the one of -i")
     options.add_argument("-m", dest="any_host", action="store_true", help="not yet: the cluster")
-    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
-    add_root(parser)
-    parser.set_defaults(usage=parser.format_usage())
+    end_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,9 +58,15 @@ def _run(args: argparse.Namespace) -> None:
             return
         if not name:
             raise Failed(f"{args.address}: a line belongs to an address, expected name@domain", 1)
-        with alone(command.site):
-            _change(command, args, name, domain)
-        command.tell_server(AccountChanged(name, domain))
+        accounts = command.accounts
+        change = LineChange(args.new, args.gone if args.old is None else args.old)
+        make_change(
+            command,
+            f"{args.address} {change}",
+            lambda: plan_alias_lines(accounts, name, domain, change),
+        )
+    if args.verbose and not command.is_dry:
+        print(_done(f"{name}@{domain}", change))
 
 
 def _found(
@@ -82,16 +84,9 @@ def _show(lines: Iterable[AliasLine]) -> None:
         print(f"{alias.name}@{alias.domain} -> {alias.line}")
 
 
-def _change(command: Command, args: argparse.Namespace, name: str, domain: str) -> None:
-    accounts, address = command.accounts, f"{name}@{domain}"
-    if args.gone is not None:
-        check(remove_line(accounts, name, domain, args.gone))
-        done = f"removed alias {address} -> {args.gone}"
-    elif args.old is not None:
-        check(replace_line(accounts, name, domain, args.old, args.new))
-        done = f"replaced alias {address} -> {args.old} by {args.new}"
-    else:
-        check(add_line(accounts, name, domain, args.new))
-        done = f"added alias {address} -> {args.new}"
-    if args.verbose:
-        print(done)
+def _done(address: str, change: LineChange) -> str:
+    if change.gone is None:
+        return f"added alias {address} -> {change.new}"
+    if change.new is None:
+        return f"removed alias {address} -> {change.gone}"
+    return f"replaced alias {address} -> {change.gone} by {change.new}"

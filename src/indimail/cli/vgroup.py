@@ -31,7 +31,8 @@ from indimail.cli.site import (
 )
 from indimail.mail.secret import Secret
 from indimail.manage.aliasdomains import real_domain
-from indimail.manage.groups import MARK, MemberChange, plan_group, plan_member
+from indimail.manage.aliases import LineChange
+from indimail.manage.groups import MARK, plan_group, plan_member
 from indimail.manage.names import split_address
 from indimail.manage.users import NewUser, check_domain_is_ours, check_new_user
 
@@ -84,12 +85,15 @@ def _run(args: argparse.Namespace) -> int:
             _make(command, args, new)
             said = f"added group {name}@{domain}"
         else:
-            change = MemberChange(
+            change = LineChange(
                 new=args.new if args.put is None else args.put,
                 gone=args.gone if args.old is None else args.old,
             )
-            subject = f"{args.group} +[{change.new or ''}] -[{change.gone or ''}]"
-            make_change(command, subject, lambda: plan_member(accounts, name, domain, change))
+            make_change(
+                command,
+                f"{args.group} {change}",
+                lambda: plan_member(accounts, name, domain, change),
+            )
             said = f"changed group {name}@{domain}"
     return finish(command, [args.group], [said] if args.verbose else [])
 

@@ -12,12 +12,12 @@ import sys
 from typing import Final
 
 from indimail.accounts.passwords import METHODS
-from indimail.cli.site import Failed, add_options, add_root, attempt, check, opened, usage
+from indimail.cli.change import begin_arguments, end_arguments, make_change
+from indimail.cli.site import Failed, attempt, check, opened, usage
 from indimail.manage.aliasdomains import real_domain
-from indimail.manage.domain_change import DomainChange, change_domain
+from indimail.manage.domain_change import DomainChange, plan_domain_change
 from indimail.manage.instruction import EXPECTED, VDELIVERMAIL
 from indimail.manage.names import check_case
-from indimail.manage.notify import AccountChanged
 
 PROGRAM = "vmoddomain"
 FOR_FILTERS: Final = "1"
@@ -25,8 +25,7 @@ FOR_FILTERS: Final = "1"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = add_options(parser, {})
-    parser.description = "Change a virtual domain."
+    options = begin_arguments(parser, "Change a virtual domain.")
     parser.add_argument("domain", nargs="?")
     options.add_argument(
         "-h", dest="instruction", metavar="INSTRUCTION", help=f"for absent users: {EXPECTED}"
@@ -46,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HASH",
         help=f"for new passwords: {' '.join(METHODS)}, or 0 to 4 for the first five",
     )
-    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
-    add_root(parser)
-    parser.set_defaults(usage=parser.format_usage())
+    end_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,8 +69,12 @@ def _run(args: argparse.Namespace) -> None:
             limits=args.limits == "1" if args.limits else None,
             method_name=args.method,
         )
-        check(change_domain(command.site, command.disk, change))
-        command.tell_server(AccountChanged("", domain))
+        site, disk = command.site, command.disk
+        make_change(
+            command, f"{args.domain} {change}", lambda: plan_domain_change(site, disk, change)
+        )
+    if command.is_dry:
+        return
     if args.limits == "1":
         print(f"{PROGRAM}: warning: -l 1 is kept; the limits themselves: not yet", file=sys.stderr)
     if args.verbose:

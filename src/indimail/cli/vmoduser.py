@@ -9,8 +9,8 @@ Exit codes and texts: spec/delivery.md 1.3, 2, 2.3.  The work: `manage.user_chan
 """
 
 import argparse
-import os
 import sys
+from dataclasses import replace
 from functools import reduce
 from operator import or_
 from typing import Final
@@ -18,23 +18,18 @@ from typing import Final
 from indimail.accounts.port import Flag
 from indimail.cli.address import our_address
 from indimail.cli.answering import LONGEST_TEXT
-from indimail.cli.change import finish
-from indimail.cli.credentials import Credentials, add_storing_options, make_credentials
-from indimail.cli.site import (
-    Command,
-    Failed,
-    add_options,
-    add_root,
-    attempt,
-    check,
-    now,
-    opened,
-    usage,
+from indimail.cli.change import (
+    begin_arguments,
+    end_arguments,
+    finish,
+    is_completed,
+    make_change,
 )
+from indimail.cli.credentials import Credentials, add_storing_options, make_credentials
+from indimail.cli.site import Command, Failed, attempt, check, now, opened, usage
 from indimail.mail.secret import Secret
 from indimail.manage.names import check_case
-from indimail.manage.notify import AccountChanged
-from indimail.manage.user_change import UserChange, change_user
+from indimail.manage.user_change import UserChange, plan_user_change
 
 PROGRAM = "vmoduser"
 FLAGS: Final = {
@@ -57,8 +52,7 @@ FLAGS: Final = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = add_options(parser, {})
-    parser.description = "Change a user."
+    options = begin_arguments(parser, "Change a user.")
     parser.add_argument("email", nargs="?")
     options.add_argument(
         "-q", dest="quota", metavar="QUOTA", help="50M; 50M,1000; NOQUOTA; +5M, -5M: more, less"
@@ -89,9 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         options.add_argument(
             f"-{letter}", dest="flags", action="append_const", const=flag, help=f"flag: {what}"
         )
-    options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
-    add_root(parser)
-    parser.set_defaults(usage=parser.format_usage())
+    end_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -103,36 +95,61 @@ def _run(args: argparse.Namespace) -> int:
     if args.email is None:
         raise usage(args, 100)
     check(check_case("email", args.email))
-    autoreply = None if args.autoreply is None else _autoreply(args.autoreply)
+    change = _change(args)
     with opened(PROGRAM, args) as command:
         name, domain = our_address(command, args.email)
         if command.accounts.find(name, domain) is None:  # before asking for a password
             raise Failed(f"no such user {name}@{domain}", 1)
-        made = _credentials(command, args, name, domain)
-        change = UserChange(
-            quota=args.quota,
-            gecos=args.gecos,
-            password=made.password if made else None,
-            scram=made.scram if made else Secret(""),
-            given=reduce(or_, args.flags or (), Flag(0)),
-            clear=args.none,
-            toggle=args.toggle,
-            switch=args.switch,
-            date_format=args.date,
-            autoreply=autoreply,
-        )
         if change == UserChange():
             raise usage(args, 100)
-        site, accounts, disk = command.site, command.accounts, command.disk
-        outcome = check(change_user(site, accounts, disk, name, domain, change, now()))
-        command.tell_server(AccountChanged(name, domain))
-        if autoreply is not None:
-            print(f"{outcome.address}: automatic reply {'set' if autoreply else 'removed'}")
-        if args.verbose:
-            state = "active" if outcome.active else "inactive"
-            print(f"changed user {outcome.address}: {state}, quota {outcome.quota}")
+        _make(command, args, name, domain, change)
+        changed = command.accounts.find(name, domain)
+    said = []
+    if change.autoreply is not None:
+        said.append(f"{name}@{domain}: automatic reply {'set' if change.autoreply else 'removed'}")
+    if args.verbose and changed is not None:
+        state = "active" if changed.active else "inactive"
+        said.append(f"changed user {changed.address}: {state}, quota {changed.quota}")
     # As in the original, an automatic reply is no change that the hook is told of.
-    return finish(command, [args.email]) if autoreply is None else os.EX_OK
+    return finish(command, [args.email], said, hooked=change.autoreply is None)
+
+
+def _change(args: argparse.Namespace) -> UserChange:
+    """Return what is asked for; where that is a password, it is still to come."""
+    has_password = args.clear is not None or args.encrypted is not None
+    if (args.cram or args.scram) and not has_password:
+        raise Failed("Password not provided", 100)
+    return UserChange(
+        quota=args.quota,
+        gecos=args.gecos,
+        password=Secret("") if has_password else None,
+        given=reduce(or_, args.flags or (), Flag(0)),
+        clear=args.none,
+        toggle=args.toggle,
+        switch=args.switch,
+        date_format=args.date,
+        autoreply=None if args.autoreply is None else _autoreply(args.autoreply),
+    )
+
+
+def _make(
+    command: Command, args: argparse.Namespace, name: str, domain: str, change: UserChange
+) -> None:
+    subject = f"{args.email}: {change}"
+    if change.is_relative and is_completed(command, subject):
+        if change.password is not None:
+            print(f"{PROGRAM}: its password is the one given then", file=sys.stderr)
+        return
+    if change.password is not None and not command.is_dry:
+        made = _credentials(command, args, name, domain)
+        change = replace(change, password=made.password, scram=made.scram)
+    accounts, disk = command.accounts, command.disk
+    make_change(
+        command,
+        subject,
+        lambda: plan_user_change(accounts, disk, name, domain, change, now()),
+        again=True,
+    )
 
 
 def _autoreply(given: str) -> bytes:
@@ -150,14 +167,8 @@ def _autoreply(given: str) -> bytes:
     return text
 
 
-def _credentials(
-    command: Command, args: argparse.Namespace, name: str, domain: str
-) -> Credentials | None:
+def _credentials(command: Command, args: argparse.Namespace, name: str, domain: str) -> Credentials:
     given = args.clear if args.encrypted is None else args.encrypted
-    if given is None:
-        if args.cram or args.scram:
-            raise Failed("Password not provided", 100)
-        return None
     args.raw, args.random = args.encrypted is not None, None
     args.password = None if given == "-" else given
     prompt = f"New IndiMail password for {name}@{domain}: "

@@ -7,8 +7,7 @@ Exit codes and texts: spec/delivery.md 2.  The work: `manage.users`.
 
 import argparse
 
-from indimail.accounts.port import Flag
-from indimail.cli.change import finish
+from indimail.cli.change import end_arguments, finish, make_change
 from indimail.cli.credentials import (
     add_password_options,
     add_scram_options,
@@ -17,7 +16,6 @@ from indimail.cli.credentials import (
 from indimail.cli.site import (
     Failed,
     add_options,
-    add_root,
     attempt,
     check,
     now,
@@ -25,10 +23,10 @@ from indimail.cli.site import (
     refuse_later,
     usage,
 )
+from indimail.mail.secret import Secret
 from indimail.manage.aliasdomains import real_domain
 from indimail.manage.names import check_case, split_address
-from indimail.manage.notify import AccountChanged
-from indimail.manage.users import check_domain_is_ours, set_password
+from indimail.manage.users import check_domain_is_ours, check_new_password, plan_password
 
 PROGRAM = "vpasswd"
 LATER = {"H": "the cluster"}
@@ -42,8 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("password", nargs="?", help="left out: asked, or the first line of stdin")
     add_password_options(options)
     add_scram_options(options)
-    add_root(parser)
-    parser.set_defaults(usage=parser.format_usage())
+    end_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,16 +59,19 @@ def _run(args: argparse.Namespace) -> int:
     with opened(PROGRAM, args) as command:
         domain = real_domain(command.site, command.accounts, domain)
         check(check_domain_is_ours(command.site, command.disk, domain))
-        account = command.accounts.find(name, domain)
-        if account is None:
-            raise Failed(f"{name}@{domain}: No such user", 1)
-        if account.flags & Flag.NO_PASSWD_CHNG:
-            raise Failed("ipasswd: User not allowed to change password", 255)
-        prompt = f"New IndiMail password for {name}@{domain}: "
-        made = make_credentials(command, args, domain, prompt)
-        if not made.password:
-            raise Failed("Please input password", 1)
-        check(set_password(command.accounts, name, domain, made.password, made.scram, now()))
-        command.tell_server(AccountChanged(name, domain))
+        accounts = command.accounts
+        check(check_new_password(accounts, name, domain))  # before asking for one
+        password = scram = Secret("")
+        if not command.is_dry:
+            prompt = f"New IndiMail password for {name}@{domain}: "
+            password, scram, _ = make_credentials(command, args, domain, prompt)
+            if not password:
+                raise Failed("Please input password", 1)
+        make_change(
+            command,
+            args.email,
+            lambda: plan_password(accounts, name, domain, password, scram, now()),
+            again=True,
+        )
     said = [f"password of {name}@{domain} set"] if args.verbose else []
     return finish(command, [args.email], said)

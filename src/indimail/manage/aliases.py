@@ -1,6 +1,7 @@
 """Alias lines: what becomes of mail for an address besides, or without, its mailbox.
 
-    add_line(accounts, "sales", "example.com", "&alice@example.com")     -> None, or Refused(...)
+    plan_alias_lines(accounts, "sales", "example.com", LineChange(new="&alice@example.com"))
+        -> [AddAlias(...), TellAccount(...)], or Refused(...)
 
 A line is ``&user@domain`` or ``user@domain`` (forward), ``/path/`` (Maildir) or ``| program``.
 
@@ -8,11 +9,14 @@ Sources: spec/delivery.md 1.3, 2 (valias), 5.3 b.  Not here: following a line (`
 """
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from indimail.accounts.port import ALIAS_LINE_LENGTH, Accounts
 from indimail.manage.names import check_user
+from indimail.manage.row_writes import AddAlias, RemoveAlias
 from indimail.manage.site import Refused
+from indimail.manage.writes import TellAccount, Write
 
 _LINE: Final = re.compile(
     r"/.*|\|\s*\S.*|&[^@\s&|/][^@\s]*(?:@[^@\s]+)?|[^@\s&|/.#][^@\s]*@[^@\s]+"
@@ -20,33 +24,48 @@ _LINE: Final = re.compile(
 _EXPECTED: Final = "&user@domain, user@domain, /path/of/a/Maildir/ or | program"
 
 
-def add_line(accounts: Accounts, name: str, domain: str, line: str) -> Refused | None:
-    """Add a line; the alias needs no mailbox, but a name that one could have."""
-    refused = check_user(name, domain) or check_line(line)
+@dataclass(frozen=True, slots=True)
+class LineChange:
+    """A line that comes, one that goes, or both: one in the other's place."""
+
+    new: str | None = None
+    gone: str | None = None
+
+    def __str__(self) -> str:
+        return f"+[{self.new or ''}] -[{self.gone or ''}]"
+
+
+def plan_alias_lines(
+    accounts: Accounts, name: str, domain: str, change: LineChange
+) -> list[Write] | Refused:
+    """Return what changes the lines of an address, which needs no mailbox.
+
+    A line that takes another's place may be there already.
+    """
+    lines = accounts.aliases(name, domain)
+    refused = _check(lines, name, domain, change)
     if refused is not None:
         return refused
-    if accounts.add_alias(name, domain, line):
-        return None
-    return Refused(f"{name}@{domain}: the line [{line}] is there already", 255)
+    writes: list[Write] = []
+    if change.new is not None:
+        writes.append(AddAlias(name, domain, change.new))
+    if change.gone is not None and change.gone != change.new:
+        writes.append(RemoveAlias(name, domain, change.gone))
+    return [*writes, TellAccount(name, domain)]
 
 
-def remove_line(accounts: Accounts, name: str, domain: str, line: str) -> Refused | None:
-    """Remove a line."""
-    if not line.strip():
-        return _EMPTY
-    if accounts.remove_alias(name, domain, line):
-        return None
-    return _missing(accounts, name, domain, line)
-
-
-def replace_line(accounts: Accounts, name: str, domain: str, old: str, new: str) -> Refused | None:
-    """Put a line in another's place."""
-    refused = _EMPTY if not old.strip() else check_line(new)
-    if refused is not None:
+def _check(lines: list[str], name: str, domain: str, change: LineChange) -> Refused | None:
+    new, gone = change.new, change.gone
+    if gone is None:
+        refused = check_user(name, domain) or check_line(new or "")
+        if refused is None and new in lines:
+            return Refused(f"{name}@{domain}: the line [{new}] is there already", 255)
         return refused
-    if accounts.replace_alias(name, domain, old, new):
-        return None
-    return _missing(accounts, name, domain, old)
+    refused = _EMPTY if not gone.strip() else None if new is None else check_line(new)
+    if refused is None and gone not in lines:
+        there = ", ".join(lines) or "none"
+        return Refused(f"{name}@{domain}: no line [{gone}]; its lines: {there}", 1)
+    return refused
 
 
 def check_line(line: str) -> Refused | None:
@@ -58,11 +77,6 @@ def check_line(line: str) -> Refused | None:
     if not line.isprintable() or not _LINE.fullmatch(line):
         return Refused(f"invalid alias line {line!r}: expected {_EXPECTED}", 1)
     return None
-
-
-def _missing(accounts: Accounts, name: str, domain: str, line: str) -> Refused:
-    there = ", ".join(accounts.aliases(name, domain)) or "none"
-    return Refused(f"{name}@{domain}: no line [{line}]; its lines: {there}", 1)
 
 
 _EMPTY: Final = Refused("You cannot have an empty alias line", 1)

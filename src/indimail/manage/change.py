@@ -22,7 +22,7 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from indimail.accounts.port import Account, Flag
 from indimail.control.files import write_atomic
@@ -59,11 +59,15 @@ from indimail.manage.row_writes import (
     RenameDomain,
     SetActive,
     SetCount,
+    SetFlags,
+    SetGecos,
     SetPassword,
+    SetQuota,
 )
 from indimail.manage.site import Site, journal, locked
 from indimail.manage.writes import Stores, TellAccount, TellControls, Write
 
+T = TypeVar("T", bound=Write | Account)
 KINDS: Final[dict[str, type[Write]]] = {
     kind.__name__: kind
     for kind in (
@@ -86,6 +90,9 @@ KINDS: Final[dict[str, type[Write]]] = {
         Recount,
         AddUser,
         SetPassword,
+        SetQuota,
+        SetGecos,
+        SetFlags,
         RemoveUser,
         MoveUser,
         SetActive,
@@ -101,7 +108,6 @@ KINDS: Final[dict[str, type[Write]]] = {
         TellControls,
     )
 }
-_SECRETS: Final = frozenset({"password", "scram"})
 FAIL_AFTER: Final = "INDIMAIL_FAIL_AFTER"
 
 
@@ -138,7 +144,8 @@ def complete(stores: Stores) -> str:
         if not stores.disk.exists(path):
             return ""
         found = json.loads(stores.disk.read(path))
-        _do(stores, [_restored(values) for values in found["writes"]])
+        writes = [_restored(KINDS[str(kept.pop("write"))], kept) for kept in found["writes"]]
+        _do(stores, writes)
         return str(found["title"])
 
 
@@ -175,20 +182,15 @@ def _values(kept: Write | Account) -> dict[str, object]:
     return values
 
 
-def _restored(values: dict[str, object]) -> Write:
-    kind = KINDS[str(values.pop("write"))]
-    return kind(**{name: _value(name, value) for name, value in values.items()})
+def _restored(kind: type[T], values: dict[str, Any]) -> T:
+    """Return the value whose fields these were."""
+    kinds = {field.name: field.type for field in fields(kind)}
+    return kind(**{name: _value(kinds[name], value) for name, value in values.items()})
 
 
-def _value(name: str, value: object) -> Any:  # noqa: ANN401 - of any field
-    match value:
-        case dict():
-            return Account(**{name: _value(name, part) for name, part in value.items()})
-        case list():
-            return tuple(tuple(pair) for pair in value)
-        case str() if name in _SECRETS:
-            return Secret(value)
-        case int() if name == "flags":
-            return Flag(value)
-        case _:
-            return value
+def _value(kind: object, value: Any) -> Any:  # noqa: ANN401 - of any field
+    if kind is Account:
+        return _restored(Account, value)
+    if kind in (Secret, Flag):
+        return kind(value)
+    return tuple(map(tuple, value)) if isinstance(value, list) else value

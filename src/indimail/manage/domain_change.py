@@ -1,20 +1,20 @@
 """Change what a domain has beside it: its instruction, its hash method, its limits' switch.
 
-    change_domain(site, disk, DomainChange("example.com", instruction="delete"))  -> None, or Refused
-
-All that is asked for is checked before the first file is written.
+    plan_domain_change(site, disk, DomainChange("example.com", instruction="delete"))
+        -> [WriteFile(...), TellAccount(...)], or Refused(...)
 
 Source: spec/delivery.md 2 (vmoddomain), 2.4, 10 (2).  Not here: what the limits are (vlimit).
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from indimail.accounts.passwords import METHODS, method_named
-from indimail.control.files import write_atomic
 from indimail.durable.disk import Disk
 from indimail.manage.assign import owner_of_domain
+from indimail.manage.file_writes import RemoveFile, WriteFile
 from indimail.manage.instruction import (
     EXPECTED,
     Fault,
@@ -22,7 +22,8 @@ from indimail.manage.instruction import (
     find_fault,
     with_instruction,
 )
-from indimail.manage.site import Refused, Site, alone
+from indimail.manage.site import Refused, Site
+from indimail.manage.writes import TellAccount, Write
 
 LIMITS: Final = ".domain_limits"
 
@@ -40,24 +41,30 @@ class DomainChange:
     limits: bool | None = None
     method_name: str | None = None
 
+    def __str__(self) -> str:
+        """Return what is asked for."""
+        told = {
+            f"instruction {self.instruction}": self.instruction is not None,
+            f"of {self.program}": bool(self.program),
+            f"limits {'on' if self.limits else 'off'}": self.limits is not None,
+            f"hash {self.method_name}": self.method_name is not None,
+        }
+        return ", ".join(text for text, is_asked in told.items() if is_asked)
 
-def change_domain(site: Site, disk: Disk, change: DomainChange) -> Refused | None:
-    """Change a domain, given by its real name."""
-    with alone(site):
-        refused = _check(site, disk, change)
-        if refused is not None:
-            return refused
-        if change.instruction is not None:
-            refused = _write_instruction(site, disk, change, change.instruction)
-            if refused is not None:
-                return refused
-        folder = site.domain_dir(change.domain)
-        if change.limits is not None:
-            _switch_limits(disk, os.path.join(folder, LIMITS), change.limits)
-        if change.method_name is not None:
-            text = change.method_name.encode() + b"\n"
-            write_atomic(disk, os.path.join(folder, "hash_method"), [text])
-    return None
+
+def plan_domain_change(site: Site, disk: Disk, change: DomainChange) -> list[Write] | Refused:
+    """Return what changes a domain, given by its real name."""
+    refused = _check(site, disk, change)
+    if refused is not None:
+        return refused
+    instruction = _instruction(site, disk, change)
+    if isinstance(instruction, Refused):
+        return instruction
+    return [
+        *instruction,
+        *_settings(site.domain_dir(change.domain), change),
+        TellAccount("", change.domain),
+    ]
 
 
 def _check(site: Site, disk: Disk, change: DomainChange) -> Refused | None:
@@ -85,9 +92,10 @@ def _check_instruction(text: str) -> Refused | None:
             return Refused(f"{what}: expected {EXPECTED}", 1)
 
 
-def _write_instruction(
-    site: Site, disk: Disk, change: DomainChange, instruction: str
-) -> Refused | None:
+def _instruction(site: Site, disk: Disk, change: DomainChange) -> list[Write] | Refused:
+    instruction = change.instruction
+    if instruction is None:
+        return []
     path = os.path.join(site.domain_dir(change.domain), ".qmail-default")
     text = default = default_line(site.places.root, instruction)
     if not change.program and disk.exists(path):
@@ -96,18 +104,16 @@ def _write_instruction(
             what = "found no line of vdelivermail or vfilter whose program could stay"
             return Refused(f"{path}: {what}; -f 0 makes the file {default.strip()}", 1)
         text = kept
-    # Commit point: the next mail goes by the new line, also after a power cut.
-    write_atomic(disk, path, [text.encode("utf-8", "surrogateescape")], 0o600)
-    return None
+    return [WriteFile(path, text)]
+
+
+def _settings(folder: str, change: DomainChange) -> Iterator[Write]:
+    limits = os.path.join(folder, LIMITS)
+    if change.limits is not None:
+        yield WriteFile(limits, "", 0o644) if change.limits else RemoveFile(limits)
+    if change.method_name is not None:
+        yield WriteFile(os.path.join(folder, "hash_method"), f"{change.method_name}\n", 0o644)
 
 
 def _has_limits(site: Site, disk: Disk, domain: str) -> bool:
     return disk.exists(os.path.join(site.domain_dir(domain), LIMITS))
-
-
-def _switch_limits(disk: Disk, path: str, on: bool) -> None:
-    if on:
-        write_atomic(disk, path, [b""])
-    else:
-        disk.unlink(path)
-        disk.sync_directory(os.path.dirname(path))

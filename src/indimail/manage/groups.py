@@ -1,7 +1,7 @@
 """Distribution lists: an account whose name begins with MailGroup, and its alias lines.
 
     plan_group(site, accounts, disk, NewUser("sales", "example.com", hashed, gecos="The sales"), now)
-    plan_member(accounts, "sales", "example.com", MemberChange(new="&alice@example.com"))
+    plan_member(accounts, "sales", "example.com", LineChange(new="&alice@example.com"))
 
 Mail for a group goes to its lines alone, never into its mailbox.
 
@@ -9,26 +9,17 @@ Source: spec/delivery.md 2 (vgroup), 10 (15).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from indimail.accounts.port import Account, Accounts
 from indimail.durable.disk import Disk
-from indimail.manage.aliases import check_line
-from indimail.manage.row_writes import AddAlias, RemoveAlias
+from indimail.manage.aliases import LineChange, plan_alias_lines
 from indimail.manage.site import Refused, Site
 from indimail.manage.users import NewUser, plan_user
-from indimail.manage.writes import TellAccount, Write
+from indimail.manage.writes import Write
 
 MARK: Final = "MailGroup "
-
-
-@dataclass(frozen=True, slots=True)
-class MemberChange:
-    """A line that comes, one that goes, or both: one in the other's place."""
-
-    new: str | None = None
-    gone: str | None = None
 
 
 def is_group(account: Account) -> bool:
@@ -44,7 +35,7 @@ def plan_group(
 
 
 def plan_member(
-    accounts: Accounts, name: str, domain: str, change: MemberChange
+    accounts: Accounts, name: str, domain: str, change: LineChange
 ) -> list[Write] | Refused:
     """Return what changes the lines of a group."""
     account = accounts.find(name, domain)
@@ -52,20 +43,4 @@ def plan_member(
         return Refused(f"{name}@{domain}: No such user", 1)
     if not is_group(account):
         return Refused(f"{name}@{domain}: not a group; valias changes its lines", 1)
-    lines = accounts.aliases(name, domain)
-    writes: list[Write] = []
-    if change.new is not None:
-        refused = check_line(change.new)
-        if refused is not None:
-            return refused
-        if change.new in lines and change.gone is None:
-            what = f"the line [{change.new}] is there already"
-            return Refused(f"{name}@{domain}: {what}", 255)
-        writes.append(AddAlias(name, domain, change.new))
-    if change.gone is not None:
-        if change.gone not in lines:
-            there = ", ".join(lines) or "none"
-            return Refused(f"{name}@{domain}: no line [{change.gone}]; its lines: {there}", 1)
-        if change.gone != change.new:
-            writes.append(RemoveAlias(name, domain, change.gone))
-    return [*writes, TellAccount(name, domain)]
+    return plan_alias_lines(accounts, name, domain, change)

@@ -7,7 +7,7 @@ Not here: what a write is (`manage.writes`), files (`manage.file_writes`).
 
 from dataclasses import dataclass, replace
 
-from indimail.accounts.port import Account, LastEvent
+from indimail.accounts.port import Account, Flag, LastEvent
 from indimail.mail.secret import Secret
 from indimail.manage.writes import Stores
 
@@ -48,6 +48,65 @@ class SetPassword:
         account = stores.accounts.find(self.name, self.domain)
         if account is not None:
             stores.accounts.record_event(account, LastEvent("pass", self.time, ""))
+
+
+@dataclass(frozen=True, slots=True)
+class SetQuota:
+    """A user's quota, as it is stored."""
+
+    name: str
+    domain: str
+    quota: str
+
+    def __str__(self) -> str:
+        return f"row {self.name}@{self.domain}: quota {self.quota}"
+
+    def do(self, stores: Stores) -> None:
+        """Set it."""
+        stores.accounts.modify(self.name, self.domain, lambda row: replace(row, quota=self.quota))
+
+
+@dataclass(frozen=True, slots=True)
+class SetGecos:
+    """A user's full name."""
+
+    name: str
+    domain: str
+    gecos: str
+
+    def __str__(self) -> str:
+        return f"row {self.name}@{self.domain}: name {self.gecos}"
+
+    def do(self, stores: Stores) -> None:
+        """Set it."""
+        stores.accounts.modify(self.name, self.domain, lambda row: replace(row, gecos=self.gecos))
+
+
+@dataclass(frozen=True, slots=True)
+class SetFlags:
+    """Flags that come and flags that go; the others stay as they then are.
+
+    A lock (BOUNCE_MAIL) that comes is the administrator's, also where the quota's was before.
+    """
+
+    name: str
+    domain: str
+    given: Flag
+    gone: Flag
+
+    def __str__(self) -> str:
+        told = [f"+{flag.name}" for flag in self.given] + [f"-{flag.name}" for flag in self.gone]
+        return f"row {self.name}@{self.domain}: flags {' '.join(told)}"
+
+    def do(self, stores: Stores) -> None:
+        """Set the ones and clear the others."""
+        stores.accounts.modify(
+            self.name,
+            self.domain,
+            lambda row: replace(row, flags=row.flags & ~self.gone | self.given),
+        )
+        if Flag.BOUNCE_MAIL in self.given:
+            stores.accounts.set_userquota(self.name, self.domain, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """Change a user: quota, name, password, flags, active or not, date folders, automatic reply.
 
     change = UserChange(quota="+5M", given=Flag.NO_POP)
-    change_user(site, accounts, disk, "alice", "example.com", change, now)  -> Account, or Refused
+    plan_user_change(accounts, disk, "alice", "example.com", change, now)
+        -> [SetQuota(...), SetFlags(...), TellAccount(...), Recount(...)], or Refused(...)
 
-All of it is one transaction of the row, on the row as it then is: what the server writes at the
-same time (the lock of a full mailbox) is not undone.
+What the server writes at the same time (the lock of a full mailbox) is not undone: each write sets
+what it names, on the row as it then is.
 
 An account that is made inactive keeps its mail, its filters, its quota and its aliases; only its
 row moves to `indibak`.
@@ -14,7 +15,8 @@ Not here: the files of an automatic reply (`manage.autoreply`).
 """
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from indimail.accounts.port import (
@@ -24,15 +26,15 @@ from indimail.accounts.port import (
     Account,
     Accounts,
     Flag,
-    LastEvent,
 )
-from indimail.control.files import write_atomic
 from indimail.durable.disk import Disk
 from indimail.mail.secret import Secret
-from indimail.manage.autoreply import remove_autoreply, write_autoreply
-from indimail.manage.layout import make_home
-from indimail.manage.quota_change import EXPECTED, new_quota, recount
-from indimail.manage.site import Refused, Site, alone
+from indimail.manage.autoreply import no_reply_writes, reply_writes
+from indimail.manage.file_writes import MakeHome, Recount, RemoveFile, WriteFile
+from indimail.manage.quota_change import EXPECTED, new_quota
+from indimail.manage.row_writes import SetActive, SetFlags, SetGecos, SetPassword, SetQuota
+from indimail.manage.site import Refused
+from indimail.manage.writes import TellAccount, Write
 
 DATE_FOLDER: Final = "folder.dateformat"
 
@@ -58,43 +60,49 @@ class UserChange:
     date_format: str | None = None
     autoreply: bytes | None = None
 
+    def __str__(self) -> str:
+        """Return what is asked for, without secrets and long texts."""
+        flags = "".join(f" {flag.name}" for flag in self.given)
+        told = {
+            f"quota {self.quota}": self.quota is not None,
+            f"name {self.gecos}": self.gecos is not None,
+            "password": self.password is not None,
+            "no flags": self.clear,
+            f"{'turned' if self.toggle else 'set'}{flags}": bool(self.given),
+            "active or not": self.switch,
+            f"date folders {self.date_format}": self.date_format is not None,
+            "automatic reply": self.autoreply is not None,
+        }
+        return ", ".join(text for text, is_asked in told.items() if is_asked)
 
-class _Ended(Exception):
-    """The change cannot be made of this row."""
-
-    def __init__(self, refused: Refused) -> None:
-        super().__init__(refused.text)
-        self.refused = refused
+    @property
+    def is_relative(self) -> bool:
+        """Tell whether it comes to something else when it is made twice."""
+        return self.toggle or self.switch or (self.quota or "")[:1] in ("+", "-")
 
 
-def change_user(
-    site: Site,
-    accounts: Accounts,
-    disk: Disk,
-    name: str,
-    domain: str,
-    change: UserChange,
-    now: float,
-) -> Account | Refused:
-    """Change a user; nothing is changed where anything is refused."""
-    with alone(site):
-        account = accounts.find(name, domain)
-        if account is None:
-            return Refused(f"no such user {name}@{domain}", 1)
-        refused = _check(account, change)
-        if refused is not None:
-            return refused
-        if change.date_format or change.autoreply or (change.switch and not account.active):
-            make_home(disk, account.directory)  # before the row says that mail may come
-        try:
-            # Commit point: the row.  What follows are files that can be made again.
-            changed = accounts.modify(name, domain, lambda row: _changed(row, change))
-        except _Ended as ended:
-            return ended.refused
-        if changed is None:
-            return Refused(f"no such user {name}@{domain}", 1)
-        _follow(accounts, disk, changed, change, now)
-    return changed
+def plan_user_change(
+    accounts: Accounts, disk: Disk, name: str, domain: str, change: UserChange, now: float
+) -> list[Write] | Refused:
+    """Return what changes a user; nothing is changed where anything is refused."""
+    account = accounts.find(name, domain)
+    if account is None:
+        return Refused(f"no such user {name}@{domain}", 1)
+    refused = _check(account, change)
+    if refused is not None:
+        return refused
+    quota = account.quota if change.quota is None else new_quota(account.quota, change.quota)
+    if quota is None:
+        what = f"invalid quota [{change.quota}] for {account.address}, which has [{account.quota}]"
+        return Refused(f"{what}: expected {EXPECTED}", 100)
+    needs_home = change.date_format or change.autoreply or (change.switch and not account.active)
+    rows = list(_rows(account, change, quota, int(now)))
+    return [
+        *([MakeHome(account.directory)] if needs_home else []),  # before mail may come
+        *rows,
+        *([TellAccount(name, domain)] if rows else []),
+        *_files(disk, account.directory, change, quota),
+    ]
 
 
 def _check(account: Account, change: UserChange) -> Refused | None:
@@ -119,53 +127,38 @@ def _check(account: Account, change: UserChange) -> Refused | None:
     return None
 
 
-def _changed(row: Account, change: UserChange) -> Account:
-    flags = Flag(0) if change.clear else row.flags
-    return replace(
-        row,
-        quota=row.quota if change.quota is None else _quota(row, change.quota),
-        gecos=row.gecos if change.gecos is None else change.gecos,
-        password=change.password or row.password,
-        scram=change.scram if change.password else row.scram,
-        flags=flags ^ change.given if change.toggle else flags | change.given,
-        active=row.active is not change.switch,
-    )
-
-
-def _quota(row: Account, wanted: str) -> str:
-    stored = new_quota(row.quota, wanted)
-    if stored is None:
-        what = f"invalid quota [{wanted}] for {row.address}, which has [{row.quota}]"
-        raise _Ended(Refused(f"{what}: expected {EXPECTED}", 100))
-    return stored
-
-
-def _follow(
-    accounts: Accounts, disk: Disk, account: Account, change: UserChange, now: float
-) -> None:
-    if change.switch:
-        service = "ACTI" if account.active else "INAC"
-        accounts.record_event(account, LastEvent(service, int(now), ""))
-    if change.password is not None:
-        accounts.record_event(account, LastEvent("pass", int(now), ""))
-    if change.clear or Flag.BOUNCE_MAIL in change.given:
-        # A lock that an administrator sets is not the quota's, also where that one was before.
-        accounts.set_userquota(account.name, account.domain, 0)
-    maildir = os.path.join(account.directory, "Maildir")
+def _rows(account: Account, change: UserChange, quota: str, now: int) -> Iterator[Write]:
+    name, domain = account.name, account.domain
     if change.quota is not None:
-        recount(disk, maildir, account.quota)
+        yield SetQuota(name, domain, quota)
+    if change.gecos is not None:
+        yield SetGecos(name, domain, change.gecos)
+    if change.password is not None:
+        yield SetPassword(name, domain, change.password, change.scram, now)
+    given, gone = _flags(account, change)
+    if given or gone:
+        yield SetFlags(name, domain, given, gone)
+    if change.switch:
+        yield SetActive(name, domain, not account.active, now)
+
+
+def _flags(account: Account, change: UserChange) -> tuple[Flag, Flag]:
+    """Return the flags that come and those that go."""
+    before = Flag(0) if change.clear else account.flags
+    after = before ^ change.given if change.toggle else before | change.given
+    # The server may set the lock meanwhile: it goes too where all go.
+    gone = account.flags | Flag.BOUNCE_MAIL if change.clear else change.given
+    return change.given & after, gone & ~after
+
+
+def _files(disk: Disk, home: str, change: UserChange, quota: str) -> Iterator[Write]:
+    maildir = os.path.join(home, "Maildir")
+    if change.quota is not None:
+        yield Recount(maildir, quota)
     if change.date_format is not None:
-        _write_date_format(disk, maildir, change.date_format)
+        path = os.path.join(maildir, DATE_FOLDER)
+        yield WriteFile(path, change.date_format) if change.date_format else RemoveFile(path)
     if change.autoreply:
-        write_autoreply(disk, account.directory, change.autoreply)
+        yield from reply_writes(home, change.autoreply)
     elif change.autoreply is not None:
-        remove_autoreply(disk, account.directory)
-
-
-def _write_date_format(disk: Disk, maildir: str, text: str) -> None:
-    path = os.path.join(maildir, DATE_FOLDER)
-    if text:
-        write_atomic(disk, path, [text.encode()], 0o600)
-    elif disk.exists(path):
-        disk.unlink(path)
-        disk.sync_directory(maildir)
+        yield from no_reply_writes(disk, home)

@@ -1,7 +1,10 @@
-"""Add a user, change a password, report on one.
+"""Add a user, change a password.
 
     plan_user(site, accounts, disk, NewUser("alice", "example.com", Secret(hashed)), now)
         -> [MakeHome(...), AddUser(...), ...], or Refused("iadduser: username ... exists", 100)
+
+    plan_password(accounts, "alice", "example.com", Secret(hashed), Secret(""), now)
+        -> [SetPassword(...), TellAccount(...)]
 
 A user is there when the row is committed; before it the home is made, so that a row always has
 its Maildir.
@@ -22,7 +25,6 @@ from indimail.accounts.port import (
     Account,
     Accounts,
     Flag,
-    LastEvent,
 )
 from indimail.accounts.scram import MECHANISMS, Mechanism
 from indimail.delivery.quota import NO_QUOTA, parse_quota
@@ -32,7 +34,7 @@ from indimail.manage.assign import owner_of_domain
 from indimail.manage.file_writes import MakeHome
 from indimail.manage.homes import domain_setting, first_line, new_home
 from indimail.manage.names import check_user
-from indimail.manage.row_writes import AddUser
+from indimail.manage.row_writes import AddUser, SetPassword
 from indimail.manage.site import Refused, Site
 from indimail.manage.writes import TellAccount, Write
 
@@ -130,21 +132,26 @@ def plan_user(
     ]
 
 
-def set_password(
+def plan_password(
     accounts: Accounts, name: str, domain: str, password: Secret, scram: Secret, now: float
-) -> Account | Refused:
-    """Replace a password, and what CRAM and SCRAM clients are verified by."""
+) -> list[Write] | Refused:
+    """Return what replaces a password, and what CRAM and SCRAM clients are verified by."""
+    refused = check_new_password(accounts, name, domain)
+    if refused is not None:
+        return refused
+    if len(password.reveal()) > PASSWORD_LENGTH:
+        return Refused("ipasswd: Password too long", 100)
+    return [SetPassword(name, domain, password, scram, int(now)), TellAccount(name, domain)]
+
+
+def check_new_password(accounts: Accounts, name: str, domain: str) -> Refused | None:
+    """Refuse another password to an absent user, and to one that may have none."""
     account = accounts.find(name, domain)
     if account is None:
         return Refused(f"{name}@{domain}: No such user", 1)
     if account.flags & Flag.NO_PASSWD_CHNG:
         return Refused("ipasswd: User not allowed to change password", 255)
-    if len(password.reveal()) > PASSWORD_LENGTH:
-        return Refused("ipasswd: Password too long", 100)
-    if not accounts.set_password(name, domain, password, scram):
-        return Refused(f"{name}@{domain}: No such user", 1)
-    accounts.record_event(account, LastEvent("pass", int(now), ""))
-    return replace(account, password=password, scram=scram)
+    return None
 
 
 def check_new_user(site: Site, accounts: Accounts, new: NewUser) -> Refused | None:
