@@ -10,13 +10,14 @@ Not here: which queues are a worker's (`app.worker`), what a queue does (`serve.
 import os
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Final
 from zlib import crc32
 
 from indimail.app.aside import Aside
 from indimail.app.means import Means
 from indimail.durable.committer import Committer
+from indimail.durable.disk import Disk
 from indimail.durable.lock import DirectoryLock
 from indimail.mail.errors import MailError, QueueFull, QueueUnwritable
 from indimail.net.local import listen_local
@@ -32,6 +33,22 @@ from indimail.serve.send import LocalDeliverer, Send
 
 HANDING_OVER: Final = 16  # threads that wait for other workers' commits
 SPACE_KEPT: Final = 1.0  # seconds for which a disk's free space is believed
+
+
+def open_queue(
+    disk: Disk, directory: str, min_free: Callable[[], int]
+) -> tuple[QueueStore, QueueReader, Spool]:
+    """Return what a queue's owner works with; where one part fails to open none stays open."""
+    path = database_of(directory)
+    with ExitStack() as undo:
+        store = SqliteQueue.open(path)
+        undo.callback(store.close)
+        store.reserve_log()
+        reader = SqliteReader.open(path)
+        undo.callback(reader.close)
+        spool = Spool(disk, directory, min_free)
+        undo.pop_all()
+    return store, reader, spool
 
 
 class Queues:
@@ -88,10 +105,7 @@ class Queues:
         ident = int("".join(filter(str.isdigit, name)) or 0)
 
         def opened() -> tuple[QueueStore, QueueReader, Spool]:
-            path = database_of(directory)
-            store = SqliteQueue.open(path)
-            store.reserve_log()
-            return store, SqliteReader.open(path), Spool(means.disk, directory, self._min_free)
+            return open_queue(means.disk, directory, self._min_free)
 
         def commits(run: Callable[[Sequence[Change]], None], name: str) -> Committer[Change]:
             return Committer(run, means.loop.call_soon_threadsafe, name, company=self._company)
