@@ -72,6 +72,40 @@ def test_users_are_listed_by_name_with_the_inactive_ones(accounts: Accounts) -> 
     assert accounts.users("example.com") == [ALICE, bob, carol]
 
 
+def test_many_users_are_added_at_once_and_none_in_the_place_of_another(accounts: Accounts) -> None:
+    there = replace(ALICE, gecos="was there", active=False)
+    accounts.add(there)
+    accounts.record_event(there, LastEvent("add", 1, ""))
+    many = [replace(ALICE, name=f"u{number:03}", active=number % 2 == 0) for number in range(300)]
+    elsewhere = replace(ALICE, domain="example.org")
+    for _ in range(2):  # done again, it changes nothing
+        accounts.add_users([*many, ALICE, elsewhere], ADDED.time)
+        assert accounts.users("example.com") == [there, *many]
+    assert accounts.users("example.org") == [elsewhere]
+    for name in ("alice", "u000", "u299"):
+        assert accounts.events(name, "example.com") == [ADDED]
+    accounts.add_users([], ADDED.time)
+
+
+@pytest.mark.parametrize(("beginning", "found"), [
+    ("", ["al%ce@example.com", "alice@example.com", "alice@example.org"]),
+    ("al", ["al%ce@example.com", "alice@example.com", "alice@example.org"]),
+    ("al%", ["al%ce@example.com"]),
+    ("Al", []),
+    ("alice@", ["alice@example.com", "alice@example.org", "alice@other.example"]),
+    ("alice@example.o", ["alice@example.org"]),
+    ("ali@", []),
+])  # fmt: skip
+def test_addresses_are_found_by_how_they_begin(
+    accounts: Accounts, beginning: str, found: list[str]
+) -> None:
+    accounts.add(replace(ALICE, name="al%ce"))
+    accounts.add(ALICE)
+    accounts.add(replace(ALICE, domain="example.org", active=False))
+    accounts.add(replace(ALICE, domain="other.example"))
+    assert accounts.addresses(beginning, 3) == found
+
+
 @pytest.mark.parametrize("active", [True, False])
 def test_a_change_replaces_every_field(accounts: Accounts, active: bool) -> None:
     changed = replace(

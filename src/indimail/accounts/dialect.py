@@ -208,16 +208,28 @@ def upsert(
     db: Connection, table: Table, values: dict[str, Any], *, replace: Collection[str] = ()
 ) -> None:
     """Insert a row; where its key is there, replace some columns of the one that is, or none."""
-    changes: dict[str, Any] = {name: values[name] for name in replace}
+    upsert_all(db, table, [values], replace=replace)
+
+
+def upsert_all(
+    db: Connection, table: Table, rows: Sequence[dict[str, Any]], *, replace: Collection[str] = ()
+) -> None:
+    """Insert rows as `upsert` one."""
+    if not rows:
+        return
     keys = [column.name for column in table.primary_key]
-    insertion = _insertion(db.dialect.name)(table).values(values)
-    if db.dialect.name == "mysql":
-        db.execute(insertion.on_duplicate_key_update(changes or {keys[0]: table.c[keys[0]]}))
+    insertion = _insertion(db.dialect.name)(table)
+    on_mysql = db.dialect.name == "mysql"
+    given = insertion.inserted if on_mysql else insertion.excluded
+    changes: dict[str, Any] = {name: given[name] for name in replace}
+    if on_mysql:
+        insertion = insertion.on_duplicate_key_update(changes or {keys[0]: table.c[keys[0]]})
     elif changes:
         changes.setdefault("timestamp", func.current_timestamp())
-        db.execute(insertion.on_conflict_do_update(index_elements=keys, set_=changes))
+        insertion = insertion.on_conflict_do_update(index_elements=keys, set_=changes)
     else:
-        db.execute(insertion.on_conflict_do_nothing(index_elements=keys))
+        insertion = insertion.on_conflict_do_nothing(index_elements=keys)
+    db.execute(insertion, rows)
 
 
 def same(db: Connection, column: ColumnElement[str], value: str) -> ColumnElement[bool]:

@@ -62,11 +62,23 @@ class MemoryAccounts:
         found = (a for a in self._accounts.values() if a.domain == domain)
         return sorted(found, key=lambda account: account.name)
 
+    def addresses(self, beginning: str, most: int) -> list[str]:
+        """Return addresses that begin so, sorted; the first `most` of them."""
+        self._check()
+        found = (account.address for account in self._accounts.values())
+        return sorted(address for address in found if address.startswith(beginning))[:most]
+
     def add(self, account: Account) -> bool:
         """Add a user; False where the name is taken."""
         self._check()
         key = (account.name, account.domain)
         return self._accounts.setdefault(key, account) is account
+
+    def add_users(self, accounts: Sequence[Account], time: int) -> None:
+        """Add users with the time of their making; a name that is taken keeps its row."""
+        for account in accounts:
+            self.add(account)
+            self.record_event(account, LastEvent("add", time, ""))
 
     def modify(
         self, name: str, domain: str, change: Callable[[Account], Account]

@@ -161,8 +161,17 @@ class Accounts(Lookup, Protocol):
     def users(self, domain: str) -> list[Account]:
         """Return all accounts of a domain, by name."""
 
+    def addresses(self, beginning: str, most: int) -> list[str]:
+        """Return addresses of all domains that begin so, sorted; the first `most` of them."""
+
     def add(self, account: Account) -> bool:
         """Add a user; False where the name is taken, active or not."""
+
+    def add_users(self, accounts: Sequence[Account], time: int) -> None:
+        """Add users with the time of their making, all in one change.
+
+        A name that is taken keeps its row, and gets the time alone.  Some hundreds at once.
+        """
 
     def modify(
         self, name: str, domain: str, change: Callable[[Account], Account]

@@ -94,6 +94,15 @@ def _rows(table: Table, active: int, by_name: bool) -> Any:  # noqa: ANN401 - a 
     return query.where(table.c.pw_name == bindparam("name")) if by_name else query
 
 
+def _named(table: Table, name: str, domain: str | None) -> Any:  # noqa: ANN401 - a Select
+    """Select names that begin so, or with a domain (that begins so) are the same."""
+    query = select(table.c.pw_name, table.c.pw_domain)
+    if domain is None:
+        return query.where(table.c.pw_name.startswith(name, autoescape=True))
+    of = table.c.pw_domain.startswith(domain, autoescape=True)
+    return query.where(table.c.pw_name == name, of)
+
+
 _FIND: Final = union_all(_rows(INDIMAIL, 1, True), _rows(INDIBAK, 0, True))
 # One by one: a union takes no row lock.
 _HOLD: Final = [
@@ -120,6 +129,7 @@ _EVENTS: Final = select(LASTAUTH.c.service, LASTAUTH.c.timestamp, LASTAUTH.c.rem
 _ALIAS_DOMAINS: Final = select(ALIASDOMAIN.c.alias).where(
     ALIASDOMAIN.c.domain == bindparam("domain")
 )
+_OF_EVENT: Final = ("remote_ip", "quota", "gecos", "timestamp")
 # What a user has beside its account: table, column of the name, column of the domain.
 _USER_ROWS: Final = (
     (LASTAUTH, LASTAUTH.c.user, LASTAUTH.c.domain),
@@ -153,6 +163,14 @@ class SqlAccounts:
         rows = self._read(_USERS, domain=domain)
         return sorted(map(_account, rows), key=lambda account: account.name)
 
+    def addresses(self, beginning: str, most: int) -> list[str]:
+        """Return addresses that begin so, sorted; the first `most` of them."""
+        name, at, domain = beginning.partition("@")
+        queries = (_named(rows, name, domain if at else None) for rows in (INDIMAIL, INDIBAK))
+        found = self._read(union_all(*queries).order_by("pw_name", "pw_domain").limit(most))
+        addresses = (f"{row[0]}@{row[1]}" for row in found)
+        return sorted(address for address in addresses if address.startswith(beginning))
+
     def aliases(self, name: str, domain: str) -> list[str]:
         """Return the alias lines, sorted."""
         rows = self._read(_ALIASES, name=name, domain=domain)
@@ -182,6 +200,18 @@ class SqlAccounts:
             if _found(db.execute(_FIND, _key(account)), account.name, account.domain):
                 return False
             return _inserted(db, _table(account), _columns(account))
+
+    def add_users(self, accounts: Sequence[Account], time: int) -> None:
+        """Add users with the time of their making; a name that is taken keeps its row."""
+        with self._change() as db:
+            taken = _taken(db, accounts)
+            for rows in (INDIMAIL, INDIBAK):
+                new = [
+                    _columns(a) for a in accounts if _table(a) is rows and a.address not in taken
+                ]
+                dialect.upsert_all(db, rows, new)
+            events = [_event_columns(a, LastEvent("add", time, "")) for a in accounts]
+            dialect.upsert_all(db, LASTAUTH, events, replace=_OF_EVENT)
 
     def modify(
         self, name: str, domain: str, change: Callable[[Account], Account]
@@ -414,19 +444,8 @@ class SqlAccounts:
 
     def record_event(self, account: Account, event: LastEvent) -> None:
         """Keep `event` as the last one of its service (table lastauth)."""
-        values = {
-            "user": account.name,
-            "domain": account.domain,
-            "service": event.service,
-            "remote_ip": event.remote_ip,
-            "quota": 0,
-            "gecos": account.gecos,
-            "timestamp": datetime.fromtimestamp(event.time, UTC).replace(tzinfo=None),
-        }
         with self._change() as db:
-            dialect.upsert(
-                db, LASTAUTH, values, replace=["remote_ip", "quota", "gecos", "timestamp"]
-            )
+            dialect.upsert(db, LASTAUTH, _event_columns(account, event), replace=_OF_EVENT)
 
     def make_tables(self) -> None:
         """Make what is missing now, not at the first question; on a server the database too."""
@@ -532,6 +551,19 @@ def _held(db: Connection, name: str, domain: str) -> Account | None:
     return _found(rows, name, domain)
 
 
+def _taken(db: Connection, accounts: Sequence[Account]) -> set[str]:
+    """Return the addresses of those that are there, active or not."""
+    names = [account.name for account in accounts]
+    domains = {account.domain for account in accounts}
+    found: set[str] = set()
+    for rows in (INDIMAIL, INDIBAK):
+        here = select(rows.c.pw_name, rows.c.pw_domain).where(
+            rows.c.pw_name.in_(names), rows.c.pw_domain.in_(domains)
+        )
+        found |= {f"{row[0]}@{row[1]}" for row in db.execute(here)}
+    return found
+
+
 def _put_flags(db: Connection, account: Account, flags: Flag) -> None:
     table = _table(account)
     db.execute(_of(update(table), table, account).values(pw_gid=int(flags)))
@@ -569,6 +601,18 @@ def _columns(account: Account) -> dict[str, str | int | None]:
         "pw_dir": account.directory,
         "pw_shell": account.quota,
         "scram": account.scram.reveal() or None,
+    }
+
+
+def _event_columns(account: Account, event: LastEvent) -> dict[str, Any]:
+    return {
+        "user": account.name,
+        "domain": account.domain,
+        "service": event.service,
+        "remote_ip": event.remote_ip,
+        "quota": 0,
+        "gecos": account.gecos,
+        "timestamp": datetime.fromtimestamp(event.time, UTC).replace(tzinfo=None),
     }
 
 
