@@ -57,6 +57,8 @@ def sample(kind: type[Write]) -> Write:
         "Account": ALICE,
         "Secret": Secret("hash"),
         "tuple[tuple[str, str], ...]": (("/a", "/b"), ("/c", "/d")),
+        "tuple[str, ...]": ("/a", "/b"),
+        "tuple[indimail.accounts.port.Account, ...]": (ALICE, replace(ALICE, name="bob")),
     }
     return kind(**{field.name: values[_name(field.type)] for field in fields(kind)})
 

@@ -63,6 +63,9 @@ class Disk(Protocol):
     def make_directories(self, path: str, mode: int = 0o700) -> None:
         """Create a folder and the missing ones above it, and sync their names."""
 
+    def make_directory(self, path: str, mode: int = 0o700) -> None:
+        """Create a folder that must not exist, in one that does; its name waits for a sync."""
+
     def names(self, path: str) -> list[str]:
         """Return the names in a folder."""
 
@@ -149,6 +152,10 @@ class SystemDisk:
                 if not os.path.isdir(folder):  # else another delivery made it just now
                     raise
             self.sync_directory(os.path.dirname(folder))
+
+    def make_directory(self, path: str, mode: int = 0o700) -> None:
+        """Create a folder that must not exist, in one that does; its name waits for a sync."""
+        os.mkdir(path, mode)
 
     def names(self, path: str) -> list[str]:
         """Return the names in a folder."""

@@ -34,6 +34,7 @@ from indimail.manage.file_writes import (
     CompileHosts,
     MakeDirectory,
     MakeHome,
+    MakeHomes,
     MakeLink,
     MoveTree,
     PostMail,
@@ -50,6 +51,7 @@ from indimail.manage.row_writes import (
     AddAlias,
     AddAliasDomain,
     AddUser,
+    AddUsers,
     MapAddress,
     MoveUser,
     RemoveAlias,
@@ -82,6 +84,7 @@ KINDS: Final[dict[str, type[Write]]] = {
         MakeLink,
         MakeDirectory,
         MakeHome,
+        MakeHomes,
         MoveTree,
         SettleTree,
         RemoveTree,
@@ -89,6 +92,7 @@ KINDS: Final[dict[str, type[Write]]] = {
         PurgeMails,
         Recount,
         AddUser,
+        AddUsers,
         SetPassword,
         SetQuota,
         SetGecos,
@@ -177,6 +181,8 @@ def _values(kept: Write | Account) -> dict[str, object]:
         match value:
             case Account():
                 values[name] = _values(value)
+            case [Account(), *_]:
+                values[name] = [_values(account) for account in value]
             case Secret():
                 values[name] = value.reveal()
     return values
@@ -189,8 +195,12 @@ def _restored(kind: type[T], values: dict[str, Any]) -> T:
 
 
 def _value(kind: object, value: Any) -> Any:  # noqa: ANN401 - of any field
-    if kind is Account:
-        return _restored(Account, value)
     if kind in (Secret, Flag):
         return kind(value)
-    return tuple(map(tuple, value)) if isinstance(value, list) else value
+    match value:
+        case dict():
+            return _restored(Account, value)
+        case list():
+            return tuple(_value(None, part) for part in value)
+        case _:
+            return value

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from indimail.control.cdb import write_cdb
 from indimail.control.files import add_line, parse_lines, remove_line, write_atomic
 from indimail.manage.assign import add_entry, compile_assign, remove_entries
-from indimail.manage.layout import make_home
+from indimail.manage.layout import make_home, make_homes
 from indimail.manage.quota_change import recount
 from indimail.manage.trees import move_tree, remove_tree, settle_tree
 from indimail.manage.writes import Stores
@@ -193,6 +193,20 @@ class MakeHome:
     def do(self, stores: Stores) -> None:
         """Make what is missing."""
         make_home(stores.disk, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class MakeHomes:
+    """Some hundred homes are there with their Maildirs."""
+
+    paths: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(f"directory {path}/Maildir: make" for path in self.paths)
+
+    def do(self, stores: Stores) -> None:
+        """Make what is missing."""
+        make_homes(stores.disk, self.paths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Where homes are: the next one of a domain, the counters, the directories of a domain.
 
-    new_home(site, accounts, disk, "alice", "example.com")
-        -> ('/mail/A2E/example.com/alice', [SetCount(...)])
+    homes = NewHomes(site, accounts, disk, "example.com")
+    homes.next("alice")      -> '/mail/A2E/example.com/alice'
+    homes.writes()           -> [SetCount(...)]
     freed_writes(site, accounts, disk, account)   -> the counter, and the bucket to be used again
     domain_folders(site, accounts, disk, "example.com")
         -> ['/mail/A2E/example.com', ..., '/mail/T2Zsym/example.com']
@@ -61,29 +62,69 @@ def domain_base(site: Site, disk: Disk, domain: str) -> str:
     return os.path.join(site.places.root, base).rstrip("/")  # a relative one is below the root
 
 
-def new_home(
-    site: Site,
-    accounts: Accounts,
-    disk: Disk,
-    name: str,
-    domain: str,
-    base: str = "",
-    users_per_level: int = 0,
-) -> tuple[str, list[Write]]:
-    """Return the home of a user to be, and the writes that count it."""
-    base = os.path.join(site.places.root, base or domain_base(site, disk, domain)).rstrip("/")
-    filesystem, group_name = mount_point(base), group(name)
-    count, bucket = accounts.homes(filesystem, group_name, domain)
-    path, free = _free(site, disk, filesystem, group_name, domain)
-    if free:
-        counted = SetCount(filesystem, group_name, domain, count + 1, bucket)
-        rest = WriteFile(path, "".join(f"{line}\n" for line in free[1:]), 0o640)
-        return home(base, name, domain, free[0]), [counted, rest]
-    level = domain_setting(site, disk, domain, ".users_per_level")
-    per_level = users_per_level or (int(level) if level.isdecimal() else 0) or USERS_PER_LEVEL
-    bucket = bucket_after(count + 1, bucket, per_level)
-    counted = SetCount(filesystem, group_name, domain, count + 1, bucket)
-    return home(base, name, domain, bucket), [counted]
+class NewHomes:
+    """The homes of users to be in one domain, each in the bucket after the last one's.
+
+    next("alice") -> '/mail/A2E/example.com/alice'; `writes` counts them.  Empty text and 0 mean the
+    domain's own.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        accounts: Accounts,
+        disk: Disk,
+        domain: str,
+        base: str = "",
+        users_per_level: int = 0,
+    ) -> None:
+        self._site, self._accounts, self._disk, self._domain = site, accounts, disk, domain
+        base = base or domain_base(site, disk, domain)
+        self._base = os.path.join(site.places.root, base).rstrip("/")
+        self._filesystem = mount_point(self._base)
+        level = domain_setting(site, disk, domain, ".users_per_level")
+        self._per_level = (
+            users_per_level or (int(level) if level.isdecimal() else 0) or USERS_PER_LEVEL
+        )
+        self._groups: dict[str, _Group] = {}
+
+    def next(self, name: str) -> str:
+        """Return the home of a user."""
+        group_name = group(name)
+        if group_name not in self._groups:
+            count, bucket = self._accounts.homes(self._filesystem, group_name, self._domain)
+            path, free = _free(self._site, self._disk, self._filesystem, group_name, self._domain)
+            self._groups[group_name] = _Group(count, bucket, path, free)
+        counted = self._groups[group_name]
+        counted.count += 1
+        if counted.taken < len(counted.free):
+            counted.taken += 1
+            return home(self._base, name, self._domain, counted.free[counted.taken - 1])
+        counted.bucket = bucket_after(counted.count, counted.bucket, self._per_level)
+        return home(self._base, name, self._domain, counted.bucket)
+
+    def writes(self) -> list[Write]:
+        """Return what counts the homes that were given."""
+        made: list[Write] = []
+        for name, counted in sorted(self._groups.items()):
+            made.append(
+                SetCount(self._filesystem, name, self._domain, counted.count, counted.bucket)
+            )
+            if counted.taken:
+                rest = counted.free[counted.taken :]
+                made.append(WriteFile(counted.path, "".join(f"{line}\n" for line in rest), 0o640))
+        return made
+
+
+@dataclass(slots=True)
+class _Group:
+    """A counter as it goes, and the freed buckets with how many of them are used again."""
+
+    count: int
+    bucket: str
+    path: str
+    free: list[str]
+    taken: int = 0
 
 
 def freed_writes(site: Site, accounts: Accounts, disk: Disk, account: Account) -> list[Write]:

@@ -41,12 +41,12 @@ from indimail.manage.file_writes import (
     WriteFile,
 )
 from indimail.manage.homes import (
+    NewHomes,
     check_trees,
     check_writable,
     domain_folders,
     freed_writes,
     group_of,
-    new_home,
 )
 from indimail.manage.layout import PASSED, PRIVATE
 from indimail.manage.names import check_domain, check_user
@@ -78,7 +78,8 @@ def plan_user_rename(
     freed: list[Write] = []
     directory = os.path.join(os.path.dirname(account.directory), new)
     if group_of(account) not in ("", group(new)):
-        directory, counted = new_home(site, accounts, disk, new, domain)
+        homes = NewHomes(site, accounts, disk, domain)
+        directory, counted = homes.next(new), homes.writes()
         freed = freed_writes(site, accounts, disk, account)
     moved = _moved(site, accounts, disk, account, directory)
     if isinstance(moved, Refused):

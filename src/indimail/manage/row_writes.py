@@ -30,6 +30,21 @@ class AddUser:
 
 
 @dataclass(frozen=True, slots=True)
+class AddUsers:
+    """The rows of some hundred users, with the time of their making, in one transaction."""
+
+    accounts: tuple[Account, ...]
+    time: int
+
+    def __str__(self) -> str:
+        return "\n".join(str(AddUser(account, self.time)) for account in self.accounts)
+
+    def do(self, stores: Stores) -> None:
+        """Add those that are missing."""
+        stores.accounts.add_users(self.accounts, self.time)
+
+
+@dataclass(frozen=True, slots=True)
 class SetPassword:
     """A user's password, with its keys for SCRAM and the time of its change."""
 

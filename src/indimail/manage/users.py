@@ -32,7 +32,7 @@ from indimail.durable.disk import Disk
 from indimail.mail.secret import Secret
 from indimail.manage.assign import owner_of_domain
 from indimail.manage.file_writes import MakeHome
-from indimail.manage.homes import domain_setting, first_line, new_home
+from indimail.manage.homes import NewHomes, domain_setting, first_line
 from indimail.manage.names import check_user
 from indimail.manage.row_writes import AddUser, SetPassword
 from indimail.manage.site import Refused, Site
@@ -109,9 +109,8 @@ def plan_user(
     refused = check_new_user(site, accounts, new)
     if refused is not None:
         return refused
-    directory, counted = new_home(
-        site, accounts, disk, new.name, new.domain, new.base, new.users_per_level
-    )
+    homes = NewHomes(site, accounts, disk, new.domain, new.base, new.users_per_level)
+    directory = homes.next(new.name)
     if len(directory) > DIRECTORY_LENGTH:
         return Refused(f"iadduser: {directory}: Name too long", 100)
     account = Account(
@@ -127,7 +126,7 @@ def plan_user(
     return [
         MakeHome(directory),
         AddUser(account, int(now)),
-        *counted,
+        *homes.writes(),
         TellAccount(new.name, new.domain),
     ]
 

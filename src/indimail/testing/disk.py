@@ -341,12 +341,17 @@ class SimulatedDisk:
                 missing.append(path)
                 path = os.path.dirname(path)
             for missed in reversed(missing):
-                self._begin(Kind.MKDIR, missed)
-                folder, name = self._place(missed)
-                if name in folder.entries:
-                    raise _error(errno.EEXIST, missed)
-                self._change(((folder, name, Folder(mode)),))
+                self.make_directory(missed, mode)
                 self.sync_directory(os.path.dirname(missed))
+
+    def make_directory(self, path: str, mode: int = 0o700) -> None:
+        """Create a folder that must not exist, in one that does; its name waits for a sync."""
+        with self._lock:
+            self._begin(Kind.MKDIR, path)
+            folder, name = self._place(path)
+            if name in folder.entries:
+                raise _error(errno.EEXIST, path)
+            self._change(((folder, name, Folder(mode)),))
 
     def names(self, path: str) -> list[str]:
         """Return the names in a folder."""
