@@ -2,6 +2,7 @@
 
     with database("mariadb") as url: ...      # 'mysql://indimail_test_1f...:...@127.0.0.1:3306/...'
     with admin("mariadb") as ask: ask("SELECT 1")      # as who may do everything
+    Database("sqlite", url).ask("SELECT 1")            # a look beside the adapter
 
 It is made as docs/operating.md says, for a user of its name, with a password that has to be quoted
 in a URL.  A test whose server is not there is skipped, and says how to have it.
@@ -13,6 +14,7 @@ import os
 import re
 import secrets
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -22,7 +24,10 @@ from urllib.parse import quote
 import psycopg
 import pymysql
 import pytest
+from sqlalchemy import create_engine, inspect, text
 
+from indimail.accounts.dialect import normal
+from indimail.accounts.sql import SqlAccounts
 from support import MISSING, STOPPED, packages
 
 OPERATING = Path(__file__).resolve().parent.parent / "docs" / "operating.md"
@@ -122,6 +127,68 @@ def through(url: str, port: int) -> str:
     """Return the address of the same database behind another port."""
     before, _, name = url.rpartition("/")
     return f"{before.rpartition(':')[0]}:{port}/{name}"
+
+
+class Database:
+    """A database, and a look at it beside the adapter."""
+
+    def __init__(self, kind: str, url: str) -> None:
+        self.kind = kind
+        self.url = url
+        self._engine = create_engine(normal(url))
+        self._opened: list[SqlAccounts] = []
+
+    def accounts(self) -> SqlAccounts:
+        self._opened.append(SqlAccounts(self.url))
+        return self._opened[-1]
+
+    def ask(self, *statements: str) -> list[tuple[Any, ...]]:
+        """Run statements; return the rows of the last one."""
+        with self._engine.begin() as db:
+            results = [db.execute(text(statement)) for statement in statements]
+            return [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
+
+    @property
+    def tables(self) -> set[str]:
+        return set(inspect(self._engine).get_table_names())
+
+    def indexes(self, table: str) -> set[str]:
+        return {str(index["name"]) for index in inspect(self._engine).get_indexes(table)}
+
+    def wipe(self) -> None:
+        """Drop every table, and the copies."""
+        for table in (
+            self.tables if self.kind == "sqlite" else filter(None, [", ".join(self.tables)])
+        ):
+            self.ask(f"drop table {table}")
+        if self.kind == "sqlite":
+            path = Path(self.url.removeprefix("sqlite:///"))
+            for copy in path.parent.glob(f"{path.name}.*"):
+                copy.unlink()
+
+    def close(self) -> None:
+        for accounts in self._opened:
+            accounts.close()
+        self._engine.dispose()
+
+
+def at_once(work: Callable[[], object], count: int) -> None:
+    """Run it on some threads, and raise what went wrong on any."""
+    failures: list[Exception] = []
+
+    def run() -> None:
+        try:
+            work()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
 
 
 SERVERS = [pytest.param(kind, marks=pytest.mark.interop) for kind in NAMES]

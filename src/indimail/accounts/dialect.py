@@ -30,6 +30,7 @@ from sqlalchemy import (
     DateTime,
     Engine,
     LargeBinary,
+    MetaData,
     Table,
     and_,
     cast,
@@ -57,7 +58,9 @@ ANSWER: Final = 3
 LOCKED: Final = 2  # how long a server waits for another's transaction: it shall answer in time
 PATIENCE: Final = 600  # for an answer while tables are copied or changed
 
-ILLEGAL_MIX: Final = 1267  # MariaDB's number: text that a column's character set does not have
+# MariaDB's numbers.
+ILLEGAL_MIX: Final = 1267  # text that a column's character set does not have
+NO_TABLE: Final = 1146
 
 # The same comparison everywhere: an octet is an octet.
 TABLE_OPTIONS: Final[dict[str, Any]] = {
@@ -201,6 +204,16 @@ def is_foreign(error: DBAPIError) -> bool:
     return isinstance(error.orig, Exception) and error.orig.args[:1] == (ILLEGAL_MIX,)
 
 
+def is_missing_table(error: DBAPIError) -> bool:
+    """Tell whether a statement failed because a table is not there."""
+    if not isinstance(error.orig, Exception):
+        return False
+    if getattr(error.orig, "sqlstate", "") == "42P01":  # PostgreSQL: undefined_table
+        return True
+    said = error.orig.args
+    return said[:1] == (NO_TABLE,) or str(said[:1]).startswith("('no such table")
+
+
 # -- statements --------------------------------------------------------------------------------
 
 
@@ -278,7 +291,18 @@ def alone(db: Connection) -> Iterator[None]:
             yield
 
 
-def keep_copy(db: Connection, tables: Sequence[str], version: int) -> None:
+def create_whole(db: Connection, table: Table) -> None:
+    """Make a table that has its name only with its indexes: MariaDB commits each statement."""
+    if db.dialect.name != "mysql":
+        table.create(db)
+        return
+    made = table.to_metadata(MetaData(), name=f"{table.name}_unfinished")
+    made.drop(db, checkfirst=True)
+    made.create(db)
+    db.exec_driver_sql(f"RENAME TABLE {made.name} TO {table.name}")
+
+
+def keep_copy(db: Connection, tables: Sequence[str], version: str) -> None:
     """Copy the tables before they are changed; a copy that is there is whole, and stays.
 
     SQLite: a file beside the database.  Servers: tables beside the others.

@@ -53,7 +53,7 @@ from indimail.accounts.port import (
     moved_line,
     moved_path,
 )
-from indimail.accounts.schema import bring_up_to_date
+from indimail.accounts.schema import bring_up_to_date, load_where_unreadable
 from indimail.accounts.tables import (
     ALIASDOMAIN,
     INDIBAK,
@@ -143,12 +143,18 @@ def sqlite_url(path: str) -> str:
     return f"sqlite:///{path}"
 
 
+def prepare(url: str) -> None:
+    """Import what a database needs, in a process that soon may not read the library."""
+    dialect.load_driver(url)
+    load_where_unreadable()
+
+
 class SqlAccounts:
     """The port `Accounts` on a database."""
 
     def __init__(self, url: str) -> None:
         """Import what the database needs; it is asked at the first call."""
-        dialect.load_driver(url)
+        prepare(url)
         self._url = url
         self._engine: Engine | None = None
         self._opening = threading.Lock()

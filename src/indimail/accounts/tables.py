@@ -1,8 +1,8 @@
 """IndiMail's tables, with its names, lengths and keys, as SQLAlchemy sees them.
 
 An existing IndiMail database is read and written as it is.  What a later feature needs (vfilter,
-vlimits, relay, the cluster's tables) comes with it, and with a version of its own
-(`accounts.schema`).
+vlimits, relay, the cluster's tables) comes with it, and with a revision of its own
+(`accounts.revisions`).
 
 Source: spec/delivery.md 1.3, spec/cluster-users.md 1.2-1.4.
 """
@@ -70,7 +70,7 @@ VALIAS: Final = Table(
     UniqueConstraint("alias", "domain", "valias_line"),
     **TABLE_OPTIONS,
 )
-ALIAS_LINES: Final = Index("valias_lines", VALIAS.c.valias_line)
+Index("valias_lines", VALIAS.c.valias_line)
 
 ALIASDOMAIN: Final = Table(
     "aliasdomain",
@@ -101,14 +101,6 @@ USERQUOTA: Final = Table(
     Column("domain", String(67), primary_key=True),
     Column("quota", BigInteger, nullable=False, default=0),
     _timestamp(),
-    **TABLE_OPTIONS,
-)
-
-# Ours alone: one row, the version of the schema.
-SCHEMA: Final = Table(
-    "indimail_schema",
-    METADATA,
-    Column("version", Integer, primary_key=True, autoincrement=False),
     **TABLE_OPTIONS,
 )
 

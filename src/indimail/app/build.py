@@ -12,8 +12,7 @@ import time
 from typing import Final
 
 from indimail.accounts.cache import CachedLookup
-from indimail.accounts.dialect import load_driver
-from indimail.accounts.sql import SqlAccounts
+from indimail.accounts.sql import SqlAccounts, prepare
 from indimail.accounts.url import accounts_url
 from indimail.app.aside import Aside
 from indimail.app.certificate import Certificate
@@ -194,7 +193,7 @@ def place(instance: Instance, lines: LogLines, snapshot: Snapshot, uid: int) -> 
 
     Imports what the accounts' database needs, before the fork and while the library is readable.
     """
-    load_driver(_accounts_url(instance, snapshot))
+    prepare(_accounts_url(instance, snapshot))
     return Place(instance, lines, snapshot.process.workers, uid)
 
 
