@@ -15,11 +15,15 @@ from indimail.manage.users import check_domain_is_ours
 
 def our_address(command: Command, address: str) -> tuple[str, str]:
     """Return name and domain; raise `Failed` where it is not a domain of ours."""
-    site, accounts = command.site, command.accounts
-    name, domain = split_address(address)
-    domain = real_domain(site, accounts, domain or default_domain(site))
-    check(check_domain_is_ours(site, command.disk, domain))
+    name, domain = real_address(command, address)
+    check(check_domain_is_ours(command.site, command.disk, domain))
     return name, domain
+
+
+def real_address(command: Command, address: str) -> tuple[str, str]:
+    """Return name and domain, which need not be there."""
+    name, domain = split_address(address)
+    return name, real_domain(command.site, command.accounts, domain or default_domain(command.site))
 
 
 def default_domain(site: Site) -> str:

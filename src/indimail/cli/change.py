@@ -4,6 +4,8 @@
         make_change(command, args.email, lambda: plan_user_removal(...))
     return finish(command, [args.email], said=["removed user ..."])
 
+One that takes names, and makes one change of them, is all told by its `NamedChange`.
+
 A command that was interrupted is completed by whichever comes next (`cli.site.opened`); the same
 one then has nothing left to do.
 
@@ -16,13 +18,79 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
-from indimail.cli.site import Command, Failed, add_options, add_root, check
+from indimail.cli.site import (
+    Command,
+    Failed,
+    add_options,
+    add_root,
+    attempt,
+    check,
+    opened,
+    refuse_later,
+    usage,
+)
 from indimail.mail.errors import MailError
 from indimail.manage.change import carry_out
 from indimail.manage.names import check_case
 from indimail.manage.site import Refused, Site, alone, check_undisturbed, journal
 from indimail.manage.writes import Write
+
+CHECKED: Final = frozenset({"domain", "email"})
+
+
+class Planned(NamedTuple):
+    """A change to be made, and what is said of it afterwards with -v, or always."""
+
+    plan: Callable[[], Sequence[Write] | Refused]
+    said: str
+    is_always_said: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NamedChange:
+    """A command that takes names, and makes one change of them.
+
+    `names` are its arguments, each a "domain" or an "email", which are checked, or another word.
+    `begin` gets the command and the names, may refuse (`Failed`), and says what is to be done.
+    `misused` is the exit code where a name is missing; `later` and `taking_value` are those of
+    `begin_arguments`.
+    """
+
+    program: str
+    description: str
+    names: Mapping[str, str]
+    begin: Callable[..., Planned]
+    misused: int = 1
+    later: Mapping[str, str] = field(default_factory=dict)
+    taking_value: str = ""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the arguments."""
+        begin_arguments(parser, self.description, self.later, self.taking_value)
+        for name in self.names:
+            parser.add_argument(name, nargs="?")
+        end_arguments(parser)
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Make the change."""
+        return attempt(self.program, lambda: self._run(args))
+
+    def _run(self, args: argparse.Namespace) -> int:
+        refuse_later(args)
+        given = [getattr(args, name) for name in self.names]
+        if None in given:
+            raise usage(args, self.misused)
+        for text, what in zip(given, self.names.values(), strict=True):
+            if what in CHECKED:
+                check_name(what, text)
+        with opened(self.program, args) as command:
+            planned = self.begin(command, *given)
+            make_change(command, " ".join(given), planned.plan)
+        said = args.verbose or planned.is_always_said
+        return finish(command, given, [planned.said] if said and planned.said else [])
 
 
 def begin_arguments(

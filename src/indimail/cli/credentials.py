@@ -1,6 +1,6 @@
 """What the options -r -e -h -m -C -S -I -q -l of several commands mean.
 
-made = make_credentials(command, args, "example.com", prompt)
+made = make_credentials(command, args, "example.com", "alice@example.com")
 made.password, made.scram       # what is stored
 """
 
@@ -66,8 +66,20 @@ def add_scram_options(options: argparse._ArgumentGroup) -> None:
     )
 
 
+def new_credentials(
+    command: Command, args: argparse.Namespace, domain: str, whose: str
+) -> Credentials:
+    """Return what is stored of a password that has to be; with --dry-run nobody is asked."""
+    if command.is_dry:
+        return Credentials(Secret(""), Secret(""), "")
+    made = make_credentials(command, args, domain, whose)
+    if not made.password:
+        raise Failed("Please input password", 1)
+    return made
+
+
 def make_credentials(
-    command: Command, args: argparse.Namespace, domain: str, prompt: str
+    command: Command, args: argparse.Namespace, domain: str, whose: str
 ) -> Credentials:
     """Ask for a password, unless the arguments have it, and return what is stored of it."""
     if args.raw and (args.cram or args.scram):
@@ -82,7 +94,11 @@ def make_credentials(
         password = random_password(args.random)
         print(f"Password is {password}")
     else:
-        password = ask_password(prompt) if args.password is None else args.password
+        password = (
+            ask_password(f"New IndiMail password for {whose}: ")
+            if args.password is None
+            else args.password
+        )
     if args.raw and not (password.isascii() and password.isprintable()):
         raise Failed("an encrypted password is printable ASCII", os.EX_DATAERR)
     if not password or args.raw:

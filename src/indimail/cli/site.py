@@ -133,8 +133,9 @@ class _Later(argparse.Action):
 
 def refuse_later(args: argparse.Namespace) -> None:
     """Raise `Failed` where an option was given that waits for a feature."""
-    if args.later:
-        raise Failed(args.later, os.EX_UNAVAILABLE)
+    later = getattr(args, "later", None)
+    if later:
+        raise Failed(later, os.EX_UNAVAILABLE)
 
 
 def attempt(program: str, work: Callable[[], int | None]) -> int:

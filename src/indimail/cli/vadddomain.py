@@ -12,14 +12,13 @@ from dataclasses import replace
 from indimail.cli.change import end_arguments, finish, is_completed, make_change
 from indimail.cli.credentials import (
     add_password_options,
-    make_credentials,
+    new_credentials,
     parse_base,
     parse_level,
     parse_quota_option,
 )
 from indimail.cli.site import (
     Command,
-    Failed,
     add_options,
     attempt,
     check,
@@ -128,11 +127,7 @@ def _make(command: Command, args: argparse.Namespace, new: NewDomain) -> None:
     site, accounts, disk = command.site, command.accounts, command.disk
     # Before a password is asked for; asked again when no other command can come between.
     check(check_absent(site, disk, args.domain))
-    if not command.is_dry:
-        prompt = f"New IndiMail password for {POSTMASTER}: "
-        made = make_credentials(command, args, args.domain, prompt)
-        if not made.password:
-            raise Failed("Please input password", 1)
-        method_name = made.method_name if args.method else ""
-        new = replace(new, password=made.password, scram=made.scram, method_name=method_name)
+    made = new_credentials(command, args, args.domain, POSTMASTER)
+    method_name = made.method_name if args.method else ""
+    new = replace(new, password=made.password, scram=made.scram, method_name=method_name)
     make_change(command, args.domain, lambda: plan_domain(site, accounts, disk, new, now()))

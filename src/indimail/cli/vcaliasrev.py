@@ -5,35 +5,21 @@
 Source: spec/delivery.md 2.  The work: `manage.aliasfiles`.
 """
 
-import argparse
-
-from indimail.cli.change import begin_arguments, check_name, end_arguments, finish, make_change
-from indimail.cli.site import attempt, opened, usage
+from indimail.cli.change import NamedChange, Planned
+from indimail.cli.site import Command
 from indimail.manage.aliasdomains import real_domain
 from indimail.manage.aliasfiles import plan_files
 
-PROGRAM = "vcaliasrev"
+
+def _begin(command: Command, domain: str) -> Planned:
+    site, accounts = command.site, command.accounts
+    real = real_domain(site, accounts, domain)
+    return Planned(
+        lambda: plan_files(site, accounts, command.disk, real), f"turned the aliases of {real}"
+    )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    begin_arguments(parser, "Make .qmail files of a domain's alias lines.")
-    parser.add_argument("domain", nargs="?")
-    end_arguments(parser)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Turn them."""
-    return attempt(PROGRAM, lambda: _run(args))
-
-
-def _run(args: argparse.Namespace) -> int:
-    if args.domain is None:
-        raise usage(args, 1)
-    check_name("domain", args.domain)
-    with opened(PROGRAM, args) as command:
-        site, accounts, disk = command.site, command.accounts, command.disk
-        domain = real_domain(site, accounts, args.domain)
-        make_change(command, args.domain, lambda: plan_files(site, accounts, disk, domain))
-    said = [f"turned the aliases of {domain}"] if args.verbose else []
-    return finish(command, [args.domain], said)
+CHANGE = NamedChange(
+    "vcaliasrev", "Make .qmail files of a domain's alias lines.", {"domain": "domain"}, _begin
+)
+add_arguments, run = CHANGE.add_arguments, CHANGE.run

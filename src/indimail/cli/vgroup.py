@@ -8,33 +8,16 @@ Exit codes and texts: spec/delivery.md 2.  The work: `manage.groups`.
 """
 
 import argparse
-from dataclasses import replace
 
-from indimail.cli.address import default_domain
-from indimail.cli.change import check_name, end_arguments, finish, is_completed, make_change
-from indimail.cli.credentials import (
-    add_password_options,
-    add_scram_options,
-    make_credentials,
-    parse_quota_option,
-)
-from indimail.cli.site import (
-    Command,
-    Failed,
-    add_options,
-    attempt,
-    check,
-    now,
-    opened,
-    refuse_later,
-    usage,
-)
+from indimail.cli.address import our_address
+from indimail.cli.change import check_name, end_arguments, finish, make_change
+from indimail.cli.credentials import parse_quota_option
+from indimail.cli.new_user import add_user_options, make_user
+from indimail.cli.site import Command, add_options, attempt, opened, refuse_later, usage
 from indimail.mail.secret import Secret
-from indimail.manage.aliasdomains import real_domain
 from indimail.manage.aliases import LineChange
-from indimail.manage.groups import MARK, plan_group, plan_member
-from indimail.manage.names import split_address
-from indimail.manage.users import NewUser, check_domain_is_ours, check_new_user
+from indimail.manage.groups import as_group, plan_member
+from indimail.manage.users import NewUser
 
 PROGRAM = "vgroup"
 LATER = {
@@ -51,14 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("group", nargs="?", help="its address")
     parser.add_argument("password", nargs="?", help="of a new one; left out: asked, or from stdin")
     options.add_argument("-a", dest="add", action="store_true", help="make the group")
-    options.add_argument("-c", dest="gecos", metavar="NAME", help="with -a: its name")
-    options.add_argument("-q", dest="quota", metavar="QUOTA", help="with -a: 50M, NOQUOTA")
     options.add_argument("-i", dest="new", metavar="LINE", help="add a line: &user@domain")
     options.add_argument("-d", dest="gone", metavar="LINE", help="remove a line")
     options.add_argument("-u", dest="put", metavar="LINE", help="put it in the place of -o's")
     options.add_argument("-o", dest="old", metavar="LINE", help="the line that -u replaces")
-    add_password_options(options)
-    add_scram_options(options)
+    add_user_options(options)
     end_arguments(parser)
 
 
@@ -76,38 +56,20 @@ def _run(args: argparse.Namespace) -> int:
     check_name("email", args.group)
     quota = parse_quota_option(args.quota)
     with opened(PROGRAM, args) as command:
-        site, accounts = command.site, command.accounts
-        name, domain = split_address(args.group)
-        domain = real_domain(site, accounts, domain or default_domain(site))
-        check(check_domain_is_ours(site, command.disk, domain))
+        name, domain = our_address(command, args.group)
         if args.add:
-            new = NewUser(name, domain, Secret(""), gecos=args.gecos or name, quota=quota)
-            _make(command, args, new)
-            said = f"added group {name}@{domain}"
+            new = NewUser(name, domain, Secret(""), gecos=args.gecos, quota=quota)
+            make_user(command, args, args.group, as_group(new))
         else:
-            change = LineChange(
-                new=args.new if args.put is None else args.put,
-                gone=args.gone if args.old is None else args.old,
-            )
-            make_change(
-                command,
-                f"{args.group} {change}",
-                lambda: plan_member(accounts, name, domain, change),
-            )
-            said = f"changed group {name}@{domain}"
+            _change_lines(command, args, name, domain)
+    said = f"{'added' if args.add else 'changed'} group {name}@{domain}"
     return finish(command, [args.group], [said] if args.verbose else [])
 
 
-def _make(command: Command, args: argparse.Namespace, new: NewUser) -> None:
-    site, accounts, disk = command.site, command.accounts, command.disk
-    if is_completed(command, args.group):
-        return
-    # Before asking for a password.
-    check(check_new_user(site, accounts, replace(new, gecos=f"{MARK}{new.gecos}")))
-    if not command.is_dry:
-        prompt = f"New IndiMail password for {new.name}@{new.domain}: "
-        made = make_credentials(command, args, new.domain, prompt)
-        if not made.password:
-            raise Failed("Please input password", 1)
-        new = replace(new, password=made.password, scram=made.scram)
-    make_change(command, args.group, lambda: plan_group(site, accounts, disk, new, now()))
+def _change_lines(command: Command, args: argparse.Namespace, name: str, domain: str) -> None:
+    change = LineChange(
+        new=args.new if args.put is None else args.put,
+        gone=args.gone if args.old is None else args.old,
+    )
+    subject = f"{args.group} {change}"
+    make_change(command, subject, lambda: plan_member(command.accounts, name, domain, change))

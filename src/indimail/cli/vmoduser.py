@@ -171,8 +171,7 @@ def _credentials(command: Command, args: argparse.Namespace, name: str, domain: 
     given = args.clear if args.encrypted is None else args.encrypted
     args.raw, args.random = args.encrypted is not None, None
     args.password = None if given == "-" else given
-    prompt = f"New IndiMail password for {name}@{domain}: "
-    made = make_credentials(command, args, domain, prompt)
+    made = make_credentials(command, args, domain, f"{name}@{domain}")
     if not made.password:
         raise Failed("Password not provided", 100)
     return made

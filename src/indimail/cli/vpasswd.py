@@ -11,7 +11,7 @@ from indimail.cli.change import end_arguments, finish, make_change
 from indimail.cli.credentials import (
     add_password_options,
     add_scram_options,
-    make_credentials,
+    new_credentials,
 )
 from indimail.cli.site import (
     Failed,
@@ -23,7 +23,6 @@ from indimail.cli.site import (
     refuse_later,
     usage,
 )
-from indimail.mail.secret import Secret
 from indimail.manage.aliasdomains import real_domain
 from indimail.manage.names import check_case, split_address
 from indimail.manage.users import check_domain_is_ours, check_new_password, plan_password
@@ -61,16 +60,11 @@ def _run(args: argparse.Namespace) -> int:
         check(check_domain_is_ours(command.site, command.disk, domain))
         accounts = command.accounts
         check(check_new_password(accounts, name, domain))  # before asking for one
-        password = scram = Secret("")
-        if not command.is_dry:
-            prompt = f"New IndiMail password for {name}@{domain}: "
-            password, scram, _ = make_credentials(command, args, domain, prompt)
-            if not password:
-                raise Failed("Please input password", 1)
+        made = new_credentials(command, args, domain, f"{name}@{domain}")
         make_change(
             command,
             args.email,
-            lambda: plan_password(accounts, name, domain, password, scram, now()),
+            lambda: plan_password(accounts, name, domain, made.password, made.scram, now()),
             again=True,
         )
     said = [f"password of {name}@{domain} set"] if args.verbose else []

@@ -6,39 +6,22 @@ Homes, mail, aliases and alias domains go with it.
 Exit codes and texts: spec/delivery.md 2, 2.5.  The work: `manage.rename`.
 """
 
-import argparse
-
-from indimail.cli.change import begin_arguments, check_name, end_arguments, finish, make_change
-from indimail.cli.site import attempt, opened, usage
+from indimail.cli.change import NamedChange, Planned
+from indimail.cli.site import Command
 from indimail.manage.rename import plan_domain_rename
 
-PROGRAM = "vrenamedomain"
+
+def _begin(command: Command, old: str, new: str) -> Planned:
+    site, accounts, disk = command.site, command.accounts, command.disk
+    return Planned(
+        lambda: plan_domain_rename(site, accounts, disk, old, new), f"renamed domain {old} to {new}"
+    )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    begin_arguments(parser, "Give a virtual domain, or an alias domain, another name.")
-    parser.add_argument("old", nargs="?")
-    parser.add_argument("new", nargs="?")
-    end_arguments(parser)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Rename the domain."""
-    return attempt(PROGRAM, lambda: _run(args))
-
-
-def _run(args: argparse.Namespace) -> int:
-    if args.new is None:
-        raise usage(args, 1)
-    check_name("domain", args.old)
-    check_name("domain", args.new)
-    with opened(PROGRAM, args) as command:
-        site, accounts, disk = command.site, command.accounts, command.disk
-        make_change(
-            command,
-            f"{args.old} {args.new}",
-            lambda: plan_domain_rename(site, accounts, disk, args.old, args.new),
-        )
-    said = [f"renamed domain {args.old} to {args.new}"] if args.verbose else []
-    return finish(command, [args.old, args.new], said)
+CHANGE = NamedChange(
+    "vrenamedomain",
+    "Give a virtual domain, or an alias domain, another name.",
+    {"old": "domain", "new": "domain"},
+    _begin,
+)
+add_arguments, run = CHANGE.add_arguments, CHANGE.run

@@ -17,7 +17,7 @@ from typing import Final
 
 from indimail.accounts.passwords import method_label
 from indimail.accounts.port import Account, Flag, LastEvent
-from indimail.cli.address import default_domain
+from indimail.cli.address import real_address
 from indimail.cli.site import (
     Failed,
     add_options,
@@ -31,8 +31,7 @@ from indimail.delivery.quota import UNLIMITED, parse_quota
 from indimail.durable.disk import Disk
 from indimail.mail.clock import SystemClock
 from indimail.mailbox.maildirsize import MaildirSizes, count_maildir
-from indimail.manage.aliasdomains import real_domain
-from indimail.manage.names import check_case, split_address
+from indimail.manage.names import check_case
 
 PROGRAM = "vuserinfo"
 FIELDS: Final = {
@@ -102,8 +101,7 @@ def _run(args: argparse.Namespace) -> None:
         raise usage(args, 100)
     check(check_case("email", args.email))
     with opened(PROGRAM, args) as command:
-        name, domain = split_address(args.email)
-        domain = real_domain(command.site, command.accounts, domain or default_domain(command.site))
+        name, domain = real_address(command, args.email)
         account = command.accounts.find(name, domain)
         lines = command.accounts.aliases(name, domain)
         if account is None and not lines:

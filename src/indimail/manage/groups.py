@@ -1,6 +1,6 @@
 """Distribution lists: an account whose name begins with MailGroup, and its alias lines.
 
-    plan_group(site, accounts, disk, NewUser("sales", "example.com", hashed, gecos="The sales"), now)
+    as_group(NewUser("sales", "example.com", hashed, gecos="The sales"))     -> what plan_user makes
     plan_member(accounts, "sales", "example.com", LineChange(new="&alice@example.com"))
 
 Mail for a group goes to its lines alone, never into its mailbox.
@@ -8,15 +8,13 @@ Mail for a group goes to its lines alone, never into its mailbox.
 Source: spec/delivery.md 2 (vgroup), 10 (15).
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from indimail.accounts.port import Account, Accounts
-from indimail.durable.disk import Disk
 from indimail.manage.aliases import LineChange, plan_alias_lines
-from indimail.manage.site import Refused, Site
-from indimail.manage.users import NewUser, plan_user
+from indimail.manage.site import Refused
+from indimail.manage.users import NewUser
 from indimail.manage.writes import Write
 
 MARK: Final = "MailGroup "
@@ -27,11 +25,9 @@ def is_group(account: Account) -> bool:
     return account.gecos.startswith(MARK)
 
 
-def plan_group(
-    site: Site, accounts: Accounts, disk: Disk, new: NewUser, now: float
-) -> Sequence[Write] | Refused:
-    """Return what makes a group; its name is what stands behind the mark."""
-    return plan_user(site, accounts, disk, replace(new, gecos=f"{MARK}{new.gecos}"), now)
+def as_group(new: NewUser) -> NewUser:
+    """Return the group that a user to be is; its full name is what stands behind the mark."""
+    return replace(new, gecos=f"{MARK}{new.gecos or new.name}")
 
 
 def plan_member(
