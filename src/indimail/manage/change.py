@@ -27,90 +27,19 @@ from typing import Any, Final, TypeVar
 from indimail.accounts.port import Account, Flag
 from indimail.control.files import write_atomic
 from indimail.mail.secret import Secret
-from indimail.manage.file_writes import (
-    AddEntry,
-    AddLine,
-    CompileAssign,
-    CompileHosts,
-    MakeDirectory,
-    MakeHome,
-    MakeHomes,
-    MakeLink,
-    MoveTree,
-    PostMail,
-    PurgeMails,
-    Recount,
-    RemoveEntries,
-    RemoveFile,
-    RemoveLine,
-    RemoveTree,
-    SettleTree,
-    WriteFile,
-)
-from indimail.manage.row_writes import (
-    AddAlias,
-    AddAliasDomain,
-    AddUser,
-    AddUsers,
-    MapAddress,
-    MoveUser,
-    RemoveAlias,
-    RemoveAliasDomain,
-    RemoveDomain,
-    RemoveUser,
-    RenameDomain,
-    SetActive,
-    SetCount,
-    SetFlags,
-    SetGecos,
-    SetPassword,
-    SetQuota,
-)
+from indimail.manage import file_writes, row_writes
+from indimail.manage import writes as told_writes
 from indimail.manage.site import Site, journal, locked
-from indimail.manage.writes import Stores, TellAccount, TellControls, Write
+from indimail.manage.writes import Stores, Write
 
 T = TypeVar("T", bound=Write | Account)
+# All that a kept list may name: every write that these define.
 KINDS: Final[dict[str, type[Write]]] = {
     kind.__name__: kind
-    for kind in (
-        AddLine,
-        RemoveLine,
-        CompileHosts,
-        AddEntry,
-        RemoveEntries,
-        CompileAssign,
-        WriteFile,
-        RemoveFile,
-        MakeLink,
-        MakeDirectory,
-        MakeHome,
-        MakeHomes,
-        MoveTree,
-        SettleTree,
-        RemoveTree,
-        PostMail,
-        PurgeMails,
-        Recount,
-        AddUser,
-        AddUsers,
-        SetPassword,
-        SetQuota,
-        SetGecos,
-        SetFlags,
-        RemoveUser,
-        MoveUser,
-        SetActive,
-        RemoveDomain,
-        RenameDomain,
-        AddAliasDomain,
-        RemoveAliasDomain,
-        AddAlias,
-        RemoveAlias,
-        SetCount,
-        MapAddress,
-        TellAccount,
-        TellControls,
-    )
+    for module in (file_writes, row_writes, told_writes)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and kind.__module__ == module.__name__
+    if hasattr(kind, "do") and kind is not Write
 }
 FAIL_AFTER: Final = "INDIMAIL_FAIL_AFTER"
 
