@@ -112,4 +112,65 @@ def test_nothing_is_kept_of_destinations_that_are_done() -> None:
     window = filled({f"u{n}@example.com": 1 for n in range(100)}, {})
     for item in window.take(0, 200):
         window.done(item)
-    assert (len(window), len(window._fresh._lines), len(window._fresh._turns)) == (0, 0, 0)
+    ring = window._fresh
+    assert (len(window), ring._lines, list(ring._turns), ring._standing) == (0, {}, [], set())
+
+
+# -- destinations that may be slow ---------------------------------------------------------------
+
+
+def test_a_destination_at_its_cap_leaves_its_turns_to_others() -> None:
+    window: Window[str] = Window(per_destination=2)
+    for n in range(5):
+        window.add_fresh(f"a{n}", "a")
+        window.add_due(f"d{n}", "a")
+    window.add_fresh("b0", "b")
+    assert window.take(0, 10) == ["a0", "b0", "a1"]
+    assert window.take(3, 10) == []
+    window.done("a0")
+    assert window.take(2, 10) == ["a2"]
+    assert window.take(3, 10) == []
+    for item in ("a1", "a2"):
+        window.done(item)
+    assert window.take(0, 10) == ["a3", "d0"]
+
+
+def test_ten_thousand_for_one_destination_leave_room_for_others() -> None:
+    window: Window[int] = Window(per_destination=10, line=1000)
+    taken = 0
+    while not window.is_crowded("tarpit"):
+        window.add_fresh(taken, "tarpit")
+        taken += 1
+    assert taken == 1000
+    assert len(window.take(0, 20)) == 10
+    window.add_fresh(-1, "b")
+    assert window.take(10, 20) == [-1]
+    assert window.room > 0
+
+
+def test_who_goes_together_takes_one_slot_and_ends_with_the_first() -> None:
+    window: Window[str] = Window(per_destination=1)
+    for item in ("x0", "x1", "x2", "y0", "x3"):
+        window.add_fresh(item, "a")
+    assert window.take(0, 10) == ["x0"]
+    of_x = lambda item: item[0] == "x"  # noqa: E731
+    assert window.companions("x0", of_x, 1) == ["x1"]
+    assert window.companions("x0", of_x, 99) == ["x2"]
+    assert window.take(1, 10) == []
+    window.done("x0")
+    assert window.take(0, 10) == ["y0"]
+
+
+def test_a_line_that_companions_emptied_has_no_turn_until_it_is_filled() -> None:
+    window: Window[str] = Window(per_destination=5)
+    for item in ("x0", "x1"):
+        window.add_due(item, "a")
+    window.add_due("z0", "z")
+    assert window.take(0, 1) == ["x0"]
+    assert window.companions("x0", lambda _: True, 99) == ["x1"]
+    assert window.take(1, 10) == ["z0"]
+    window.add_due("x2", "a")
+    assert window.take(2, 10) == ["x2"]
+    for item in ("x0", "z0", "x2"):
+        window.done(item)
+    assert (len(window), window._busy, window._at) == (0, {}, {})
