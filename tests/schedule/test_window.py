@@ -132,7 +132,7 @@ def test_a_destination_at_its_cap_leaves_its_turns_to_others() -> None:
     assert window.take(3, 10) == []
     for item in ("a1", "a2"):
         window.done(item)
-    assert window.take(0, 10) == ["a3", "d0"]
+    assert window.take(0, 10) == ["d0", "a3"]
 
 
 def test_ten_thousand_for_one_destination_leave_room_for_others() -> None:

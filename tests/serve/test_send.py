@@ -142,7 +142,7 @@ class Narrow(Sending):
 
     def start(self) -> Send:
         send = super().start()
-        send._window._capacity = 1
+        send._lanes[Channel.LOCAL]._window._capacity = 1
         return send
 
 
@@ -154,7 +154,7 @@ def test_what_does_not_fit_waits_in_the_database_and_has_its_turn() -> None:
     world.commit()
     world.accept(3, "carol")
     world.commit()
-    assert (world.local.users, len(world.send._window)) == (["alice"], 1)
+    assert (world.local.users, len(world.send._lanes[Channel.LOCAL]._window)) == (["alice"], 1)
     found = world.store.message(QueueId(3))
     assert found is not None
     assert found.recipients[0].recipient.due > 0.0
@@ -188,7 +188,7 @@ def test_a_hundred_thousand_due_are_loaded_a_few_at_a_time() -> None:
         waiting(store, number, f"u{number}", due=START - 10.0)
     world = Sending(store)
     assert len(world.local.users) == 8  # two slots are kept for new mail
-    assert len(world.send._window) < 250
+    assert len(world.send._lanes[Channel.LOCAL]._window) < 250
     delivered = 0
     while world.local.jobs:
         while world.local.jobs:

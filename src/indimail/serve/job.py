@@ -8,14 +8,13 @@ from indimail.queue.port import QueuedMessage, QueuedRecipient, Step
 
 
 class Mail:
-    """A queued message, how many of its recipients wait, and how many of those are in memory."""
+    """A queued message, and how many of its recipients wait."""
 
-    __slots__ = ("jobs", "message", "waiting")
+    __slots__ = ("message", "waiting")
 
     def __init__(self, message: QueuedMessage, waiting: int) -> None:
         self.message = message
         self.waiting = waiting
-        self.jobs = 0
 
     @property
     def octets(self) -> int:
@@ -29,10 +28,11 @@ class Job:
     `life` is the life of the queue it belongs to: after the queue was closed and recovered, what
     an old job still says is not heard.  `steps` are what earlier attempts made: one of them may be
     staged and not done, and has to be settled before anything else.  `mailbox` is what the mailbox
-    held before this mail, and may hold, where a quota was obeyed.
+    held before this mail, and may hold, where a quota was obeyed.  `lead` is the first of those that
+    go together, where there are several.
     """
 
-    __slots__ = ("delivery", "life", "mail", "mailbox", "recipient", "steps")
+    __slots__ = ("delivery", "lead", "life", "mail", "mailbox", "recipient", "steps")
 
     def __init__(
         self, mail: Mail, recipient: QueuedRecipient, life: int, steps: tuple[Step, ...] = ()
@@ -42,6 +42,7 @@ class Job:
         self.life = life
         self.steps = steps
         self.delivery = 0
+        self.lead: Job | None = None
         self.mailbox: tuple[Usage, Quota] | None = None
 
     @property

@@ -7,13 +7,13 @@
     send.finish(job, outcome, forwards)        # Delivered, Deferred or Failed
 
 Commit points: 1 (accept) and 2 (finish) are the committer's rounds; see `queue.sqlite`.
-Memory is bounded: the window holds what is in work, everything else waits in the database and is
-loaded when it is due.
+Memory is bounded: a lane for each channel holds what is in work, everything else waits in the
+database and is loaded when it is due.
 
 Source: spec/queue.md 1.8, 2; DESIGN 4.  Not here: a queue that fails and is opened again
 (`serve.opening`), the bounces that are owed (`serve.debts`), letting rows go (`serve.traced`), how a
-local delivery is made (`serve.local`), which recipient is next (`schedule.window`), when to retry
-(`schedule.retry`).
+local delivery is made (`serve.local`), what a channel has in memory (`serve.lane`), which recipient
+is next (`schedule.window`), when to retry (`schedule.retry`).
 """
 
 import random
@@ -48,15 +48,13 @@ from indimail.schedule.window import Window
 from indimail.serve.debts import Bounces, Debts
 from indimail.serve.intake import route_record
 from indimail.serve.job import Job, Mail
+from indimail.serve.lane import BEGINNING, NEVER_TRIED_DONE, Lane
 from indimail.serve.maillog import DeliveryLog
 from indimail.serve.opening import Commits, Opened, OpenQueue
 from indimail.serve.snapshot import SendSettings
 from indimail.serve.traced import Endings
 
 LOADED_AT_ONCE: Final = 200
-MEMORY: Final = 32 << 20  # octets of bodies that one queue keeps at hand
-BEGINNING: Final = (-1.0, 0, 0)
-NEVER_TRIED_DONE: Final = (1e-9, 0, 0)  # what is accepted from now on comes by `_accepted`
 SETTLED: Final = 1.0  # a row younger than this may still be followed by an older one: loaded later
 
 
@@ -121,7 +119,7 @@ class Send:
     @property
     def running(self) -> int:
         """Deliveries in work."""
-        return self._running
+        return sum(lane.running for lane in self._lanes.values())
 
     def largest_id(self) -> int:
         """Return the largest id that is known here, 0 for none."""
@@ -150,10 +148,8 @@ class Send:
 
     def _nothing_in_work(self) -> None:
         self._jobs: dict[tuple[int, int], Job] = {}
-        self._window: Window[Job] = Window()
-        self._octets = 0
-        self._running = 0
-        self._after = BEGINNING
+        # Mail for other hosts is kept in the queue until there is a way out.
+        self._lanes = {Channel.LOCAL: Lane(Channel.LOCAL, Window())}
 
     # -- accepting -----------------------------------------------------------------------------
 
@@ -182,7 +178,9 @@ class Send:
         queue.committer.submit(Accepted(message, recipients), committed)
 
     def _fits(self, recipients: tuple[QueuedRecipient, ...]) -> bool:
-        return self._window.room >= len(recipients) and self._octets < MEMORY
+        """Tell whether each recipient that has a way out has room in memory."""
+        lanes = self._lanes
+        return all(r.channel not in lanes or lanes[r.channel].fits(r) for r in recipients)
 
     def _accepted(
         self, message: QueuedMessage, recipients: tuple[QueuedRecipient, ...], fits: bool
@@ -198,7 +196,8 @@ class Send:
                     self._add(Job(mail, recipient, self._queue.life), fresh=True)
             self._pump()
         else:  # younger ones may have been loaded while it was committed
-            self._after = min(self._after, (recipients[0].due, message.id, -1))
+            for lane in self._lanes.values():
+                lane.after = min(lane.after, (recipients[0].due, message.id, -1))
 
     def _begin_own(self, queued: Accepted, why: str) -> None:
         """Go on with a forward or a bounce, whose commit was ours."""
@@ -214,17 +213,10 @@ class Send:
         self._accepted(message, queued.recipients, fits=self._fits(queued.recipients))
 
     def _add(self, job: Job, *, fresh: bool) -> None:
-        if job.recipient.channel is Channel.REMOTE:
-            return  # kept in the queue until there is a way out
-        self._jobs[job.key] = job
-        if not job.mail.jobs:
-            self._octets += job.mail.octets
-        job.mail.jobs += 1
-        destination = job.recipient.target
-        if fresh:
-            self._window.add_fresh(job, destination)
-        else:
-            self._window.add_due(job, destination)
+        lane = self._lanes.get(job.recipient.channel)
+        if lane is not None:
+            self._jobs[job.key] = job
+            lane.add(job, fresh=fresh)
 
     # -- scheduling ----------------------------------------------------------------------------
 
@@ -245,24 +237,25 @@ class Send:
             self._load_one(queue_id, step.number, loaded)
 
     def _load(self) -> None:
-        """Fill the window with recipients that have become due, a bounded number at a time."""
+        """Fill the lanes with recipients that have become due, a bounded number at a time."""
         try:
-            self._load_due()
+            for lane in self._lanes.values():
+                self._load_due(lane)
         except MailError as error:
             self._queue.fail(error)
 
-    def _load_due(self) -> None:
-        if not self._window.wants_more() or self._octets >= MEMORY or self.draining:
+    def _load_due(self, lane: Lane) -> None:
+        if self.draining or not lane.wants_more():
             return
         before = self._clock.now() - SETTLED
-        if before < self._after[0]:  # the clock stepped back: look at everything again
-            self._after = BEGINNING
-        due = self._queue.look.due(Channel.LOCAL, before, self._after, LOADED_AT_ONCE)
-        if self._after[0] <= 0 and (not due or due[0].due > 0):
-            self._after = NEVER_TRIED_DONE
+        if before < lane.after[0]:  # the clock stepped back: look at everything again
+            lane.after = BEGINNING
+        due = self._queue.look.due(lane.channel, before, lane.after, LOADED_AT_ONCE)
+        if lane.after[0] <= 0 and (not due or due[0].due > 0):
+            lane.after = NEVER_TRIED_DONE
         loaded: dict[QueueId, _Loaded] = {}
         for entry in due:
-            self._after = (entry.due, entry.id, entry.number)
+            lane.after = (entry.due, entry.id, entry.number)
             if (entry.id, entry.number) not in self._jobs:
                 self._load_one(entry.id, entry.number, loaded)
         if due:
@@ -294,36 +287,42 @@ class Send:
         return Mail(found.message, waiting)
 
     def _pump(self) -> None:
-        """Start as many deliveries as the channel's concurrency allows."""
-        settings = self._settings()
-        if settings.holdlocal or self.draining or self._queue.failure is not None:
+        """Start as many deliveries as the channels' concurrencies allow."""
+        if self.draining or self._queue.failure is not None:
             return
-        for job in self._window.take(self._running, settings.concurrencylocal):
-            self._running += 1
-            self._begin(job, settings)
+        settings = self._settings()
+        for lane in self._lanes.values():
+            for group in lane.take(settings.at_once(lane.channel)):
+                for job in group:
+                    self._begin(job, settings)
+                self._local.start(group[0], self)
 
     def _begin(self, job: Job, settings: SendSettings) -> None:
         message, recipient = job.mail.message, job.recipient
+        channel = recipient.channel.value
         self._log.envelope(
-            "local", message.reverse_path, recipient.target, message.id, message.size, "compat mode"
+            channel, message.reverse_path, recipient.target, message.id, message.size, "compat mode"
         )
-        job.delivery = self._log.starting_delivery(message.id, "local", recipient.target)
+        job.delivery = self._log.starting_delivery(message.id, channel, recipient.target)
         self._log_status(settings)
         self._trace.add(
-            Record(message.id, self._clock.now(), Event.ATTEMPT, "start", "local delivery",
+            Record(message.id, self._clock.now(), Event.ATTEMPT, "start", f"{channel} delivery",
                    facts={"recipient": recipient.address, "number": recipient.number,
                           "target": recipient.target, "attempt": recipient.attempts + 1})
         )  # fmt: skip
-        self._local.start(job, self)
 
     def _log_status(self, settings: SendSettings) -> None:
         self._log.status(
-            (self._running, settings.concurrencylocal),
-            (0, settings.concurrencyremote),
+            (self._running(Channel.LOCAL), settings.concurrencylocal),
+            (self._running(Channel.REMOTE), settings.concurrencyremote),
             local_held=settings.holdlocal,
             remote_held=settings.holdremote,
             exitasap=self.draining,
         )
+
+    def _running(self, channel: Channel) -> int:
+        lane = self._lanes.get(channel)
+        return lane.running if lane is not None else 0
 
     # -- what deliveries say -------------------------------------------------------------------
 
@@ -371,18 +370,15 @@ class Send:
     def _ended(self, job: Job, outcome: Outcome, change: Change, now: float) -> None:
         """Tell the log and the trace, after the commit that made it true."""
         message, recipient = job.mail.message, job.recipient
-        self._running -= 1
+        lane = self._lanes[recipient.channel]
         self._jobs.pop(job.key, None)
-        self._window.done(job)
-        job.mail.jobs -= 1
-        if not job.mail.jobs:
-            self._octets -= job.mail.octets
+        lane.ended(job)
         settings = self._settings()
         verdict = _VERDICTS[type(outcome)]
         facts: Facts = {"recipient": recipient.address, "number": recipient.number}
         if isinstance(change, Postponed):
             facts["next_try"] = change.due
-            self._after = min(self._after, (change.due, message.id, recipient.number - 1))
+            lane.after = min(lane.after, (change.due, message.id, recipient.number - 1))
         if job.mailbox is not None:
             held, quota = job.mailbox
             facts |= {"held": str(held), "quota": quota.definition}
@@ -407,7 +403,7 @@ class Send:
             for forward in change.forwards:
                 self._begin_own(forward, f"forwarded by the delivery of {message.id}")
         self._pump()
-        if self._window.wants_more() and not self._running:
+        if not lane.running and lane.wants_more():
             self._load()
 
     def tell(self, job: Job, verdict: str, text: str, rule: Rule) -> None:

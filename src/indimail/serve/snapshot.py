@@ -21,6 +21,7 @@ from indimail.delivery.bounce import BounceSettings
 from indimail.delivery.daily import DailyLimits
 from indimail.delivery.overquota import MAILSIZE
 from indimail.delivery.program import Limits
+from indimail.mail.channel import Channel
 from indimail.mail.secret import Secret
 from indimail.mail.verdict import NO_RULE, Rule
 from indimail.mailbox.maildirsize import Counting
@@ -89,6 +90,12 @@ class SendSettings:
     holdremote: bool
     queuelifetime: float
     bouncelifetime: float
+
+    def at_once(self, channel: Channel) -> int:
+        """Return how many deliveries of a channel may be in work."""
+        if channel is Channel.LOCAL:
+            return 0 if self.holdlocal else self.concurrencylocal
+        return 0 if self.holdremote else self.concurrencyremote
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,112 @@
+"""One channel of a queue: what of it is in memory, what is in work, how far it was loaded.
+
+    lane = Lane(Channel.LOCAL, Window())
+    lane.add(job, fresh=True)
+    lane.take(cap=200)            -> the jobs that start now, in groups that go together
+    lane.ended(job)               # each job of a group ends alone; its slot is free with the last
+
+Memory is bounded: by the window, and by the octets of the bodies that its mails hold.
+
+Not here: what starts them (`serve.send`), whose turn it is (`schedule.window`).
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from indimail.delivery.verp import MARK as VERP_MARK
+from indimail.mail.channel import Channel
+from indimail.queue.port import QueuedRecipient
+from indimail.schedule.window import Window
+from indimail.serve.job import Job
+
+MEMORY: Final = 32 << 20  # octets of bodies that one lane keeps at hand
+TOGETHER: Final = 100  # recipients of one transaction (RFC 5321 4.5.3.1.8)
+BEGINNING: Final = (-1.0, 0, 0)
+NEVER_TRIED_DONE: Final = (1e-9, 0, 0)  # what is accepted from now on comes by `add`
+
+
+class Lane:
+    """The local or the remote channel of one queue.
+
+    `after` is the due time, id and number of the recipient that was loaded last.
+    """
+
+    def __init__(self, channel: Channel, window: Window[Job]) -> None:
+        self.channel = channel
+        self.after = BEGINNING
+        self.running = 0
+        self._window = window
+        self._octets = 0
+        self._held: dict[int, int] = {}  # jobs here, by the mail's id
+        self._open: dict[Job, int] = {}  # jobs of a group that have not ended, by its first
+
+    def fits(self, recipient: QueuedRecipient) -> bool:
+        """Tell whether a new recipient has room; else it waits in the database."""
+        window = self._window
+        return (
+            window.room > 0
+            and self._octets < MEMORY
+            and not window.is_crowded(destination(recipient))
+        )
+
+    def wants_more(self) -> bool:
+        """Tell whether recipients that are due may be loaded."""
+        return self._octets < MEMORY and self._window.wants_more()
+
+    def add(self, job: Job, *, fresh: bool) -> None:
+        """Let a job wait for its turn."""
+        mail = job.mail
+        held = self._held.get(mail.message.id, 0)
+        if not held:
+            self._octets += mail.octets
+        self._held[mail.message.id] = held + 1
+        if fresh:
+            self._window.add_fresh(job, destination(job.recipient))
+        else:
+            self._window.add_due(job, destination(job.recipient))
+
+    def take(self, cap: int) -> list[Sequence[Job]]:
+        """Return what starts now, so that at most `cap` groups are in work."""
+        taken = self._window.take(self.running, cap)
+        self.running += len(taken)
+        if self.channel is Channel.LOCAL:
+            return [(job,) for job in taken]
+        return [self._group(job) for job in taken]
+
+    def _group(self, first: Job) -> Sequence[Job]:
+        """Return a job and those of its mail that go to the same host."""
+        same = partial(_goes_with, first)
+        group = (first, *self._window.companions(first, same, TOGETHER - 1))
+        if len(group) > 1:
+            self._open[first] = len(group)
+            for job in group:
+                job.lead = first
+        return group
+
+    def ended(self, job: Job) -> None:
+        """Let go of a job whose attempt ended."""
+        mail = job.mail
+        held = self._held.get(mail.message.id, 0) - 1
+        if held > 0:
+            self._held[mail.message.id] = held
+        elif self._held.pop(mail.message.id, None):
+            self._octets -= mail.octets
+        lead = job.lead or job
+        left = self._open.pop(lead, 1) - 1
+        if left:
+            self._open[lead] = left
+            return
+        self.running -= 1
+        self._window.done(lead)
+
+
+def destination(recipient: QueuedRecipient) -> str:
+    """Return what a recipient shares its turns with: its mailbox, or the host it is for."""
+    return recipient.target
+
+
+def _goes_with(first: Job, other: Job) -> bool:
+    """Tell whether two recipients may share a transaction; a VERP sender is of one recipient."""
+    mail = first.mail
+    return other.mail is mail and not mail.message.reverse_path.endswith(VERP_MARK)
