@@ -24,7 +24,7 @@ Where a destination may be slow (another host), it has a cap of its own, and a b
 the window always has room for others::
 
     window = Window[Job](per_destination=10, line=1000)
-    job = window.take(0, 20)[0]
+    job = window.next(0, 20)
     window.companions(job, lambda other: other.mail is job.mail, 99)   # go with it, in one slot
 
 Every operation is O(1) for each item.
@@ -175,26 +175,31 @@ class Window(Generic[T]):
 
     def take(self, in_flight: int, cap: int) -> list[T]:
         """Return what to start now, so that at most `cap` are in flight; 0 starts nothing."""
+        taken: list[T] = []
+        while (item := self.next(in_flight + len(taken), cap)) is not None:
+            taken.append(item)
+        return taken
+
+    def next(self, in_flight: int, cap: int) -> T | None:
+        """Return the one to start next, where fewer than `cap` are in flight."""
         if not in_flight:
             self._due_in_flight.clear()
+        if in_flight >= cap:
+            return None
         is_full = self._is_full if self._per_destination else None
         # At least one slot is for retries: new mail alone must not starve them for ever.
         due_cap = max(1, cap - -(-cap // RESERVED))
-        taken: list[T] = []
-        for _ in range(cap - in_flight):
-            fresh = self._fresh.next(is_full)
-            due = self._due.next(is_full) if len(self._due_in_flight) < due_cap else None
-            if fresh is not None and not (due is not None and self._streak >= FRESH_PER_DUE):
-                self._streak = self._streak + 1 if due is not None else 0
-                taken.append(self._start(self._fresh.take(), fresh))
-            elif due is not None:
-                self._streak = 0
-                item = self._start(self._due.take(), due)
-                self._due_in_flight.add(item)
-                taken.append(item)
-            else:
-                break
-        return taken
+        fresh = self._fresh.next(is_full)
+        due = self._due.next(is_full) if len(self._due_in_flight) < due_cap else None
+        if fresh is not None and not (due is not None and self._streak >= FRESH_PER_DUE):
+            self._streak = self._streak + 1 if due is not None else 0
+            return self._start(self._fresh.take(), fresh)
+        if due is None:
+            return None
+        self._streak = 0
+        item = self._start(self._due.take(), due)
+        self._due_in_flight.add(item)
+        return item
 
     def companions(self, item: T, fits: Callable[[T], bool], most: int) -> list[T]:
         """Take more of the destination of one that was taken: those that are next, while they fit.

@@ -68,11 +68,15 @@ class Lane:
 
     def take(self, cap: int) -> list[Sequence[Job]]:
         """Return what starts now, so that at most `cap` groups are in work."""
-        taken = self._window.take(self.running, cap)
-        self.running += len(taken)
         if self.channel is Channel.LOCAL:
+            taken = self._window.take(self.running, cap)
+            self.running += len(taken)
             return [(job,) for job in taken]
-        return [self._group(job) for job in taken]
+        groups = []
+        while (first := self._window.next(self.running, cap)) is not None:
+            self.running += 1
+            groups.append(self._group(first))
+        return groups
 
     def _group(self, first: Job) -> Sequence[Job]:
         """Return a job and those of its mail that go to the same host."""
