@@ -40,7 +40,7 @@ def test_a_line_of_each_form_is_added_once(site: Site, accounts: MemoryAccounts,
     new, gone = LineChange(new=line), LineChange(gone=line)
     carried_out(site, accounts, QuickDisk(), plan_alias_lines(accounts, *SALES, new))
     assert refusal(accounts, line) == Refused(
-        f"sales@example.com: the line [{line}] is there already", 255
+        f"sales@example.com: the line [{line}] is there already", 255, 73
     )
     assert accounts.aliases(*SALES) == [line]
     carried_out(site, accounts, QuickDisk(), plan_alias_lines(accounts, *SALES, gone))
@@ -69,11 +69,11 @@ def test_what_is_empty_long_or_missing_is_refused(accounts: MemoryAccounts) -> N
     long = Refused("alias line of 191 characters: at most 190", 1)
     assert refusal(accounts, "/" + "x" * 190) == long
     assert refusal(accounts, "&a@b.c", name="a" * 41) == Refused("Name too long", 100)
-    none = Refused("sales@example.com: no line [&a@b.c]; its lines: none", 1)
+    none = Refused("sales@example.com: no line [&a@b.c]; its lines: none", 1, 67)
     assert refusal(accounts, None, "&a@b.c") == none
     assert refusal(accounts, "&d@e.f", "&a@b.c") == none
     accounts.add_alias(*SALES, "&x@y.z")
-    there = Refused("sales@example.com: no line [&a@b.c]; its lines: &x@y.z", 1)
+    there = Refused("sales@example.com: no line [&a@b.c]; its lines: &x@y.z", 1, 67)
     assert refusal(accounts, None, "&a@b.c") == there
 
 

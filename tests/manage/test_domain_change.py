@@ -102,12 +102,12 @@ def test_what_is_refused_changes_nothing(site: Site) -> None:
 def test_a_domain_that_is_not_there(site: Site) -> None:
     change = DomainChange("example.net", instruction="delete")
     assert plan_domain_change(site, QuickDisk(), change) == Refused(
-        "example.net: domain does not exist", 1
+        "example.net: domain does not exist", 1, 68
     )
     add_entry(QuickDisk(), site.places.users_dir, domain_entry("root.example", 0, 0, "/d"))
     change = DomainChange("root.example", instruction="delete")
     assert plan_domain_change(site, QuickDisk(), change) == Refused(
-        "domain root.example with uid 0", 100
+        "domain root.example with uid 0", 100, 77
     )
 
 

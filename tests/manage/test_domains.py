@@ -17,7 +17,7 @@ from indimail.manage.writes import Stores
 from manage.site_tree import QuickDisk, add_domain, make_site
 
 NEW = NewDomain("example.com", Secret("hash"))
-EXISTS = Refused("adddomain: domain example.com exists", 255)
+EXISTS = Refused("adddomain: domain example.com exists", 255, 73)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_an_instruction_of_somebody_else_is_not_overwritten(site: Site) -> None:
     os.makedirs(site.domain_dir("example.com"))
     Path(path).write_text("/Maildir/\n")
     outcome = add_domain(site, MemoryAccounts(), QuickDisk(), NEW)
-    assert outcome == Refused(f"adddomain: open: {path}: File exists", 255)
+    assert outcome == Refused(f"adddomain: open: {path}: File exists", 255, 73)
     assert Path(path).read_text() == "/Maildir/\n"
     assert text(site, "control/rcpthosts") == "mx.example.org\n"
 

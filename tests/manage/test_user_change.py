@@ -129,7 +129,7 @@ def test_who_becomes_active_has_a_maildir(world: World) -> None:
 
 def test_postmaster_stays_active(world: World) -> None:
     outcome = world.change(UserChange(switch=True), "postmaster")
-    assert outcome == Refused("RFC Ids cannot be made inactive", 255)
+    assert outcome == Refused("RFC Ids cannot be made inactive", 255, 77)
     found = world.accounts.find("postmaster", "example.com")
     assert found is not None
     assert found.active
@@ -195,7 +195,9 @@ def test_what_is_refused_changes_nothing(world: World, change: UserChange, text:
 
 
 def test_an_absent_user(world: World) -> None:
-    assert world.change(UserChange(clear=True), "bob") == Refused("no such user bob@example.com", 1)
+    assert world.change(UserChange(clear=True), "bob") == Refused(
+        "no such user bob@example.com", 1, 67
+    )
 
 
 def test_a_row_without_a_home_makes_no_directory_anywhere(

@@ -58,7 +58,7 @@ def test_a_taken_name_changes_nothing(site: Site) -> None:
     first = add_user(site, accounts, disk, ALICE, 0.0)
     again = NewUser("alice", "example.com", Secret("other"))
     outcome = add_user(site, accounts, disk, again, 0.0)
-    assert outcome == Refused("iadduser: username alice@example.com exists", 100)
+    assert outcome == Refused("iadduser: username alice@example.com exists", 100, 73)
     assert accounts.find("alice", "example.com") == first
 
 
@@ -123,7 +123,7 @@ def test_a_home_that_does_not_fit_its_column_is_refused(site: Site) -> None:
 def test_a_password_is_replaced_and_dated(site: Site) -> None:
     accounts = MemoryAccounts()
     assert plan_password(accounts, "alice", "example.com", *NEW, 9.0) == Refused(
-        "alice@example.com: No such user", 1
+        "alice@example.com: No such user", 1, 67
     )
     add_user(site, accounts, QuickDisk(), ALICE, 5.0)
     writes = plan_password(accounts, "alice", "example.com", *NEW, 9.0)
@@ -142,7 +142,7 @@ def test_a_user_who_may_not_change_it_keeps_the_password() -> None:
     account = Account("a", "example.com", Secret("old"), flags=Flag.NO_PASSWD_CHNG)
     accounts.add(account)
     outcome = plan_password(accounts, "a", "example.com", *NEW, 0.0)
-    assert outcome == Refused("ipasswd: User not allowed to change password", 255)
+    assert outcome == Refused("ipasswd: User not allowed to change password", 255, 77)
     assert accounts.find("a", "example.com") == account
 
 
@@ -159,10 +159,10 @@ def test_only_a_virtual_domain_that_is_not_root_s_has_users(site: Site) -> None:
     add_entry(disk, site.places.users_dir, domain_entry("root.example", 0, 0, "/d"))
     assert check_domain_is_ours(site, disk, "example.com") is None
     assert check_domain_is_ours(site, disk, "example.org") == Refused(
-        "example.org: No such domain", 1
+        "example.org: No such domain", 1, 68
     )
     assert check_domain_is_ours(site, disk, "root.example") == Refused(
-        "domain root.example with uid 0", 100
+        "domain root.example with uid 0", 100, 77
     )
 
 

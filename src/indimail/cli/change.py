@@ -144,45 +144,70 @@ def make_change(
     The very change that was just completed is not made again; one that says how things shall be
     (`again`) is, since it may say more than its subject does.
     """
+    writes = carry(command, subject, plan, again=again)
+    if command.is_dry:
+        for write in writes:
+            print(write)
+
+
+def carry(
+    command: Command,
+    subject: str,
+    plan: Callable[[], Sequence[Write] | Refused],
+    *,
+    again: bool = False,
+    told: Callable[[int], None] = lambda _: None,
+) -> Sequence[Write]:
+    """Make a change as `make_change`, but print nothing, and return its writes.
+
+    `told` hears how many of them are done.
+    """
     if is_completed(command, subject) and not again:
-        return
+        return ()
     title = _title(command, subject)
     if command.is_dry:
         check_undisturbed(command.site)
-        for write in check(plan()):
-            print(write)
-        return
+        return check(plan())
     with alone(command.site, title):
         writes = check(plan())
         try:
             if writes:
-                carry_out(command.stores, title, writes)
+                carry_out(command.stores, title, writes, told)
         except (OSError, MailError):
             if os.path.exists(journal(command.site)):
                 what = "the change is half made; mend what follows, and any command completes it"
                 print(f"{command.program}: {what}", file=sys.stderr)
             raise
+        return writes
 
 
 def finish(
     command: Command, arguments: Sequence[str], said: Sequence[str] = (), *, hooked: bool = True
 ) -> int:
-    """Print what is said of a change that was made, run its hook, return the hook's exit code.
-
-    The hook is POST_HANDLE, or the command's own program in LIBEXECDIR.  Either runs as the
-    service account, also where root runs the command: who owns the instance decides what lies
-    there, and must not become root by it.
-    """
+    """Print what is said of a change that was made, run its hook, return the hook's exit code."""
     if command.is_dry:
         return os.EX_OK
     print(*said, sep="\n", end="\n" if said else "", flush=True)
-    argv = _hook(command.site, command.program)
-    if not argv or not hooked:
+    return run_hook(command.site, command.program, arguments) if hooked else os.EX_OK
+
+
+def run_hook(
+    site: Site, program: str, arguments: Sequence[str], output: TextIO | None = None
+) -> int:
+    """Run the program that follows a command of IndiMail's; return its exit code.
+
+    It is POST_HANDLE, or the command's own program in LIBEXECDIR.  Either runs as the service
+    account, also where root runs the command: who owns the instance decides what lies there, and
+    must not become root by it.  `output` is where it prints.
+    """
+    argv = _hook(site, program)
+    if not argv:
         return os.EX_OK
-    site = command.site
     who = {"user": site.uid, "group": site.gid, "extra_groups": []} if os.geteuid() == 0 else {}
     environment = {**os.environ, "INDIMAIL_ROOT": site.places.root}
-    ended = subprocess.run([*argv, *arguments], env=environment, check=False, **who)  # type: ignore[call-overload]
+    ended = subprocess.run(  # type: ignore[call-overload]
+        [*argv, *arguments], env=environment, stdout=output, check=False, **who
+    )
     code = int(ended.returncode)
     return code if code >= 0 else 128 - code
 

@@ -12,12 +12,13 @@ Not here: the use cases (`manage`).
 
 import argparse
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from indimail.accounts.passwords import default_method
 from indimail.accounts.port import Accounts
@@ -34,13 +35,18 @@ from indimail.manage.writes import Stores
 
 T = TypeVar("T")
 
+# What texts of IndiMail's commands begin with: the name of one of its functions.
+_FUNCTION: Final = re.compile(r"\A(?:iadduser|adddomain|deluser|ipasswd|addaliasdomain): ")
+
 
 class Failed(Exception):
-    """A command ends: what to print after its name, and the exit code."""
+    """A command ends: what to print after its name, and the exit code, of IndiMail and of sysexits(3)."""
 
-    def __init__(self, text: str, code: int) -> None:
+    def __init__(self, text: str, code: int, sysexit: int = 0) -> None:
         super().__init__(text)
         self.code = code
+        is_sysexit = os.EX_USAGE <= code <= os.EX_CONFIG
+        self.sysexit = sysexit or (code if is_sysexit else os.EX_DATAERR)
 
 
 class Misused(Failed):
@@ -138,16 +144,20 @@ def refuse_later(args: argparse.Namespace) -> None:
         raise Failed(later, os.EX_UNAVAILABLE)
 
 
-def attempt(program: str, work: Callable[[], int | None]) -> int:
-    """Run a command; print its failure as `program: reason` and return its exit code."""
+def attempt(program: str, work: Callable[[], int | None], *, sysexits: bool = False) -> int:
+    """Run a command; print its failure as `program: reason` and return its exit code.
+
+    With `sysexits` that is one of sysexits(3) also where IndiMail has another.
+    """
     try:
         code = work()
     except Misused as misuse:
         print(misuse, file=sys.stderr)
         return misuse.code
     except Failed as failure:
-        print(f"{program}: {failure}", file=sys.stderr)
-        return failure.code
+        text = _FUNCTION.sub("", str(failure), count=1) if sysexits else failure
+        print(f"{program}: {text}", file=sys.stderr)
+        return failure.sysexit if sysexits else failure.code
     except MailError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return os.EX_TEMPFAIL
@@ -163,7 +173,7 @@ def attempt(program: str, work: Callable[[], int | None]) -> int:
 def check(outcome: T | Refused) -> T:
     """Return what came of a use case; raise `Failed` for a refusal."""
     if isinstance(outcome, Refused):
-        raise Failed(outcome.text, outcome.code)
+        raise Failed(outcome.text, outcome.code, outcome.sysexit)
     return outcome
 
 
@@ -224,10 +234,11 @@ def find_site(given: str | None) -> tuple[Site, str]:
             f"{root}: no instance here; `indimail init` makes one", os.EX_NOINPUT
         ) from None
     if owner.st_uid == 0:
-        raise Failed(f"{root}: belongs to root; mail is never handled as root", 100)
+        what = "belongs to root; mail is never handled as root"
+        raise Failed(f"{root}: {what}", 100, os.EX_CONFIG)
     if os.geteuid() not in (0, owner.st_uid):
         who = f"you must be root or domain user (uid={owner.st_uid}/gid={owner.st_gid})"
-        raise Failed(f"{who} to run this program", 100)
+        raise Failed(f"{who} to run this program", 100, os.EX_NOPERM)
     setup, mistakes = read_toml(os.path.join(root, "indimail.toml"), "indimail.toml")
     if mistakes:
         raise Failed(str(mistakes[0]), os.EX_CONFIG)

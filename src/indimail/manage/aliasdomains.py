@@ -47,7 +47,7 @@ def plan_alias(
 ) -> list[Write] | Refused:
     """Return what makes an alias domain."""
     real = real_domain(site, accounts, domain)
-    missing = Refused(f"{domain}: domain does not exist", 255)
+    missing = Refused(f"{domain}: domain does not exist", 255, os.EX_NOHOST)
     entry = own_entry(site, disk, real, missing)
     if isinstance(entry, Refused):
         return entry
@@ -60,7 +60,8 @@ def plan_alias(
         return refused
     if is_named(site, disk, alias) or accounts.real_domain(alias) != alias:
         exists = f"addaliasdomain: domain {alias} exists"
-        return Refused(f"{exists}\nfailed to create alias domain {alias} for {domain}", 1)
+        text = f"{exists}\nfailed to create alias domain {alias} for {domain}"
+        return Refused(text, 1, os.EX_CANTCREAT)
     return begin_alias(site, alias, real, entry)
 
 

@@ -8,6 +8,7 @@ A line is ``&user@domain`` or ``user@domain`` (forward), ``/path/`` (Maildir) or
 Sources: spec/delivery.md 1.3, 2 (valias), 5.3 b.  Not here: following a line (`delivery`).
 """
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -59,12 +60,14 @@ def _check(lines: list[str], name: str, domain: str, change: LineChange) -> Refu
     if gone is None:
         refused = check_user(name, domain) or check_line(new or "")
         if refused is None and new in lines:
-            return Refused(f"{name}@{domain}: the line [{new}] is there already", 255)
+            return Refused(
+                f"{name}@{domain}: the line [{new}] is there already", 255, os.EX_CANTCREAT
+            )
         return refused
     refused = _EMPTY if not gone.strip() else None if new is None else check_line(new)
     if refused is None and gone not in lines:
         there = ", ".join(lines) or "none"
-        return Refused(f"{name}@{domain}: no line [{gone}]; its lines: {there}", 1)
+        return Refused(f"{name}@{domain}: no line [{gone}]; its lines: {there}", 1, os.EX_NOUSER)
     return refused
 
 

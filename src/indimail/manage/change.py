@@ -20,7 +20,7 @@ Not here: which writes (`manage.removal`, `manage.rename`, ...), the lock (`mana
 import json
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, Final, TypeVar
 
@@ -53,16 +53,22 @@ def pending(site: Site) -> str:
         return ""
 
 
-def carry_out(stores: Stores, title: str, writes: Sequence[Write]) -> None:
+def carry_out(
+    stores: Stores,
+    title: str,
+    writes: Sequence[Write],
+    told: Callable[[int], None] = lambda _: None,
+) -> None:
     """Make a change; nobody else may change the instance meanwhile.
 
-    What a write raises goes on: the change is completed by the next command.
+    What a write raises goes on: the change is completed by the next command.  `told` hears how
+    many writes are done.
     """
     path = journal(stores.site)
     text = json.dumps({"title": title, "writes": [_kept(write) for write in writes]})
     # Commit point: from here on the change will be made, whatever happens to us.
     write_atomic(stores.disk, path, [text.encode("ascii")], 0o600)
-    _do(stores, writes)
+    _do(stores, writes, told)
 
 
 def complete(stores: Stores) -> str:
@@ -82,12 +88,15 @@ def complete(stores: Stores) -> str:
         return str(found["title"])
 
 
-def _do(stores: Stores, writes: Sequence[Write]) -> None:
+def _do(
+    stores: Stores, writes: Sequence[Write], told: Callable[[int], None] = lambda _: None
+) -> None:
     left = int(stores.site.variables.get(FAIL_AFTER) or 0)
     _fail_at(left, 1)
     for number, write in enumerate(writes, 2):
         write.do(stores)
         _fail_at(left, number)
+        told(number - 1)
     path = journal(stores.site)
     stores.disk.unlink(path)
     stores.disk.sync_directory(os.path.dirname(path))

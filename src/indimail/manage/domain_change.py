@@ -70,9 +70,9 @@ def plan_domain_change(site: Site, disk: Disk, change: DomainChange) -> list[Wri
 def _check(site: Site, disk: Disk, change: DomainChange) -> Refused | None:
     owner = owner_of_domain(disk, site.places.users_dir, change.domain)
     if owner is None:
-        return Refused(f"{change.domain}: domain does not exist", 1)
+        return Refused(f"{change.domain}: domain does not exist", 1, os.EX_NOHOST)
     if owner == 0:
-        return Refused(f"domain {change.domain} with uid 0", 100)
+        return Refused(f"domain {change.domain} with uid 0", 100, os.EX_NOPERM)
     name = change.method_name
     if name is not None and method_named(name) is None:
         return Refused(f"wrong hash method {name}: {' '.join(METHODS)}", 100)

@@ -90,13 +90,15 @@ def check_catch_all(instruction: str) -> Refused | None:
 
 def check_absent(site: Site, disk: Disk, domain: str) -> Refused | None:
     """Refuse a domain that is whole."""
-    exists = Refused(f"adddomain: domain {domain} exists", 255)
+    exists = Refused(f"adddomain: domain {domain} exists", 255, os.EX_CANTCREAT)
     if os.path.islink(site.domain_dir(domain)):  # an alias domain
         return exists
     line = routed_elsewhere(site, domain)
     if line:
         return Refused(
-            f"adddomain: control/virtualdomains: {line}: {domain} is routed elsewhere", 255
+            f"adddomain: control/virtualdomains: {line}: {domain} is routed elsewhere",
+            255,
+            os.EX_CANTCREAT,
         )
     return exists if is_live(site, disk, domain) else None
 
@@ -107,7 +109,7 @@ def _check_instruction(site: Site, disk: Disk, new: NewDomain) -> Refused | None
     line = default_line(site.places.root, new.instruction).encode()
     if not disk.exists(path) or disk.read(path) == line:
         return None
-    return Refused(f"adddomain: open: {path}: File exists", 255)
+    return Refused(f"adddomain: open: {path}: File exists", 255, os.EX_CANTCREAT)
 
 
 def _files(site: Site, new: NewDomain) -> list[Write]:

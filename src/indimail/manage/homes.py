@@ -227,11 +227,12 @@ def check_trees(
             return Refused(f"found [{tree}], expected the full path of a home", 1)
         for path in kept:
             if tree in ("/", *above(path)) or (path in parts and path in above(tree)):
-                return Refused(f"{tree}: is also of the instance ({path}); nothing was changed", 1)
+                what = f"is also of the instance ({path})"
+                return Refused(f"{tree}: {what}; nothing was changed", 1, os.EX_NOPERM)
         for other in accounts.housed(tree):
             if other.domain != domain or (name and other.name != name):
                 what = f"{other.address} ({other.directory})"
-                return Refused(f"{tree}: is also of {what}; nothing was changed", 1)
+                return Refused(f"{tree}: is also of {what}; nothing was changed", 1, os.EX_NOPERM)
     return None
 
 
@@ -241,7 +242,9 @@ def check_writable(folder: str) -> Refused | None:
         folder = os.path.dirname(folder)
     if os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
         return None
-    return Refused(f"{folder}: not writable by the owner of the instance", os.EX_NOPERM)
+    return Refused(
+        f"{folder}: not writable by the owner of the instance", os.EX_NOPERM, os.EX_NOPERM
+    )
 
 
 def outside(accounts: Sequence[Account], folders: Sequence[str]) -> list[Account]:

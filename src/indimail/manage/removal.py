@@ -33,7 +33,7 @@ def plan_user_removal(
         return refused
     account = accounts.find(name, domain)
     if account is None:
-        return Refused(f"deluser: {name}@{domain}: no such user", 255)
+        return Refused(f"deluser: {name}@{domain}: no such user", 255, os.EX_NOUSER)
     if account.directory:
         refused = check_trees(
             site, accounts, disk, [account.directory], domain, name
@@ -57,7 +57,8 @@ def plan_domain_removal(
     real = real_domain(site, accounts, domain)
     if real != domain:
         return plan_alias_removal(site, disk, domain, real)
-    entry = own_entry(site, disk, domain, Refused(f"domain {domain} does not exist", 1))
+    missing = Refused(f"domain {domain} does not exist", 1, os.EX_NOHOST)
+    entry = own_entry(site, disk, domain, missing)
     if isinstance(entry, Refused):
         return entry
     folders = domain_folders(site, accounts, disk, domain)
@@ -83,5 +84,5 @@ def check_domain_exists(site: Site, disk: Disk, domain: str) -> Refused | None:
     """Refuse a domain that is none of ours, or root's."""
     owner = owner_of_domain(disk, site.places.users_dir, domain)
     if owner is None:
-        return Refused(f"{domain}: domain does not exist", 1)
-    return Refused(f"domain {domain} with uid 0", 100) if owner == 0 else None
+        return Refused(f"{domain}: domain does not exist", 1, os.EX_NOHOST)
+    return Refused(f"domain {domain} with uid 0", 100, os.EX_NOPERM) if owner == 0 else None

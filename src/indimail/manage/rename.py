@@ -68,12 +68,12 @@ def plan_user_rename(
         return refused
     account = accounts.find(name, domain)
     if account is None:
-        return Refused(f"{name}@{domain}: No such user", 1)
+        return Refused(f"{name}@{domain}: No such user", 1, os.EX_NOUSER)
     refused = check_user(new, domain, "", site.variables.get("ALLOWCHARS", ""))
     if refused is not None:
         return refused
     if accounts.find(new, domain) is not None:
-        return Refused(f"User {new}@{domain} exists", 1)
+        return Refused(f"User {new}@{domain} exists", 1, os.EX_CANTCREAT)
     counted: list[Write] = []
     freed: list[Write] = []
     directory = os.path.join(os.path.dirname(account.directory), new)
@@ -105,13 +105,13 @@ def plan_home_move(
         return refused
     account = accounts.find(name, domain)
     if account is None:
-        return Refused(f"{name}@{domain}: No such user", 1)
+        return Refused(f"{name}@{domain}: No such user", 1, os.EX_NOUSER)
     if not os.path.isabs(directory) or os.path.normpath(directory) != directory:
         return Refused(f"{directory}: expected the full path of a directory to be made", 1)
     if not directory.isprintable() or "'" in directory or '"' in directory:
         return Refused(f"{directory!r}: expected a path without quotes and control characters", 1)
     if os.path.lexists(directory):
-        return Refused(f"{directory}: exists", 1)
+        return Refused(f"{directory}: exists", 1, os.EX_CANTCREAT)
     refused = check_trees(site, accounts, disk, [directory], domain, name)
     if refused is not None:
         return refused
@@ -136,7 +136,7 @@ def _moved(
     if refused is not None:
         return refused
     if os.path.lexists(directory):
-        return Refused(f"{directory}: exists", 1)
+        return Refused(f"{directory}: exists", 1, os.EX_CANTCREAT)
     above = os.path.dirname(directory)
     refused = check_writable(above) or check_writable(os.path.dirname(account.directory))
     if refused is not None:
@@ -171,7 +171,8 @@ def plan_domain_rename(
 ) -> list[Write] | Refused:
     """Return what gives a domain, or an alias domain, another name."""
     real = real_domain(site, accounts, domain)
-    entry = own_entry(site, disk, domain, Refused(f"{domain}: domain does not exist", 1))
+    missing = Refused(f"{domain}: domain does not exist", 1, os.EX_NOHOST)
+    entry = own_entry(site, disk, domain, missing)
     if isinstance(entry, Refused):
         return entry
     refused = check_domain(new, site.variables.get("CHECK_DOMAIN_REGEXP", ""))
@@ -179,7 +180,7 @@ def plan_domain_rename(
         return refused
     has_rows = accounts.users(new) or accounts.real_domain(new) != new
     if is_named(site, disk, new) or has_rows:
-        return Refused(f"{new}: domain exists", 1)
+        return Refused(f"{new}: domain exists", 1, os.EX_CANTCREAT)
     if real != domain and len(new) > ALIAS_DOMAIN_LENGTH:
         return Refused("addaliasdomain: Name too long", 100)
     if real != domain:
@@ -197,7 +198,7 @@ def _domain_renamed(
     ]
     for _, folder in folders:
         if os.path.lexists(folder):
-            return Refused(f"{folder}: exists", 1)
+            return Refused(f"{folder}: exists", 1, os.EX_CANTCREAT)
     users = accounts.users(domain)
     longest = max((moved_path(user.directory, folders) for user in users), key=len, default="")
     if len(longest) > DIRECTORY_LENGTH:

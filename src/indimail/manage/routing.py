@@ -73,10 +73,10 @@ def own_entry(site: Site, disk: Disk, domain: str, missing: Refused) -> Entry | 
     if entry is None:
         return missing
     if entry.uid == 0:
-        return Refused(f"domain {domain} with uid 0", 100)
+        return Refused(f"domain {domain} with uid 0", 100, os.EX_NOPERM)
     if os.path.normpath(entry.home) != site.domain_dir(domain):
         what = f"lies in {entry.home}, expected {site.domain_dir(domain)}"
-        return Refused(f"domain {domain} {what}", 1)
+        return Refused(f"domain {domain} {what}", 1, os.EX_CONFIG)
     return entry
 
 

@@ -74,10 +74,14 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a command did nothing: the text that IndiMail prints, and its exit code."""
+    """Why a command did nothing: the text that IndiMail prints, and its exit code.
+
+    `sysexit` is the exit code of `indimail user` and its like, one of sysexits(3).
+    """
 
     text: str
     code: int
+    sysexit: int = os.EX_DATAERR
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def plan_user_change(
     """Return what changes a user; nothing is changed where anything is refused."""
     account = accounts.find(name, domain)
     if account is None:
-        return Refused(f"no such user {name}@{domain}", 1)
+        return Refused(f"no such user {name}@{domain}", 1, os.EX_NOUSER)
     refused = _check(account, change)
     if refused is not None:
         return refused
@@ -107,7 +107,7 @@ def plan_user_change(
 
 def _check(account: Account, change: UserChange) -> Refused | None:
     if change.switch and account.active and account.name in RFC_IDS:
-        return Refused("RFC Ids cannot be made inactive", 255)
+        return Refused("RFC Ids cannot be made inactive", 255, os.EX_NOPERM)
     gecos = change.gecos or ""
     if len(gecos) > GECOS_LENGTH:
         return Refused(f"Name too long: expected at most {GECOS_LENGTH} characters", 100)

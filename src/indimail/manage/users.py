@@ -13,6 +13,7 @@ Sources: spec/delivery.md 2.1, 2.2; spec/cluster-users.md 1.6.
 Not here: asking for a password (`cli.terminal`), hashing it (`accounts.passwords`).
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -61,8 +62,8 @@ def check_domain_is_ours(site: Site, disk: Disk, domain: str) -> Refused | None:
     """Refuse a domain that is no virtual one of ours, or root's."""
     uid = owner_of_domain(disk, site.places.users_dir, domain)
     if uid is None:
-        return Refused(f"{domain}: No such domain", 1)
-    return Refused(f"domain {domain} with uid 0", 100) if uid == 0 else None
+        return Refused(f"{domain}: No such domain", 1, os.EX_NOHOST)
+    return Refused(f"domain {domain} with uid 0", 100, os.EX_NOPERM) if uid == 0 else None
 
 
 def default_quota(variables: Mapping[str, str]) -> str:
@@ -147,9 +148,9 @@ def check_new_password(accounts: Accounts, name: str, domain: str) -> Refused | 
     """Refuse another password to an absent user, and to one that may have none."""
     account = accounts.find(name, domain)
     if account is None:
-        return Refused(f"{name}@{domain}: No such user", 1)
+        return Refused(f"{name}@{domain}: No such user", 1, os.EX_NOUSER)
     if account.flags & Flag.NO_PASSWD_CHNG:
-        return Refused("ipasswd: User not allowed to change password", 255)
+        return Refused("ipasswd: User not allowed to change password", 255, os.EX_NOPERM)
     return None
 
 
@@ -161,5 +162,5 @@ def check_new_user(site: Site, accounts: Accounts, new: NewUser) -> Refused | No
         else check_user(new.name, new.domain, new.gecos, site.variables.get("ALLOWCHARS", ""))
     )
     if refused is None and accounts.find(new.name, new.domain) is not None:
-        refused = Refused(f"username {new.name}@{new.domain} exists", 100)
+        refused = Refused(f"username {new.name}@{new.domain} exists", 100, os.EX_CANTCREAT)
     return refused and replace(refused, text=f"iadduser: {refused.text}")
