@@ -33,6 +33,9 @@ class Terminal:
         octets = stdin.encode() if isinstance(stdin, str) else stdin
         self._patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(octets)))
         self._capture.readouterr()
-        code = module.run(parser.parse_args([*arguments, "--root", self.root]))
+        try:
+            code = module.run(parser.parse_args([*arguments, "--root", self.root]))
+        except SystemExit as end:  # of argparse
+            code = int(end.code or 0)
         printed = self._capture.readouterr()
         return Ran(code, printed.out, printed.err)

@@ -54,6 +54,33 @@ COMMANDS = [
 ]  # fmt: skip
 
 
+# The same said in another way: an action, and the command of IndiMail's whose work it does.
+STORED = ["--hashed", "--password-file", "{root}/../hash"]
+ACTIONS = [
+    (["domain", "add", "new.example", "--check-recipients", "--hashed",
+      "--postmaster-password-file", "{root}/../hash"], COMMANDS[0]),
+    (["user", "add", "carol@example.com", *STORED], COMMANDS[1]),
+    (["domain", "del", "example.com"], ["vdeldomain", "example.com"]),
+    (["domain", "rename", "example.com", "new.example"],
+     ["vrenamedomain", "example.com", "new.example"]),
+    (["user", "del", "alice@example.com"], ["vdeluser", "alice@example.com"]),
+    (["user", "rename", "alice@example.com", "zoe"],
+     ["vrenameuser", "alice@example.com", "zoe@example.com"]),
+    (["user", "set", "bob@example.com", "--quota", "+5M", "--name", "Bob B.", "--inactive",
+      "--flag", "no-pop"], ["vmoduser", "-q", "+5M", "-c", "Bob B.", "-n", "-p", "bob@example.com"]),
+    (["user", "set", "bob@example.com", "--date-folders", "%Y", "--reply", "{root}/../away"],
+     ["vmoduser", "-D", "%Y", "-l", "{root}/../away", "bob@example.com"]),
+    (["user", "set", "alice@example.com", "--no-reply"], ["vmoduser", "-l", "-", "alice@example.com"]),
+    (["user", "passwd", "alice@example.com", *STORED], ["vpasswd", "-e", "alice@example.com", HASH]),
+    (["domain", "set", "example.com", "--default", "lost@example.org", "--limits", "--hash-method",
+      "md5"], ["vmoddomain", "-h", "lost@example.org", "-l", "1", "-H", "MD5", "example.com"]),
+    (["alias", "add", "sales@example.com", "| /bin/true"],
+     ["valias", "-i", "| /bin/true", "sales@example.com"]),
+    (["alias", "del", "sales@example.com", "&alice@example.com"],
+     ["valias", "-d", "&alice@example.com", "sales@example.com"]),
+]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def kept() -> Iterator[Scene]:
     """Two domains with users, mail, aliases, an automatic reply, tables of IndiMail's own."""
@@ -80,6 +107,7 @@ def kept() -> Iterator[Scene]:
     scene.run("vgroup", "-a", "-e", "team@example.com", HASH)
     scene.run("vgroup", "-i", "&alice@example.com", "team@example.com")
     Path(folder, "news").write_text("Subject: news\n\nHello\n")
+    Path(folder, "hash").write_text(f"{HASH}\n")
     scene.run("vaddaliasdomain", "example.net", "example.com")
     scene.run("vaddaliasdomain", "alias.other.example", "other.example")
     (root / "domains" / "example.com" / ".qmail-alice").write_text("&bob@example.com\n")
@@ -113,7 +141,7 @@ def filled(scene: Scene, command: list[str]) -> list[str]:
 def kills(scene: Scene, command: list[str]) -> int:
     """Return how many there are: behind each write, the list's keeping and its removal."""
     before = scene.state()
-    assert scene.run(command[0], "--dry-run", *command[1:]) == 0
+    assert scene.run(*command, "--dry-run") == 0
     assert scene.state() == before
     return len(scene.said.splitlines()) + 2
 
@@ -144,6 +172,18 @@ def test_killed_after_any_write_and_run_again_is_as_undisturbed(
         check(scene, command, undisturbed, number, last)
     scene.put_back()
     assert scene.run(*command, fail_after=last + 1) == 0  # there is no write beyond
+
+
+@pytest.mark.parametrize(("action", "command"), ACTIONS, ids=" ".join)
+def test_an_action_does_what_the_command_does_also_killed_and_run_again(
+    scene: Scene, action: list[str], command: list[str]
+) -> None:
+    action, command = filled(scene, action), filled(scene, command)
+    assert scene.run(*command) == 0
+    undisturbed = scene.state()
+    scene.put_back()
+    last = kills(scene, action)
+    check(scene, action, undisturbed, last // 2, last)
 
 
 def check(scene: Scene, command: list[str], undisturbed: list[str], number: int, last: int) -> None:

@@ -191,14 +191,12 @@ def finish(
     return run_hook(command.site, command.program, arguments) if hooked else os.EX_OK
 
 
-def run_hook(
-    site: Site, program: str, arguments: Sequence[str], output: TextIO | None = None
-) -> int:
+def run_hook(site: Site, program: str, arguments: Sequence[str], output: int | None = None) -> int:
     """Run the program that follows a command of IndiMail's; return its exit code.
 
     It is POST_HANDLE, or the command's own program in LIBEXECDIR.  Either runs as the service
     account, also where root runs the command: who owns the instance decides what lies there, and
-    must not become root by it.  `output` is where it prints.
+    must not become root by it.  `output` is the descriptor it prints to.
     """
     argv = _hook(site, program)
     if not argv:

@@ -58,6 +58,18 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "deliver", "tell what a delivery would do with a mail",
         "indimail deliver --dry-run alice@example.com <mail",
     ),
+    "domain": CommandRow(
+        "domain", "make, change, list, show and remove virtual domains",
+        "indimail domain add example.com", hides=True,
+    ),
+    "user": CommandRow(
+        "user", "make, change, list, show and remove users",
+        "indimail user add --quota 50M alice@example.com", hides=True,
+    ),
+    "alias": CommandRow(
+        "alias", "add, remove and list alias lines",
+        "indimail alias add sales@example.com '&alice@example.com'",
+    ),
     "vadddomain": CommandRow(
         "vadddomain", "make a virtual domain",
         "vadddomain -E postmaster@example.com example.com", is_script=True, hides=True,

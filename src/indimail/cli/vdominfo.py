@@ -9,28 +9,22 @@ Source: spec/delivery.md 2, 2.6.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from typing import Final
 
-from indimail.accounts.passwords import METHODS
 from indimail.cli.change import check_name
 from indimail.cli.site import (
     Command,
-    Failed,
     add_options,
     add_root,
     attempt,
+    check,
     opened,
     refuse_later,
 )
-from indimail.manage.aliasdomains import alias_names, real_domain
-from indimail.manage.assign import domains, entry_of_domain
-from indimail.manage.domain_change import LIMITS
-from indimail.manage.homes import domain_base
-from indimail.manage.routing import is_live
-from indimail.manage.users import method_setting
+from indimail.manage.assign import domains
+from indimail.manage.reports import report_domain
 
 PROGRAM = "vdominfo"
 FIELDS: Final = {
@@ -81,34 +75,23 @@ def _run(args: argparse.Namespace) -> None:
 
 def report(command: Command, domain: str, fields: tuple[str, ...] | list[str]) -> Iterator[str]:
     """Yield the lines of a domain."""
-    site, accounts, disk = command.site, command.accounts, command.disk
-    entry = entry_of_domain(disk, site.places.users_dir, domain)
-    if entry is None:
-        raise Failed(f"{domain}: domain does not exist", 1)
-    if not is_live(site, disk, domain):
+    known = check(report_domain(command.site, command.accounts, command.disk, domain))
+    if not known.is_live:
         print(f"{PROGRAM}: warning: {domain} is not a virtual domain", file=sys.stderr)
-    real = real_domain(site, accounts, domain)
-    folder = site.domain_dir(real)
-    name = domain if real == domain else f"{domain} aliased to {real}"
-    has_limits = os.path.exists(os.path.join(folder, LIMITS))
+    name = domain if known.real == domain else f"{domain} aliased to {known.real}"
     values = {
         "n": ("domain", name),
-        "u": ("uid", str(entry.uid)),
-        "g": ("gid", str(entry.gid)),
-        "d": ("Domain Dir", folder),
-        "b": ("Base Dir", domain_base(site, disk, real)),
-        "hash": ("crypt Hash", _hash(command, real)),
-        "t": ("Users", str(len(accounts.users(real)))),
-        "limits": ("vlimits", "enabled" if has_limits else "disabled"),
+        "u": ("uid", str(known.entry.uid)),
+        "g": ("gid", str(known.entry.gid)),
+        "d": ("Domain Dir", known.directory),
+        "b": ("Base Dir", known.base),
+        "hash": ("crypt Hash", known.method_name),
+        "t": ("Users", str(known.users)),
+        "limits": ("vlimits", "enabled" if known.has_limits else "disabled"),
     }
     for field, (label, value) in values.items():
         if field in fields:
             yield f"{label:>10}: {value}"
     if "l" in fields:
         yield "AliasDomains:"
-        yield from alias_names(site, accounts, disk, real)
-
-
-def _hash(command: Command, domain: str) -> str:
-    name, method = method_setting(command.site, command.disk, domain, "")
-    return next((label for label, way in METHODS.items() if way is method), name)
+        yield from known.alias_domains

@@ -154,16 +154,19 @@ def _make(
 
 def _autoreply(given: str) -> bytes:
     """Return the text, read as who runs the command; nothing: no more replies."""
-    if given == "-":
-        return b""
-    if given == "+":
+    return b"" if given == "-" else read_reply(None if given == "+" else given, f"-l {given}")
+
+
+def read_reply(path: str | None, option: str) -> bytes:
+    """Return the text of an automatic reply; without a path from standard input."""
+    if path is None:
         text = sys.stdin.buffer.read(LONGEST_TEXT + 1)
     else:
-        with open(given, "rb") as file:
+        with open(path, "rb") as file:
             text = file.read(LONGEST_TEXT + 1)
     if not 0 < len(text) <= LONGEST_TEXT:
         what = f"a text of at most {LONGEST_TEXT} octets"
-        raise Failed(f"-l {given}: found {'more' if text else 'nothing'}, expected {what}", 100)
+        raise Failed(f"{option}: found {'more' if text else 'nothing'}, expected {what}", 100)
     return text
 
 

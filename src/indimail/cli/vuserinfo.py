@@ -27,11 +27,10 @@ from indimail.cli.site import (
     opened,
     usage,
 )
-from indimail.delivery.quota import UNLIMITED, parse_quota
+from indimail.delivery.quota import parse_quota
 from indimail.durable.disk import Disk
-from indimail.mail.clock import SystemClock
-from indimail.mailbox.maildirsize import MaildirSizes, count_maildir
 from indimail.manage.names import check_case
+from indimail.manage.reports import usage_of
 
 PROGRAM = "vuserinfo"
 FIELDS: Final = {
@@ -137,7 +136,7 @@ def report(
             texts = [FLAG_TEXTS[flag.name or ""] for flag in Flag if flag in account.flags]
             yield from (f"{'':16}-{text}" for text in texts or ["all services available"])
         if field == "q":
-            yield _usage(disk, account)
+            yield f"{'curr quota':14}: {usage_of(disk, account)}"
     if "l" in fields:
         yield f"{'Table Name':14}: {'indimail' if account.active else 'indibak'}"
         yield from _events(events)
@@ -150,17 +149,6 @@ def _quota(stored: str) -> str:
         return "unlimited"
     shown = f"{octets / _GIB:.2f}] GiB" if octets >= _GIB else f"{octets / _MIB:.2f}] MiB"
     return f"{stored} [{shown}"
-
-
-def _usage(disk: Disk, account: Account) -> str:
-    maildir = f"{account.directory}/Maildir"
-    quota = parse_quota(account.quota) or UNLIMITED
-    usage = (
-        count_maildir(disk, maildir)
-        if quota.is_unlimited
-        else MaildirSizes(disk, SystemClock()).recount(maildir, quota)
-    )
-    return f"{'curr quota':14}: {usage}"
 
 
 def _events(events: list[LastEvent]) -> Iterator[str]:

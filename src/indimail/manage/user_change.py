@@ -44,7 +44,8 @@ class UserChange:
     """What is to change; None and False: stays.
 
     `quota` as users write it, ``+5M`` and ``-5M`` too; `given` are flags to set, or with `toggle`
-    to turn over, after `clear` took all away; `switch` makes an active user inactive and back;
+    to turn over, after `clear` took all away, and `gone` flags to clear; `switch` makes an active
+    user inactive and back, `active` says which of both it shall be;
     an empty `date_format` ends the sorting into date folders, an empty `autoreply` the replies.
     `scram` goes with a password.
     """
@@ -57,19 +58,26 @@ class UserChange:
     clear: bool = False
     toggle: bool = False
     switch: bool = False
+    gone: Flag = Flag(0)
+    active: bool | None = None
     date_format: str | None = None
     autoreply: bytes | None = None
 
     def __str__(self) -> str:
         """Return what is asked for, without secrets and long texts."""
-        flags = "".join(f" {flag.name}" for flag in self.given)
+        flags, gone = (
+            "".join(f" {flag.name}" for flag in flags) for flags in (self.given, self.gone)
+        )
         told = {
             f"quota {self.quota}": self.quota is not None,
             f"name {self.gecos}": self.gecos is not None,
             "password": self.password is not None,
             "no flags": self.clear,
             f"{'turned' if self.toggle else 'set'}{flags}": bool(self.given),
+            f"cleared{gone}": bool(self.gone),
             "active or not": self.switch,
+            "active": self.active is True,
+            "inactive": self.active is False,
             f"date folders {self.date_format}": self.date_format is not None,
             "automatic reply": self.autoreply is not None,
         }
@@ -95,7 +103,8 @@ def plan_user_change(
     if quota is None:
         what = f"invalid quota [{change.quota}] for {account.address}, which has [{account.quota}]"
         return Refused(f"{what}: expected {EXPECTED}", 100)
-    needs_home = change.date_format or change.autoreply or (change.switch and not account.active)
+    is_to_be_active = _is_switched(account, change) and not account.active
+    needs_home = change.date_format or change.autoreply or is_to_be_active
     rows = list(_rows(account, change, quota, int(now)))
     return [
         *([MakeHome(account.directory)] if needs_home else []),  # before mail may come
@@ -105,8 +114,13 @@ def plan_user_change(
     ]
 
 
+def _is_switched(account: Account, change: UserChange) -> bool:
+    return change.switch or change.active not in (None, account.active)
+
+
 def _check(account: Account, change: UserChange) -> Refused | None:
-    if change.switch and account.active and account.name in RFC_IDS:
+    is_switched = _is_switched(account, change)
+    if is_switched and account.active and account.name in RFC_IDS:
         return Refused("RFC Ids cannot be made inactive", 255, os.EX_NOPERM)
     gecos = change.gecos or ""
     if len(gecos) > GECOS_LENGTH:
@@ -117,7 +131,7 @@ def _check(account: Account, change: UserChange) -> Refused | None:
     if change.password is not None and len(change.password.reveal()) > PASSWORD_LENGTH:
         return Refused("Password too long", 100)
     has_files = (change.quota, change.date_format, change.autoreply) != (None, None, None)
-    if (has_files or change.switch) and not os.path.isabs(account.directory):
+    if (has_files or is_switched) and not os.path.isabs(account.directory):
         what = "the full path of a home"
         return Refused(f"{account.address}: found [{account.directory}], expected {what}", 1)
     date = change.date_format or ""
@@ -138,16 +152,16 @@ def _rows(account: Account, change: UserChange, quota: str, now: int) -> Iterato
     given, gone = _flags(account, change)
     if given or gone:
         yield SetFlags(name, domain, given, gone)
-    if change.switch:
+    if _is_switched(account, change):
         yield SetActive(name, domain, not account.active, now)
 
 
 def _flags(account: Account, change: UserChange) -> tuple[Flag, Flag]:
     """Return the flags that come and those that go."""
-    before = Flag(0) if change.clear else account.flags
+    before = Flag(0) if change.clear else account.flags & ~change.gone
     after = before ^ change.given if change.toggle else before | change.given
     # The server may set the lock meanwhile: it goes too where all go.
-    gone = account.flags | Flag.BOUNCE_MAIL if change.clear else change.given
+    gone = change.gone | (account.flags | Flag.BOUNCE_MAIL if change.clear else change.given)
     return change.given & after, gone & ~after
 
 

@@ -1,0 +1,326 @@
+"""`indimail user add|del|list|show|set|passwd|rename|import|export`: mailboxes.
+
+    indimail user add --quota 50M alice@example.com       # asks for the password
+    indimail user import users.csv
+
+What vadduser, vdeluser, vuserinfo, vmoduser, vpasswd and vrenameuser do; the work is theirs too:
+`manage.users`, `manage.removal`, `manage.reports`, `manage.user_change`, `manage.rename`.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+from operator import or_
+from typing import Final
+
+from indimail.accounts.port import RFC_IDS, Flag
+from indimail.cli.actions import (
+    Action,
+    absolute,
+    add_actions,
+    end_change,
+    positive,
+    run_action,
+)
+from indimail.cli.address import our_address
+from indimail.cli.change import carry, is_completed
+from indimail.cli.credentials import parse_quota_option
+from indimail.cli.given_password import (
+    STDIN,
+    add_password,
+    new_credentials,
+    random_given,
+    take_password,
+)
+from indimail.cli.shown_user import FLAGS, declare_list, list_users, show_user
+from indimail.cli.site import Command, Failed, check, now, opened
+from indimail.cli.vmoduser import read_reply
+from indimail.mail.secret import Secret
+from indimail.manage.aliasdomains import real_domain
+from indimail.manage.names import check_case, split_address
+from indimail.manage.removal import plan_user_removal
+from indimail.manage.rename import plan_user_rename
+from indimail.manage.user_change import UserChange, plan_user_change
+from indimail.manage.users import (
+    NewUser,
+    check_new_password,
+    check_new_user,
+    plan_password,
+    plan_user,
+)
+from indimail.manage.writes import Write
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions."""
+    add_actions(parser, "user", ACTIONS)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do one of them."""
+    return run_action(args)
+
+
+def _declare_email(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("email")
+
+
+# -- add, passwd ---------------------------------------------------------------------------------
+
+
+def _declare_add(parser: argparse.ArgumentParser) -> None:
+    _declare_email(parser)
+    add_password(parser)
+    parser.add_argument("--name", help="the user's full name")
+    parser.add_argument("--quota", metavar="QUOTA", help="50M, 50M,1000 or NOQUOTA (HARD_QUOTA)")
+    parser.add_argument("--inactive", action="store_true", help="add it inactive")
+    parser.add_argument(
+        "--base", type=absolute, metavar="DIR", help="where the home lies (BASE_PATH)"
+    )
+    parser.add_argument(
+        "--users-per-level", type=positive, metavar="N", default=0, help="homes in a directory"
+    )
+
+
+def _add(args: argparse.Namespace) -> int:
+    check(check_case("email", args.email))
+    quota = parse_quota_option(args.quota)
+    take_password(args)
+    with opened(args.program, args) as command:
+        site, accounts, disk = command.site, command.accounts, command.disk
+        name, domain = our_address(command, args.email)
+        new = NewUser(
+            name=name,
+            domain=domain,
+            password=Secret(""),
+            gecos=args.name or "",
+            quota=quota,
+            active=not args.inactive,
+            base=args.base or "",
+            users_per_level=args.users_per_level,
+        )
+        if not is_completed(command, args.email):
+            check(check_new_user(site, accounts, new))  # before a password is asked for
+            password, scram = _credentials(command, args, name, domain)
+            new = replace(new, password=password, scram=scram)
+        writes = carry(command, args.email, lambda: plan_user(site, accounts, disk, new, now()))
+    return _end(command, args, "vadduser", writes, f"added user {name}@{domain}")
+
+
+def _declare_passwd(parser: argparse.ArgumentParser) -> None:
+    _declare_email(parser)
+    add_password(parser)
+
+
+def _passwd(args: argparse.Namespace) -> int:
+    check(check_case("email", args.email))
+    take_password(args)
+    with opened(args.program, args) as command:
+        accounts = command.accounts
+        name, domain = our_address(command, args.email)
+        check(check_new_password(accounts, name, domain))  # before asking for one
+        password, scram = _credentials(command, args, name, domain)
+        writes = carry(
+            command,
+            args.email,
+            lambda: plan_password(accounts, name, domain, password, scram, now()),
+            again=True,
+        )
+    return _end(command, args, "vpasswd", writes, f"password of {name}@{domain} set")
+
+
+def _credentials(
+    command: Command, args: argparse.Namespace, name: str, domain: str
+) -> tuple[Secret, Secret]:
+    if command.is_dry:
+        return Secret(""), Secret("")
+    prompt = f"New IndiMail password for {name}@{domain}: "
+    made = new_credentials(command, args, domain, prompt)
+    return made.password, made.scram
+
+
+def _end(
+    command: Command,
+    args: argparse.Namespace,
+    program: str,
+    writes: Sequence[Write],
+    said: str,
+) -> int:
+    random = random_given(args)
+    told = "\n".join([said, *map("password: {}".format, random.values())])
+    return end_change(command, args, program, [args.email], writes, told, random)
+
+
+# -- del, rename ---------------------------------------------------------------------------------
+
+
+def _declare_delete(parser: argparse.ArgumentParser) -> None:
+    _declare_email(parser)
+    parser.add_argument(
+        "--reserved", action="store_true", help="also a reserved name (postmaster, abuse, ...)"
+    )
+
+
+def _delete(args: argparse.Namespace) -> int:
+    check(check_case("email", args.email))
+    with opened(args.program, args) as command:
+        site, accounts, disk = command.site, command.accounts, command.disk
+        name, domain = our_address(command, args.email)
+        if name in RFC_IDS and not args.reserved and not command.is_dry:
+            what = "a reserved name, expected --reserved to remove it"
+            raise Failed(f"{name}@{domain}: {what}", os.EX_NOPERM)
+        writes = carry(
+            command,
+            args.email,
+            lambda: plan_user_removal(site, accounts, disk, name, domain),
+        )
+    return end_change(
+        command, args, "vdeluser", [args.email], writes, f"removed user {name}@{domain}"
+    )
+
+
+def _declare_rename(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("old")
+    parser.add_argument("new", help="a name, or an address in the same domain")
+
+
+def _rename(args: argparse.Namespace) -> int:
+    check(check_case("email", args.old))
+    check(check_case("email", args.new))
+    with opened(args.program, args) as command:
+        site, accounts, disk = command.site, command.accounts, command.disk
+        name, domain = our_address(command, args.old)
+        new, new_domain = split_address(args.new)
+        if new_domain and real_domain(site, accounts, new_domain) != domain:
+            raise Failed(f"{args.new}: expected an address in {domain}", os.EX_DATAERR)
+        writes = carry(
+            command,
+            f"{args.old} {args.new}",
+            lambda: plan_user_rename(site, accounts, disk, name, new, domain),
+        )
+    said = f"renamed user {name}@{domain} to {new}@{domain}"
+    return end_change(command, args, "vrenameuser", [args.old, args.new], writes, said)
+
+
+# -- set -----------------------------------------------------------------------------------------
+
+
+def _declare_set(parser: argparse.ArgumentParser) -> None:
+    _declare_email(parser)
+    parser.add_argument(
+        "--quota", metavar="QUOTA", help="50M; 50M,1000; NOQUOTA; +5M, -5M: more, less"
+    )
+    parser.add_argument("--name", help="the user's full name")
+    parser.add_argument("--active", action="store_true", default=None, help="active again")
+    parser.add_argument(
+        "--inactive", dest="active", action="store_false", default=None,
+        help="no login, no new mail; what is there is kept",
+    )  # fmt: skip
+    parser.add_argument(
+        "--flag",
+        dest="given",
+        metavar="FLAG",
+        action="append",
+        choices=FLAGS,
+        default=[],
+        help=f"set one of {' '.join(FLAGS)}",
+    )
+    parser.add_argument(
+        "--no-flag",
+        dest="gone",
+        metavar="FLAG",
+        action="append",
+        choices=FLAGS,
+        default=[],
+        help="clear one of them",
+    )
+    parser.add_argument(
+        "--date-folders", dest="date", metavar="FORMAT", help="%%Y-%%m; empty: none any more"
+    )
+    reply = parser.add_mutually_exclusive_group()
+    reply.add_argument("--reply", metavar="FILE", help="answer mail with its text; -: stdin")
+    reply.add_argument("--no-reply", action="store_true", help="no more")
+
+
+def _set(args: argparse.Namespace) -> int:
+    check(check_case("email", args.email))
+    given, gone = (
+        reduce(or_, map(FLAGS.__getitem__, names), Flag(0)) for names in (args.given, args.gone)
+    )
+    if given & gone:
+        raise Failed("--flag and --no-flag: expected different flags", os.EX_USAGE)
+    change = UserChange(
+        quota=args.quota,
+        gecos=args.name,
+        given=given,
+        gone=gone,
+        active=args.active,
+        date_format=args.date,
+        autoreply=_reply(args),
+    )
+    if change == UserChange():
+        raise Failed(
+            "found nothing to set, expected --quota, --name, ... (see --help)", os.EX_USAGE
+        )
+    with opened(args.program, args) as command:
+        accounts, disk = command.accounts, command.disk
+        name, domain = our_address(command, args.email)
+        writes = carry(
+            command,
+            f"{args.email}: {change}",
+            lambda: plan_user_change(accounts, disk, name, domain, change, now()),
+            again=not change.is_relative,
+        )
+    program = "vmoduser" if change.autoreply is None else None
+    said = f"changed user {name}@{domain}: {change}"
+    return end_change(command, args, program, [args.email], writes, said)
+
+
+def _reply(args: argparse.Namespace) -> bytes | None:
+    """Return the text of the automatic reply, read as who runs the command; None: it stays."""
+    if args.no_reply:
+        return b""
+    if args.reply is None:
+        return None
+    try:
+        return read_reply(None if args.reply == STDIN else args.reply, f"--reply {args.reply}")
+    except FileNotFoundError as error:
+        raise Failed(f"{args.reply}: {error.strerror}", os.EX_NOINPUT) from None
+
+
+ACTIONS: Final = {
+    "add": Action(
+        "make a mailbox in a virtual domain",
+        "indimail user add --quota 50M --name Alice alice@example.com",
+        _declare_add, _add,
+    ),
+    "del": Action(
+        "remove a mailbox with its mail", "indimail user del --dry-run alice@example.com",
+        _declare_delete, _delete,
+    ),
+    "list": Action(
+        "list users", "indimail user list --domain example.com --json",
+        declare_list, list_users, is_change=False,
+    ),
+    "show": Action(
+        "show a user: quota and what the mailbox holds, what leads to it, the last login",
+        "indimail user show alice@example.com",
+        _declare_email, show_user, is_change=False,
+    ),
+    "set": Action(
+        "change a user's quota, name, flags, automatic reply; make it inactive, or active",
+        "indimail user set --quota +50M --flag no-pop alice@example.com",
+        _declare_set, _set,
+    ),
+    "passwd": Action(
+        "change a password", "indimail user passwd alice@example.com",
+        _declare_passwd, _passwd,
+    ),
+    "rename": Action(
+        "give a mailbox another name in its domain",
+        "indimail user rename alice@example.com zoe@example.com",
+        _declare_rename, _rename,
+    ),
+}  # fmt: skip
