@@ -16,10 +16,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from indimail.cli.change import add_dry_run, run_hook
+from indimail.cli.change import NamedChange, add_dry_run, carry, run_hook
 from indimail.cli.root import add_root
 from indimail.cli.shown import print_json
-from indimail.cli.site import Command, attempt
+from indimail.cli.site import Command, attempt, opened
 from indimail.manage.writes import Write
 
 CODES: Final = """\
@@ -62,6 +62,24 @@ def add_actions(parser: argparse.ArgumentParser, noun: str, actions: Mapping[str
 def run_action(args: argparse.Namespace) -> int:
     """Do what the action does."""
     return attempt(args.program, lambda: args.work(args), sysexits=True)
+
+
+def named_action(change: NamedChange, help_: str, example: str) -> Action:
+    """Return the action that makes the change of a command of IndiMail's."""
+
+    def declare(parser: argparse.ArgumentParser) -> None:
+        for name in change.names:
+            parser.add_argument(name)
+
+    def run(args: argparse.Namespace) -> int:
+        given = [str(getattr(args, name)) for name in change.names]
+        change.check(given)
+        with opened(args.program, args) as command:
+            planned = change.begin(command, *given)
+            writes = carry(command, " ".join(given), planned.plan)
+        return end_change(command, args, change.program, given, writes, planned.said)
+
+    return Action(help_, example, declare, run)
 
 
 def end_change(

@@ -74,6 +74,12 @@ class NamedChange:
             parser.add_argument(name, nargs="?")
         end_arguments(parser)
 
+    def check(self, given: Sequence[str]) -> None:
+        """Refuse what can be no domain, or no email."""
+        for text, what in zip(given, self.names.values(), strict=True):
+            if what in CHECKED:
+                check_name(what, text)
+
     def run(self, args: argparse.Namespace) -> int:
         """Make the change."""
         return attempt(self.program, lambda: self._run(args))
@@ -83,9 +89,7 @@ class NamedChange:
         given = [getattr(args, name) for name in self.names]
         if None in given:
             raise usage(args, self.misused)
-        for text, what in zip(given, self.names.values(), strict=True):
-            if what in CHECKED:
-                check_name(what, text)
+        self.check(given)
         with opened(self.program, args) as command:
             planned = self.begin(command, *given)
             make_change(command, " ".join(given), planned.plan)

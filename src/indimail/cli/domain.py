@@ -13,11 +13,13 @@ from dataclasses import replace
 from typing import Final
 
 from indimail.accounts.passwords import METHODS
+from indimail.cli import vdeldomain, vrenamedomain
 from indimail.cli.actions import (
     Action,
     absolute,
     add_actions,
     end_change,
+    named_action,
     positive,
     run_action,
 )
@@ -45,8 +47,6 @@ from indimail.manage.domains import (
 )
 from indimail.manage.instruction import EXPECTED
 from indimail.manage.names import check_domain
-from indimail.manage.removal import plan_domain_removal
-from indimail.manage.rename import plan_domain_rename
 from indimail.manage.reports import DomainReport, report_domain
 
 
@@ -102,53 +102,16 @@ def _add(args: argparse.Namespace) -> int:
         check(check_catch_all(args.instruction))
         if not is_completed(command, args.domain):
             check(check_absent(site, disk, args.domain))  # before a password is asked for
-            new = _with_password(command, args, new)
+            made = new_credentials(command, args, new.domain, f"{POSTMASTER}@{new.domain}")
+            method_name = made.method_name if args.method else ""
+            new = replace(new, password=made.password, scram=made.scram, method_name=method_name)
         writes = carry(command, args.domain, lambda: plan_domain(site, accounts, disk, new, now()))
     random = random_given(args)
     said = "\n".join([f"added domain {args.domain}", *map("password: {}".format, random.values())])
     return end_change(command, args, "vadddomain", [args.domain], writes, said, random)
 
 
-def _with_password(command: Command, args: argparse.Namespace, new: NewDomain) -> NewDomain:
-    if command.is_dry:
-        return new
-    prompt = f"New IndiMail password for {POSTMASTER}@{new.domain}: "
-    made = new_credentials(command, args, new.domain, prompt)
-    method_name = made.method_name if args.method else ""
-    return replace(new, password=made.password, scram=made.scram, method_name=method_name)
-
-
-# -- del, rename, set ----------------------------------------------------------------------------
-
-
-def _delete(args: argparse.Namespace) -> int:
-    check_name("domain", args.domain)
-    with opened(args.program, args) as command:
-        site, accounts, disk = command.site, command.accounts, command.disk
-        writes = carry(
-            command, args.domain, lambda: plan_domain_removal(site, accounts, disk, args.domain)
-        )
-    said = f"removed domain {args.domain}"
-    return end_change(command, args, "vdeldomain", [args.domain], writes, said)
-
-
-def _declare_rename(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("old")
-    parser.add_argument("new")
-
-
-def _rename(args: argparse.Namespace) -> int:
-    check_name("domain", args.old)
-    check_name("domain", args.new)
-    with opened(args.program, args) as command:
-        site, accounts, disk = command.site, command.accounts, command.disk
-        writes = carry(
-            command,
-            f"{args.old} {args.new}",
-            lambda: plan_domain_rename(site, accounts, disk, args.old, args.new),
-        )
-    said = f"renamed domain {args.old} to {args.new}"
-    return end_change(command, args, "vrenamedomain", [args.old, args.new], writes, said)
+# -- set -----------------------------------------------------------------------------------------
 
 
 def _declare_set(parser: argparse.ArgumentParser) -> None:
@@ -255,10 +218,10 @@ ACTIONS: Final = {
         "indimail domain add --postmaster-password-file secret.txt example.com",
         _declare_add, _add,
     ),
-    "del": Action(
+    "del": named_action(
+        vdeldomain.CHANGE,
         "remove a virtual domain with its users, mail and alias domains, or an alias domain alone",
         "indimail domain del --dry-run example.com",
-        _declare_domain, _delete,
     ),
     "list": Action(
         "list the domains", "indimail domain list --json",
@@ -273,9 +236,9 @@ ACTIONS: Final = {
         "indimail domain set --default delete example.com",
         _declare_set, _set,
     ),
-    "rename": Action(
+    "rename": named_action(
+        vrenamedomain.CHANGE,
         "give a virtual domain, or an alias domain, another name",
         "indimail domain rename example.com example.net",
-        _declare_rename, _rename,
     ),
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """The password of a command with long options: from a file, the terminal or standard input.
 
     take_password(args)                                 # as who runs the command
-    new_credentials(command, args, domain, prompt)      # what is stored of it
+    new_credentials(command, args, domain, whose)       # what is stored of it
 
 It is never an argument.  Not here: hashing it (`accounts.passwords`).
 """
@@ -16,6 +16,7 @@ from indimail.accounts.scram import MECHANISMS
 from indimail.cli.credentials import LONGEST_RANDOM, Credentials, make_credentials
 from indimail.cli.site import Command, Failed
 from indimail.cli.terminal import ask_password
+from indimail.mail.secret import Secret
 from indimail.manage.users import NO_SCRAM
 
 STDIN: Final = "-"
@@ -68,19 +69,21 @@ def take_password(args: argparse.Namespace) -> None:
 
 
 def new_credentials(
-    command: Command, args: argparse.Namespace, domain: str, prompt: str
+    command: Command, args: argparse.Namespace, domain: str, whose: str
 ) -> Credentials:
     """Return what is stored; `args.password` is the password then, also one that was made."""
+    if command.is_dry:
+        return Credentials(Secret(""), Secret(""), "")
     if args.length:
         args.password = random_password(args.length)
     if args.password is None:
-        args.password = ask_password(prompt)
+        args.password = ask_password(f"New IndiMail password for {whose}: ")
     if not args.password:
         raise Failed("found nothing, expected a password", os.EX_DATAERR)
     if len(args.password) > PASSWORD_LENGTH:
         what = f"found {len(args.password)} characters"
         raise Failed(f"{what}, expected a password of at most {PASSWORD_LENGTH}", os.EX_DATAERR)
-    return make_credentials(command, args, domain, prompt)
+    return make_credentials(command, args, domain, whose)
 
 
 def random_given(args: argparse.Namespace) -> dict[str, str]:

@@ -16,11 +16,13 @@ from operator import or_
 from typing import Final
 
 from indimail.accounts.port import RFC_IDS, Flag
+from indimail.cli import vrenameuser
 from indimail.cli.actions import (
     Action,
     absolute,
     add_actions,
     end_change,
+    named_action,
     positive,
     run_action,
 )
@@ -38,10 +40,8 @@ from indimail.cli.shown_user import FLAGS, declare_list, list_users, show_user
 from indimail.cli.site import Command, Failed, check, now, opened
 from indimail.cli.vmoduser import read_reply
 from indimail.mail.secret import Secret
-from indimail.manage.aliasdomains import real_domain
-from indimail.manage.names import check_case, split_address
+from indimail.manage.names import check_case
 from indimail.manage.removal import plan_user_removal
-from indimail.manage.rename import plan_user_rename
 from indimail.manage.user_change import UserChange, plan_user_change
 from indimail.manage.users import (
     NewUser,
@@ -103,8 +103,8 @@ def _add(args: argparse.Namespace) -> int:
         )
         if not is_completed(command, args.email):
             check(check_new_user(site, accounts, new))  # before a password is asked for
-            password, scram = _credentials(command, args, name, domain)
-            new = replace(new, password=password, scram=scram)
+            made = new_credentials(command, args, domain, f"{name}@{domain}")
+            new = replace(new, password=made.password, scram=made.scram)
         writes = carry(command, args.email, lambda: plan_user(site, accounts, disk, new, now()))
     return _end(command, args, "vadduser", writes, f"added user {name}@{domain}")
 
@@ -121,24 +121,14 @@ def _passwd(args: argparse.Namespace) -> int:
         accounts = command.accounts
         name, domain = our_address(command, args.email)
         check(check_new_password(accounts, name, domain))  # before asking for one
-        password, scram = _credentials(command, args, name, domain)
+        made = new_credentials(command, args, domain, f"{name}@{domain}")
         writes = carry(
             command,
             args.email,
-            lambda: plan_password(accounts, name, domain, password, scram, now()),
+            lambda: plan_password(accounts, name, domain, made.password, made.scram, now()),
             again=True,
         )
     return _end(command, args, "vpasswd", writes, f"password of {name}@{domain} set")
-
-
-def _credentials(
-    command: Command, args: argparse.Namespace, name: str, domain: str
-) -> tuple[Secret, Secret]:
-    if command.is_dry:
-        return Secret(""), Secret("")
-    prompt = f"New IndiMail password for {name}@{domain}: "
-    made = new_credentials(command, args, domain, prompt)
-    return made.password, made.scram
 
 
 def _end(
@@ -153,7 +143,7 @@ def _end(
     return end_change(command, args, program, [args.email], writes, told, random)
 
 
-# -- del, rename ---------------------------------------------------------------------------------
+# -- del -----------------------------------------------------------------------------------------
 
 
 def _declare_delete(parser: argparse.ArgumentParser) -> None:
@@ -179,29 +169,6 @@ def _delete(args: argparse.Namespace) -> int:
     return end_change(
         command, args, "vdeluser", [args.email], writes, f"removed user {name}@{domain}"
     )
-
-
-def _declare_rename(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("old")
-    parser.add_argument("new", help="a name, or an address in the same domain")
-
-
-def _rename(args: argparse.Namespace) -> int:
-    check(check_case("email", args.old))
-    check(check_case("email", args.new))
-    with opened(args.program, args) as command:
-        site, accounts, disk = command.site, command.accounts, command.disk
-        name, domain = our_address(command, args.old)
-        new, new_domain = split_address(args.new)
-        if new_domain and real_domain(site, accounts, new_domain) != domain:
-            raise Failed(f"{args.new}: expected an address in {domain}", os.EX_DATAERR)
-        writes = carry(
-            command,
-            f"{args.old} {args.new}",
-            lambda: plan_user_rename(site, accounts, disk, name, new, domain),
-        )
-    said = f"renamed user {name}@{domain} to {new}@{domain}"
-    return end_change(command, args, "vrenameuser", [args.old, args.new], writes, said)
 
 
 # -- set -----------------------------------------------------------------------------------------
@@ -318,9 +285,9 @@ ACTIONS: Final = {
         "change a password", "indimail user passwd alice@example.com",
         _declare_passwd, _passwd,
     ),
-    "rename": Action(
+    "rename": named_action(
+        vrenameuser.CHANGE,
         "give a mailbox another name in its domain",
         "indimail user rename alice@example.com zoe@example.com",
-        _declare_rename, _rename,
     ),
 }  # fmt: skip
