@@ -128,8 +128,9 @@ ORDERS: Final = (
           "        AddEntry(users_dir, entry),",
           "        *_received(site, domain),\n        AddEntry(users_dir, entry),"),
     Order("indimail/manage/change.py", "a change is made before its list is kept",
-          "    write_atomic(stores.disk, path, [text.encode(\"ascii\")], 0o600)\n    _do(stores, writes)",
-          "    _do(stores, writes)"),
+          "    write_atomic(stores.disk, path, [text.encode(\"ascii\")], 0o600)\n"
+          "    _do(stores, writes, told)",
+          "    _do(stores, writes, told)"),
     Order("indimail/manage/change.py", "a list is done with before its writes",
           "    for number, write in enumerate(writes, 2):",
           "    stores.disk.unlink(journal(stores.site))\n    for number, write in enumerate(writes, 2):"),
