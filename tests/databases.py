@@ -26,7 +26,7 @@ import pymysql
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from indimail.accounts.dialect import normal
+from indimail.accounts.engines import normal
 from indimail.accounts.sql import SqlAccounts
 from support import MISSING, STOPPED, packages
 

@@ -75,7 +75,7 @@ BOUNDARIES = {
 REVEALS = {
     "mail/secret.py",
     "accounts/passwords.py", "accounts/scram.py",  # to compare with
-    "accounts/sql.py",  # into its columns
+    "accounts/changes.py",  # into its columns
     "app/build.py",  # the database's URL, to its library
     "cli/vuserinfo.py",  # the hash, as IndiMail shows it
     "manage/change.py",  # into the list of a change, which its owner alone can read

@@ -67,7 +67,7 @@ def test_a_database_that_indimail_made_is_read_and_written_as_it_is() -> None:
         accounts.record_event(alice, event)
         assert accounts.events("alice", "example.com") == [event]
         assert db.ask("select unix_timestamp(timestamp) from lastauth") == [(1_795_000_000,)]
-        with accounts._ready().connect() as session:  # whatever the zone of the server
+        with accounts.database.engine().connect() as session:  # whatever the zone of the server
             assert session.execute(text("select @@time_zone")).scalar() == "+00:00"
         assert db.ask("select pw_gid from indimail") == [(0x12,)]
         assert db.ask("select quota from userquota") == [(777,)]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from databases import NAMES, PORTS, database, through
-from indimail.accounts import sql
 from indimail.accounts.cache import CachedLookup
 from indimail.accounts.port import Account
 from indimail.accounts.sql import SqlAccounts
@@ -27,7 +26,8 @@ class Remote:
 
     def __init__(self, proxy: Proxy, url: str) -> None:
         self.proxy = proxy
-        self.accounts = SqlAccounts(through(url, proxy.port))
+        self.url = through(url, proxy.port)
+        self.accounts = SqlAccounts(self.url)
         self.accounts.add(ALICE)
 
     def find(self) -> Account | None:
@@ -74,7 +74,7 @@ def test_a_database_that_is_down_fails_questions_and_heals(remote: Remote) -> No
 
 
 def test_a_database_that_is_down_at_the_start_is_found_later(remote: Remote) -> None:
-    late = SqlAccounts(remote.accounts._url)
+    late = SqlAccounts(remote.url)
     remote.proxy.stop()
     assert remote.fails(lambda: late.find("alice", "example.com"))
     remote.proxy.start()
@@ -85,7 +85,7 @@ def test_a_database_that_is_down_at_the_start_is_found_later(remote: Remote) -> 
 def test_a_silent_database_keeps_nobody_waiting_and_heals(
     remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late = SqlAccounts(remote.accounts._url)
+    late = SqlAccounts(remote.url)
     remote.proxy.silence()
     assert remote.fails(remote.find)
     assert remote.fails(lambda: remote.accounts.add(BOB))
@@ -93,7 +93,7 @@ def test_a_silent_database_keeps_nobody_waiting_and_heals(
     remote.proxy.stop()
     remote.proxy.start()
     for accounts in (remote.accounts, late):
-        accounts._silent_until = 0.0
+        accounts.database._silent_until = 0.0
         assert accounts.find("alice", "example.com") == ALICE
     late.close()
 
@@ -102,7 +102,7 @@ def test_a_silent_database_keeps_nobody_waiting_and_heals(
 def test_who_waited_for_nothing_spares_the_next_the_wait(
     remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql, "PAUSE", 3600.0)
+    monkeypatch.setattr("indimail.accounts.database.PAUSE", 3600.0)
     remote.proxy.silence()
     assert remote.fails(remote.find)
     octets = remote.proxy.octets

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from databases import PASSWORD, SERVERS, Database, at_once, database, name_of
 from indimail.accounts.port import Account, LastEvent
@@ -52,17 +53,19 @@ def test_the_tables_have_indimails_names_and_lengths(path: str) -> None:
 
 def test_sqlite_syncs_every_commit_and_keeps_the_rollback_journal(path: str) -> None:
     accounts = SqlAccounts(sqlite_url(path))
-    with accounts._ready().connect() as db:
+    with accounts.database.engine().connect() as db:
         assert db.exec_driver_sql("pragma synchronous").scalar() == 3  # EXTRA
         assert db.exec_driver_sql("pragma journal_mode").scalar() == "delete"
 
 
 def test_a_change_is_alone_from_its_first_look_on(path: str) -> None:
-    accounts = SqlAccounts(sqlite_url(path))
-    with accounts._change() as db, contextlib.closing(sqlite3.connect(path, timeout=0)) as other:
+    def change(db: Connection) -> None:
         db.exec_driver_sql("select count(*) from indimail")
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
+        other = sqlite3.connect(path, timeout=0)
+        with contextlib.closing(other), pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("begin immediate")
+
+    SqlAccounts(sqlite_url(path)).database.change(change)
 
 
 def test_a_missing_folder_is_accounts_unavailable_and_mends(tmp_path: Path) -> None:
@@ -179,7 +182,7 @@ def test_what_is_too_long_is_refused_and_not_cut(kind: str) -> None:
 def test_an_error_tells_neither_the_databases_password_nor_a_users(db: Database) -> None:
     accounts = db.accounts()
     accounts.add(ALICE)
-    db.ask("drop table indibak")
+    db.ask("alter table indibak rename column scram to other")
     with pytest.raises(AccountsUnavailable) as raised:
         accounts.set_password("alice", "example.com", Secret("$5$new"), Secret("{CRAM}x"))
     texts = [str(raised.value), str(raised.value.__cause__)]

@@ -33,6 +33,7 @@ from sqlalchemy import Connection, Engine, column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
 from indimail.accounts import dialect
+from indimail.accounts.engines import PATIENCE, make_engine
 from indimail.accounts.tables import METADATA
 from indimail.mail.errors import AccountsUnavailable
 
@@ -64,7 +65,7 @@ def make_tables(engine: Engine) -> None:
 
     Raises as `bring_up_to_date`, and where another process is at it and takes its time.
     """
-    patient = dialect.make_engine(engine.url, dialect.PATIENCE, kept=False)
+    patient = make_engine(engine.url, PATIENCE, kept=False)
     try:
         with patient.execution_options(writes=True).begin() as db, dialect.alone(db):
             _make_tables(db)

@@ -12,7 +12,8 @@ import time
 from typing import Final
 
 from indimail.accounts.cache import CachedLookup
-from indimail.accounts.sql import SqlAccounts, prepare
+from indimail.accounts.database import prepare
+from indimail.accounts.sql import SqlAccounts
 from indimail.accounts.url import accounts_url
 from indimail.app.aside import Aside
 from indimail.app.certificate import Certificate

@@ -1,0 +1,103 @@
+"""What the mail path asks the database: a user, its aliases, an alias domain, whose a lock is.
+
+    database.ask(find, "alice", "example.com")
+
+An answer is what was asked for, octet by octet: IndiMail's tables in MariaDB compare without case
+and accents, so that is looked at here again.
+
+Source: spec/cluster-users.md 1.4.  Not here: the cache in front (`accounts.cache`), what commands
+ask (`accounts.lists`).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, bindparam, literal, select, union_all
+
+from indimail.accounts.database import rows
+from indimail.accounts.port import Account, Flag
+from indimail.accounts.tables import ALIASDOMAIN, INDIBAK, INDIMAIL, USERQUOTA, VALIAS
+from indimail.mail.secret import Secret
+
+ACTIVE: Final = ((INDIMAIL, 1), (INDIBAK, 0))
+FIELDS: Final = (
+    "pw_name",
+    "pw_domain",
+    "pw_passwd",
+    "pw_uid",
+    "pw_gid",
+    "pw_gecos",
+    "pw_dir",
+    "pw_shell",
+    "scram",
+)
+
+
+def accounts_in(table: Table, active: int) -> Any:  # noqa: ANN401 - a Select of such rows
+    """Select accounts of a table, as `account_of` takes them."""
+    return select(*(table.c[field] for field in FIELDS), literal(active).label("active"))
+
+
+def named(table: Table, active: int) -> Any:  # noqa: ANN401 - as above
+    """Select the account `name` of `domain` in a table."""
+    return accounts_in(table, active).where(
+        table.c.pw_domain == bindparam("domain"), table.c.pw_name == bindparam("name")
+    )
+
+
+_FIND: Final = union_all(*(named(*table) for table in ACTIVE))
+_ALIASES: Final = select(VALIAS.c.alias, VALIAS.c.domain, VALIAS.c.valias_line).where(
+    VALIAS.c.alias == bindparam("name"), VALIAS.c.domain == bindparam("domain")
+)
+_REAL_DOMAIN: Final = select(ALIASDOMAIN.c.alias, ALIASDOMAIN.c.domain).where(
+    ALIASDOMAIN.c.alias == bindparam("alias")
+)
+_USERQUOTA: Final = select(USERQUOTA.c.quota).where(
+    USERQUOTA.c.user == bindparam("name"), USERQUOTA.c.domain == bindparam("domain")
+)
+
+
+def find(db: Connection, name: str, domain: str) -> Account | None:
+    """Return the account, active or not; an active row wins."""
+    return found_in(rows(db, _FIND, name=name, domain=domain), name, domain)
+
+
+def aliases(db: Connection, name: str, domain: str) -> list[str]:
+    """Return the alias lines, sorted."""
+    lines = rows(db, _ALIASES, name=name, domain=domain)
+    return sorted(row[2] for row in lines if row[:2] == (name, domain))
+
+
+def real_domain(db: Connection, domain: str) -> str:
+    """Return the domain that an alias domain stands for; any other as it is."""
+    pairs = rows(db, _REAL_DOMAIN, alias=domain)
+    return next((row[1] for row in pairs if row[0] == domain), domain)
+
+
+def userquota(db: Connection, name: str, domain: str) -> int:
+    """Return the octets that the quota's lock was set with; 0: no lock of the quota's."""
+    locks = rows(db, _USERQUOTA, name=name, domain=domain)
+    return int(locks[0][0]) if locks else 0
+
+
+def found_in(candidates: Iterable[Sequence[Any]], name: str, domain: str) -> Account | None:
+    """Return the account of the rows; an active one wins."""
+    accounts = [account_of(row) for row in candidates if row[:2] == (name, domain)]
+    return max(accounts, key=lambda account: account.active, default=None)
+
+
+def account_of(row: Sequence[Any]) -> Account:
+    """Return the account of a row."""
+    name, domain, password, uid, flags, gecos, directory, quota, scram, active = row
+    return Account(
+        name=name,
+        domain=domain,
+        password=Secret(password),
+        uid=uid,
+        flags=Flag(flags),
+        gecos=gecos,
+        directory=directory,
+        quota=quota,
+        active=bool(active),
+        scram=Secret(scram or ""),
+    )
