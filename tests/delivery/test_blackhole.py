@@ -1,13 +1,8 @@
 """Senders whose mail is discarded: spec/delivery.md 5.2 (4), 10 (16)."""
 
-import re
-from fnmatch import translate
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from indimail.delivery.blackhole import EMPTY, BlackHole, matches, parse_black_hole
+from indimail.delivery.blackhole import EMPTY, BlackHole, parse_black_hole
 from indimail.mail.line import Line
 from indimail.mail.verdict import Rule
 
@@ -48,25 +43,3 @@ def test_the_last_pattern_that_matches_decides() -> None:
     assert files.find("bob@example.org") is None
     assert files.find("bob@example.net") == Rule(PATTERNS, 1)
     assert files.find("") == Rule(PATTERNS, 1)
-
-
-@pytest.mark.parametrize(
-    ("glob", "text", "fits"),
-    [
-        ("a?c", "abc", True), ("a?c", "ac", False), ("[a-c]x", "bx", True), ("[!a-c]x", "bx", False),
-        ("[!a-c]x", "dx", True), ("[]]", "]", True), ("[x", "[x", True), (r"\*", "*", True),
-        (r"\*", "x", False), ("**", "", True), ("*a*b*", "xxaxxbxx", True), ("*a*b", "ab-a", False),
-        ("[a-]", "-", True),
-    ],
-)  # fmt: skip
-def test_a_pattern(glob: str, text: str, fits: bool) -> None:
-    assert matches(glob, text) is fits
-
-
-@given(st.text("ab*?.@", max_size=12), st.text("ab.@\n", max_size=12))
-def test_a_pattern_is_what_the_shell_has(glob: str, text: str) -> None:
-    assert matches(glob, text) is bool(re.fullmatch(translate(glob), text))
-
-
-def test_no_pattern_takes_long() -> None:
-    assert not matches("*a" * 200 + "b", "a" * 20_000)

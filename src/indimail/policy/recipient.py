@@ -21,9 +21,9 @@ from msgspec import Struct
 
 from indimail.mail.address import Address
 from indimail.mail.foreseen import Foreseen
+from indimail.mail.ip import literal
 from indimail.mail.reply import Reply
 from indimail.mail.verdict import Accept, Refuse, Rule, TryLater
-from indimail.policy.tcprules import plain_ip
 
 
 class RecipientFacts(Struct, frozen=True):
@@ -48,11 +48,8 @@ def at_our_host(address: Address, ours: Container[str], localiphost: str) -> Add
 
     RFC 5321 4.1.3 writes IPv6 as ``[IPv6:2001:db8::1]``.
     """
-    domain = address.domain
-    if not (domain.startswith("[") and domain.endswith("]")):
-        return address
-    ip = plain_ip(domain[1:-1].removeprefix("ipv6:"))
-    return Address(address.local, localiphost) if ip in ours else address
+    ip = literal(address.domain)
+    return Address(address.local, localiphost) if ip is not None and ip in ours else address
 
 
 def judge_recipient(facts: RecipientFacts, limits: RecipientLimits) -> Refuse | TryLater | None:

@@ -37,6 +37,7 @@ from typing import Final
 
 from indimail.mail.address import parents
 from indimail.mail.errors import Mistake
+from indimail.mail.ip import MAPPED, plain_ip
 from indimail.mail.line import Line
 from indimail.mail.match import TYPOGRAPHIC, quoted
 from indimail.mail.verdict import Rule
@@ -46,7 +47,6 @@ FILE: Final = "tcp/tcp.smtp"
 # Addresses of IPv6 contain colons: the one that allow or deny follows ends the address.
 _SEPARATOR: Final = re.compile(r":(allow|deny)")
 _NAME: Final = re.compile(rf"[^\s=,!\"'\0{TYPOGRAPHIC}]+")
-_MAPPED: Final = "::ffff:"
 _BITS: Final = {4: 32, 6: 128}
 
 
@@ -275,25 +275,6 @@ def rules_from_records(
     return TcpRules(listed, file), mistakes
 
 
-def plain_ip(ip: str) -> str:
-    """Return an address in the spelling in which rules are kept: ``::ffff:`` is IPv4."""
-    if ":" not in ip:
-        return ip
-    if ip.startswith(_MAPPED) and "." in ip:
-        return ip[len(_MAPPED) :]
-    return _plain6(ip)
-
-
-@lru_cache(maxsize=4096)
-def _plain6(ip: str) -> str:
-    try:
-        address = IPv6Address(ip.partition("%")[0])
-    except ValueError:
-        return ip.lower()
-    mapped = address.ipv4_mapped
-    return str(mapped) if mapped else address.compressed
-
-
 @lru_cache(maxsize=4096)
 def _value6(ip: str) -> int:
     try:
@@ -407,9 +388,9 @@ def _parse_key(address: str) -> _Key | _Wrong:
         return _Exact(f"{info}{at}={name}")
     if not rest:
         return _Wrong(quoted(address), "info@address or info@=name") if at else _Exact("")
-    mapped = rest.lower().startswith(_MAPPED) and "." in rest
+    mapped = rest.lower().startswith(MAPPED) and "." in rest
     if mapped:
-        rest = rest[len(_MAPPED) :]
+        rest = rest[len(MAPPED) :]
     if "/" in rest:
         return _Wrong(quoted(address), "one address after info@") if at else _network(rest, mapped)
     if ":" in rest:

@@ -18,11 +18,12 @@ from typing import Final
 from indimail.mail.address import Address
 from indimail.mail.envelope import ForwardPath
 from indimail.mail.events import Event, Facts, Record
+from indimail.mail.ip import plain_ip
 from indimail.mail.reply import Reply
 from indimail.mail.verdict import NO_RULE, Accept, Rule, TryLater
 from indimail.policy.limits import ConnectionFacts, decide_connection, is_loopback
 from indimail.policy.recipient import at_our_host
-from indimail.policy.tcprules import ClientRule, plain_ip
+from indimail.policy.tcprules import ClientRule
 from indimail.serve.maillog import SmtpLog
 from indimail.serve.reception import Reception
 from indimail.serve.snapshot import SessionSettings, Snapshot
