@@ -4,19 +4,24 @@
     needs_perl("Net::SSLeay")         # the same for a module of Perl
     needs_root()
     JOE = uid_of_nobody()         # a user of the system for this run of the tests alone
+    @in_loop                      # a test that waits
+    async def test_...
 
 A skip made here begins with its Debian package, so that the last line of a run can name all of
 them in one command (see conftest.py).  Packages and programs stand in requirements/debian.txt.
 """
 
+import asyncio
 import os
 import pwd
 import shutil
 import socket
 import subprocess
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
+from typing import ParamSpec
 
 import pytest
 
@@ -26,6 +31,19 @@ _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin
 MISSING = "needs the Debian package "
 STOPPED = "needs the running service "
 ROOT = "needs root"
+
+
+P = ParamSpec("P")
+
+
+def in_loop(test: Callable[P, Coroutine[object, object, None]]) -> Callable[P, None]:
+    """Run a test in an event loop of its own."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        asyncio.run(test(*args, **kwargs))
+
+    return run
 
 
 def packages() -> dict[str, str]:

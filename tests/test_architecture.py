@@ -159,7 +159,7 @@ def is_pure(module: Module) -> Offenders:
 
 
 def waits_where_it_may(module: Module) -> Offenders:
-    if module.package in WAITING:
+    if module.package in WAITING | OUTSIDE:
         return
     for node in ast.walk(module.tree):
         if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith):
