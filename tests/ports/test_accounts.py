@@ -50,6 +50,12 @@ def test_an_absent_user_is_none(accounts: Accounts) -> None:
     assert accounts.events("alice", "example.com") == []
 
 
+def test_a_row_may_have_any_character_and_no_broken_text(accounts: Accounts) -> None:
+    assert accounts.can_hold("Zo\u00eb \u8c37\u6b4c \U0001f600")
+    assert not accounts.can_hold("\udcff")
+    assert not accounts.can_hold("\0")
+
+
 @pytest.mark.parametrize("active", [True, False])
 def test_a_user_comes_back_as_added(accounts: Accounts, active: bool) -> None:
     account = replace(ALICE, active=active)

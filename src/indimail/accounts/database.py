@@ -28,6 +28,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from indimail.accounts import dialect, engines
+from indimail.accounts.port import is_storable
 from indimail.accounts.schema import bring_up_to_date, load_where_unreadable, make_tables
 from indimail.mail.errors import AccountsUnavailable
 from indimail.mail.secret import mask
@@ -153,7 +154,7 @@ def _transaction(engine: Engine) -> Any:  # noqa: ANN401 - a context with a conn
 
 def rows(db: Connection, query: Any, **keys: str) -> list[Sequence[Any]]:  # noqa: ANN401
     """Return what a query finds; what a database cannot hold names nothing in it."""
-    if not all(map(_is_storable, keys.values())):
+    if not all(map(is_storable, keys.values())):
         return []
     try:
         return list(db.execute(query, keys))
@@ -161,11 +162,3 @@ def rows(db: Connection, query: Any, **keys: str) -> list[Sequence[Any]]:  # noq
         if dialect.is_foreign(error):
             return []
         raise
-
-
-def _is_storable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text

@@ -26,10 +26,12 @@ from sqlalchemy import (
     Table,
     and_,
     cast,
+    column,
     func,
     literal,
     literal_column,
     select,
+    table,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
@@ -38,8 +40,12 @@ from sqlalchemy.sql.functions import FunctionElement
 from indimail.accounts.engines import LOCKED, touch
 from indimail.mail.errors import AccountsUnavailable
 
+# PostgreSQL's codes of errors.
+UNTRANSLATABLE: Final = "22P05"
+UNDEFINED: Final = "42P01"
 # MariaDB's numbers.
-ILLEGAL_MIX: Final = 1267  # text that a column's character set does not have
+ILLEGAL_MIXES: Final = (1267, 1270, 1271)  # text that a column's character set does not have
+UNFIT: Final = 1366  # a value's characters
 NO_TABLE: Final = 1146
 
 # The same comparison everywhere: an octet is an octet.
@@ -73,22 +79,61 @@ def reason(error: Exception) -> str:
     if not isinstance(error, DBAPIError) or error.orig is None:
         return str(error)
     said = error.orig.args  # MariaDB's: a number and a text
-    return str(said[-1] if said else error.orig).partition("\n")[0]
+    text = str(said[-1] if said else error.orig).partition("\n")[0]
+    if is_foreign(error):
+        return "a value has characters that a table cannot hold"
+    if said[:1] == (UNFIT,):  # it quotes the value
+        return f"a value{text[text.rfind(' for column') :]} has characters that it cannot hold"
+    return text
 
 
 def is_foreign(error: DBAPIError) -> bool:
-    """Tell whether a look-up failed for characters that IndiMail's tables cannot hold."""
-    return isinstance(error.orig, Exception) and error.orig.args[:1] == (ILLEGAL_MIX,)
+    """Tell whether a statement failed for characters that a table, or PostgreSQL's database, lacks."""
+    return not _codes(error).isdisjoint((*ILLEGAL_MIXES, UNTRANSLATABLE))
 
 
 def is_missing_table(error: DBAPIError) -> bool:
     """Tell whether a statement failed because a table is not there."""
-    if not isinstance(error.orig, Exception):
-        return False
-    if getattr(error.orig, "sqlstate", "") == "42P01":  # PostgreSQL: undefined_table
+    is_said = not _codes(error).isdisjoint((NO_TABLE, UNDEFINED))
+    return is_said or str(error.orig).startswith("no such table")
+
+
+def _codes(error: DBAPIError) -> set[object]:
+    """Return PostgreSQL's SQLSTATE, or MariaDB's number."""
+    said = error.orig.args if isinstance(error.orig, Exception) else ()
+    return {getattr(error.orig, "sqlstate", None), *said[:1]}
+
+
+def can_hold(db: Connection, text: str, tables: Collection[str]) -> bool:
+    """Tell whether the text's characters are in the character sets of the tables that are there."""
+    if db.dialect.name == "sqlite":
         return True
-    said = error.orig.args
-    return said[:1] == (NO_TABLE,) or str(said[:1]).startswith("('no such table")
+    if db.dialect.name == "mysql":
+        return all(_is_converted(db, text, name) for name in _character_sets(db, tables))
+    try:
+        db.execute(select(literal(text)))
+    except DBAPIError as error:
+        if is_foreign(error):
+            return False
+        raise
+    return True
+
+
+def _character_sets(db: Connection, tables: Collection[str]) -> set[str]:
+    columns = table(
+        "columns", *map(column, ("table_schema", "table_name", "character_set_name")),
+        schema="information_schema",
+    )  # fmt: skip
+    name = columns.c.character_set_name
+    ours = columns.c.table_name.in_(tables), columns.c.table_schema == func.database()
+    return set(db.execute(select(name).where(*ours, name.is_not(None)).distinct()).scalars())
+
+
+def _is_converted(db: Connection, text: str, character_set: str) -> bool:
+    """Tell whether MariaDB has the text again after it was in a character set."""
+    there = func.convert(literal(text).op("USING")(literal_column(character_set)))
+    again = func.convert(there.op("USING")(literal_column("utf8mb4")))
+    return db.execute(select(cast(again, LargeBinary))).scalar() == text.encode()
 
 
 # -- statements --------------------------------------------------------------------------------
@@ -194,14 +239,14 @@ def keep_copy(db: Connection, tables: Sequence[str], version: str) -> None:
         _copy_file(str(db.engine.url.database), ending.replace("_", "."))
         return
     there = sqlalchemy.inspect(db).get_table_names()
-    if any(f"{table}{ending}" in there for table in tables):
+    if any(f"{name}{ending}" in there for name in tables):
         return
     quote = db.dialect.identifier_preparer.quote_identifier
     # MariaDB commits each of these: what is half done has another name.
     unfinished = "_unfinished" if db.dialect.name == "mysql" else ""
     like = "(LIKE {} INCLUDING ALL)" if db.dialect.name == "postgresql" else "LIKE {}"
-    for table in tables:
-        source, copy = quote(table), quote(f"{table}{ending}{unfinished}")
+    for name in tables:
+        source, copy = quote(name), quote(f"{name}{ending}{unfinished}")
         db.exec_driver_sql(f"DROP TABLE IF EXISTS {copy}")
         db.exec_driver_sql(f"CREATE TABLE {copy} {like.format(source)}")
         db.exec_driver_sql(f"INSERT INTO {copy} SELECT * FROM {source}")  # noqa: S608 - our names

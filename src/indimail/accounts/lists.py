@@ -6,17 +6,24 @@ Source: spec/cluster-users.md 1.4.  Not here: what the mail path asks (`accounts
 """
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, bindparam, inspect, or_, select, union_all
 
+from indimail.accounts import dialect
 from indimail.accounts.database import rows
-from indimail.accounts.dialect import escaped
 from indimail.accounts.layout import counter_table
 from indimail.accounts.lookups import ACTIVE, account_of, accounts_in
 from indimail.accounts.port import Account, AliasLine, LastEvent, above
-from indimail.accounts.tables import ALIASDOMAIN, IP_ALIAS_MAP, LASTAUTH, VALIAS, counter_of
+from indimail.accounts.tables import (
+    ALIASDOMAIN,
+    IP_ALIAS_MAP,
+    LASTAUTH,
+    METADATA,
+    VALIAS,
+    counter_of,
+)
 
 _USERS: Final = union_all(
     *(
@@ -36,6 +43,11 @@ _ADDRESS_DOMAINS: Final = select(IP_ALIAS_MAP.c.ipaddr, IP_ALIAS_MAP.c.domain)
 _EVENTS: Final = select(LASTAUTH.c.service, LASTAUTH.c.timestamp, LASTAUTH.c.remote_ip).where(
     LASTAUTH.c.user == bindparam("name"), LASTAUTH.c.domain == bindparam("domain")
 )
+
+
+def can_hold(db: Connection, text: str) -> bool:
+    """Tell whether every table of ours has the text's characters."""
+    return dialect.can_hold(db, text, METADATA.tables.keys())
 
 
 def users(db: Connection, domain: str) -> list[Account]:
@@ -86,7 +98,7 @@ def address_domains(db: Connection) -> list[tuple[str, str]]:
 
 def housed(db: Connection, path: str) -> list[Account]:
     """Return the accounts whose homes are a directory, lie in it or hold it."""
-    below = f"{escaped(path)}/%"
+    below = f"{dialect.escaped(path)}/%"
     found: list[Sequence[Any]] = []
     for table, active in ACTIVE:
         of = or_(table.c.pw_dir.in_(above(path)), table.c.pw_dir.like(below, escape="!"))
@@ -108,8 +120,11 @@ def homes(db: Connection, filesystem: str, group: str, domain: str) -> tuple[int
 
 def events(db: Connection, name: str, domain: str) -> list[LastEvent]:
     """Return the last event of each service, by service."""
-    there = [
-        LastEvent(row[0], int(row[1].replace(tzinfo=UTC).timestamp()), row[2])
-        for row in rows(db, _EVENTS, name=name, domain=domain)
-    ]
-    return sorted(there, key=lambda event: event.service)
+    there = rows(db, _EVENTS, name=name, domain=domain)
+    found = [LastEvent(service, _seconds(time), ip) for service, time, ip in there]
+    return sorted(found, key=lambda event: event.service)
+
+
+def _seconds(time: object) -> int:
+    """Return the seconds of a time of the database; MariaDB's zero time is no datetime."""
+    return int(time.replace(tzinfo=UTC).timestamp()) if isinstance(time, datetime) else 0

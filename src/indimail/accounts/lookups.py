@@ -87,17 +87,17 @@ def found_in(candidates: Iterable[Sequence[Any]], name: str, domain: str) -> Acc
 
 
 def account_of(row: Sequence[Any]) -> Account:
-    """Return the account of a row."""
+    """Return the account of a row; what IndiMail left NULL is empty."""
     name, domain, password, uid, flags, gecos, directory, quota, scram, active = row
     return Account(
         name=name,
         domain=domain,
-        password=Secret(password),
-        uid=uid,
-        flags=Flag(flags),
-        gecos=gecos,
-        directory=directory,
-        quota=quota,
+        password=Secret(password or ""),
+        uid=uid or 0,
+        flags=Flag(flags or 0),
+        gecos=gecos or "",
+        directory=directory or "",
+        quota=quota or "",
         active=bool(active),
         scram=Secret(scram or ""),
     )

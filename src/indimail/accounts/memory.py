@@ -16,6 +16,7 @@ from indimail.accounts.port import (
     LastEvent,
     above,
     is_lock_changed,
+    is_storable,
     moved_line,
     moved_path,
 )
@@ -55,6 +56,10 @@ class MemoryAccounts:
         """Return the octets that the quota's lock was set with; 0: no lock of the quota's."""
         self._check()
         return self._userquota.get((name, domain), 0)
+
+    def can_hold(self, text: str) -> bool:
+        """Hold whatever a database could."""
+        return is_storable(text)
 
     def users(self, domain: str) -> list[Account]:
         """Return all accounts of a domain, by name."""

@@ -139,6 +139,15 @@ def moved_line(line: str, addresses: dict[str, str], folders: Sequence[tuple[str
     return line
 
 
+def is_storable(text: str) -> bool:
+    """Tell whether any database could hold the text; what none can hold names nothing in one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # octets that were no UTF-8
+        return False
+    return "\0" not in text
+
+
 class Lookup(Protocol):
     """What the mail path asks."""
 
@@ -157,6 +166,9 @@ class Lookup(Protocol):
 
 class Accounts(Lookup, Protocol):
     """What the commands ask and change.  Each change is durable when the call returns."""
+
+    def can_hold(self, text: str) -> bool:
+        """Tell whether a row may have the text; a character set may lack some of its characters."""
 
     def users(self, domain: str) -> list[Account]:
         """Return all accounts of a domain, by name."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from indimail.accounts import changes, lists, lookups, moves
 from indimail.accounts.database import Database
-from indimail.accounts.port import Account, AliasLine, LastEvent
+from indimail.accounts.port import Account, AliasLine, LastEvent, is_storable
 from indimail.mail.secret import Secret
 
 
@@ -53,6 +53,11 @@ class SqlAccounts:
         return self.database.ask(lookups.userquota, name, domain)
 
     # -- what commands ask -----------------------------------------------------------------------
+
+    def can_hold(self, text: str) -> bool:
+        if text.isascii() or not is_storable(text):
+            return is_storable(text)
+        return self.database.ask(lists.can_hold, text)
 
     def users(self, domain: str) -> list[Account]:
         return self.database.ask(lists.users, domain)

@@ -33,7 +33,7 @@ from indimail.cli.site import (
     usage,
 )
 from indimail.mail.errors import MailError
-from indimail.manage.change import carry_out
+from indimail.manage.change import carry_out, unfit
 from indimail.manage.names import check_case
 from indimail.manage.site import Refused, Site, alone, check_undisturbed, journal
 from indimail.manage.writes import Write
@@ -171,9 +171,9 @@ def carry(
     title = _title(command, subject)
     if command.is_dry:
         check_undisturbed(command.site)
-        return check(plan())
+        return _planned(command, plan)
     with alone(command.site, title):
-        writes = check(plan())
+        writes = _planned(command, plan)
         try:
             if writes:
                 carry_out(command.stores, title, writes, told)
@@ -183,6 +183,12 @@ def carry(
                 print(f"{command.program}: {what}", file=sys.stderr)
             raise
         return writes
+
+
+def _planned(command: Command, plan: Callable[[], Sequence[Write] | Refused]) -> Sequence[Write]:
+    writes = check(plan())
+    check(unfit(command.stores, writes))
+    return writes
 
 
 def finish(

@@ -20,7 +20,7 @@ Not here: which writes (`manage.removal`, `manage.rename`, ...), the lock (`mana
 import json
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any, Final, TypeVar
 
@@ -29,7 +29,7 @@ from indimail.control.files import write_atomic
 from indimail.mail.secret import Secret
 from indimail.manage import file_writes, row_writes
 from indimail.manage import writes as told_writes
-from indimail.manage.site import Site, journal, locked
+from indimail.manage.site import Refused, Site, journal, locked
 from indimail.manage.writes import Stores, Write
 
 T = TypeVar("T", bound=Write | Account)
@@ -41,6 +41,7 @@ KINDS: Final[dict[str, type[Write]]] = {
     if isinstance(kind, type) and kind.__module__ == module.__name__
     if hasattr(kind, "do") and kind is not Write
 }
+ROWS: Final = tuple(kind for kind in KINDS.values() if kind.__module__ == row_writes.__name__)
 FAIL_AFTER: Final = "INDIMAIL_FAIL_AFTER"
 
 
@@ -51,6 +52,33 @@ def pending(site: Site) -> str:
             return str(json.load(file)["title"])
     except FileNotFoundError:
         return ""
+
+
+def unfit(stores: Stores, writes: Sequence[Write]) -> Refused | None:
+    """Refuse rows that the database cannot hold: such a change could never be completed.
+
+    IndiMail's own tables have characters of latin1 alone.
+    """
+    for write in writes:
+        for name, text in _texts(_values(write)) if isinstance(write, ROWS) else ():
+            if not stores.accounts.can_hold(text):
+                return Refused(
+                    f"{name}: has characters that the database's tables cannot hold", 100
+                )
+    return None
+
+
+def _texts(values: dict[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield the names of fields, and the texts in them."""
+    for name, value in values.items():
+        match value:
+            case str():
+                yield name, value
+            case dict():
+                yield from _texts(value)
+            case list() | tuple():
+                for part in value:
+                    yield from _texts(part if isinstance(part, dict) else {name: part})
 
 
 def carry_out(
