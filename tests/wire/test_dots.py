@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indimail.wire.dots import CountedText, DottedText, stuffed
+from indimail.wire.dots import CountedText, DottedText, StuffedText
 
 # wire form, stored form, whether there is a bare LF, what is left behind the end (None: no end)
 DOTTED = [
@@ -49,18 +49,49 @@ def test_the_cuts_do_not_matter(parts):
     assert (got, cut.bare_lf, cut.ended) == (stored, whole.bare_lf, True)
 
 
-@given(st.lists(st.sampled_from([b"a", b".", b"\n", b"\r", b"..", b"\n."]), max_size=20))
-def test_what_is_stuffed_comes_back(parts):
-    # A CR before a line's end would be a CRLF that was not there; see the next test.
-    stored = b"".join(parts).replace(b"\r\n", b"\n") + b"x\n"
+def sent(stored, *, dots, size=1 << 20):
+    text = StuffedText(dots=dots)
+    pieces = [text.feed(stored[at : at + size]) for at in range(0, len(stored), size)]
+    return b"".join(pieces) + text.end(), text.in_line
+
+
+# stored form, after DATA, in a chunk, whether its last line has no end
+SENT = [
+    (b"", b"", b"", False),
+    (b"a\nb\n", b"a\r\nb\r\n", b"a\r\nb\r\n", False),
+    (b".\n..a\nb.\n", b"..\r\n...a\r\nb.\r\n", b".\r\n..a\r\nb.\r\n", False),
+    (b"a\r\nb\n", b"a\r\nb\r\n", b"a\r\nb\r\n", False),
+    (b"a\r.\r\n.\r\n", b"a .\r\n..\r\n", b"a .\r\n.\r\n", False),
+    (b"a\r\r\n", b"a \r\n", b"a \r\n", False),
+    (b"\n.", b"\r\n..", b"\r\n.", True),
+    (b"a\n\r", b"a\r\n ", b"a\r\n ", True),
+    (b"\0\xff\n", b"\0\xff\r\n", b"\0\xff\r\n", False),
+]
+
+
+@pytest.mark.parametrize(("stored", "dotted", "counted", "in_line"), SENT)
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_text_goes_out_in_lines_without_a_bare_cr(stored, dotted, counted, in_line, size):
+    assert sent(stored, dots=True, size=size) == (dotted, in_line)
+    assert sent(stored, dots=False, size=size) == (counted, in_line)
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b".", b"\n", b"..", b"\n."]), max_size=20), st.integers(1, 9)
+)
+def test_what_is_stuffed_comes_back(parts, size):
+    stored = b"".join(parts) + b"x\n"
     text = DottedText()
-    assert text.feed(stuffed(stored) + b".\r\n") == stored
+    assert text.feed(sent(stored, dots=True, size=size)[0] + b".\r\n") == stored
     assert (text.ended, text.bare_lf) == (True, False)
 
 
-def test_a_cr_at_the_end_of_a_stored_line_stays():
-    text = DottedText()
-    assert text.feed(stuffed(b"a\r\n") + b".\r\n") == b"a\r\n"
+@given(st.binary(max_size=20), st.integers(1, 9))
+def test_nothing_of_a_mail_ends_it_or_is_a_bare_cr_or_lf(stored, size):
+    wire, in_line = sent(stored, dots=True, size=size)
+    assert b"\r\n.\r\n" not in b"\r\n" + wire
+    assert wire.count(b"\r") == wire.count(b"\n") == wire.count(b"\r\n")
+    assert in_line is (wire != b"" and not wire.endswith(b"\r\n"))
 
 
 @pytest.mark.parametrize(

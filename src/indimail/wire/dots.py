@@ -2,13 +2,15 @@
 
     text = DottedText()
     text.feed(b"..a\\r\\n.\\r\\nQUIT\\r\\n")  -> b".a\\n";  text.ended, text.left == 6
-    stuffed(b".a\\n")                      -> b"..a\\r\\n"
+    StuffedText(dots=True).feed(b".a\\n")  -> b"..a\\r\\n"
 
 Only CRLF.CRLF ends dotted text (RFC 5321 4.1.1.4, 4.5.2), so no LF.LF, LF.CRLF or CR.CRLF of a
 smuggled mail does.  A bare LF is noticed (`bare_lf`) and stays in the text; a bare CR is data.
-The stored octets and `bare_lf` never depend on how the bytes were cut.
+No bare CR is sent on: a server that takes one for a line's end could see the end of a mail in it.
+What is stored or sent, and `bare_lf`, never depend on how the bytes were cut.
 
-Sources: RFC 5321 4.5.2 (transparency), RFC 3030 section 2 (chunks), ``spec/smtp.md`` 6.2.
+Sources: RFC 5321 2.3.8 (no bare CR or LF is sent), 4.5.2 (transparency), RFC 3030 section 2 (chunks),
+``spec/smtp.md`` 6.2.
 Not here: what a bare LF means for the conversation (`smtp.session`).
 """
 
@@ -88,12 +90,44 @@ class CountedText:
         return held
 
 
-def stuffed(stored: bytes) -> bytes:
-    """Return the wire form of stored lines, each ended with LF, without the closing dot."""
-    wire = stored.replace(b"\n", b"\r\n")
-    if b"\n." in wire:
-        wire = wire.replace(b"\n.", b"\n..")
-    return b"." + wire if wire.startswith(b".") else wire
+class StuffedText:
+    """Stored text on its way out: lines end in CRLF, a bare CR is a blank; `dots` are for DATA."""
+
+    __slots__ = ("_dots", "_held_cr", "in_line")
+
+    def __init__(self, *, dots: bool) -> None:
+        self._dots = dots
+        self._held_cr = False
+        self.in_line = False  # the last line has no end yet
+
+    def feed(self, stored: bytes) -> bytes:
+        """Return the wire form of what is certain by now; a CR at the end waits for its LF."""
+        if self._held_cr:
+            stored = b"\r" + stored
+            self._held_cr = False
+        if b"\r" in stored:
+            if stored.endswith(b"\r"):
+                self._held_cr = True
+                stored = stored[:-1]
+            stored = stored.replace(b"\r\n", b"\n").replace(b"\r", b" ")
+        return self._wire(stored)
+
+    def end(self) -> bytes:
+        """Return what waited: after the last octet a CR is bare."""
+        held, self._held_cr = self._held_cr, False
+        return self._wire(b" ") if held else b""
+
+    def _wire(self, stored: bytes) -> bytes:
+        if not stored:
+            return b""
+        wire = stored.replace(b"\n", b"\r\n")
+        if self._dots:
+            if b"\n." in wire:
+                wire = wire.replace(b"\n.", b"\n..")
+            if not self.in_line and wire.startswith(b"."):
+                wire = b"." + wire
+        self.in_line = not stored.endswith(b"\n")
+        return wire
 
 
 def _stored(wire: bytes) -> tuple[bytes, bool]:
