@@ -6,9 +6,10 @@ import pytest
 
 from indimail.testing.converse import converse
 from indimail.testing.smtp import SmtpConversation
+from indimail.testing.smtpclient import SmtpClientConversation
 
 ROOT = Path(__file__).parent / "dialogues"
-PROTOCOLS = {"smtp": SmtpConversation}
+PROTOCOLS = {"smtp": (SmtpConversation, "C"), "smtpclient": (SmtpClientConversation, "S")}
 FILES = [(protocol, path) for protocol in PROTOCOLS for path in sorted((ROOT / protocol).iterdir())]
 
 
@@ -16,7 +17,8 @@ FILES = [(protocol, path) for protocol in PROTOCOLS for path in sorted((ROOT / p
 @pytest.mark.parametrize(("protocol", "path"), FILES, ids=[f"{p}-{f.stem}" for p, f in FILES])
 def test_it_goes_as_written(protocol: str, path: Path, read_size: int):
     script = path.read_text()
-    assert converse(PROTOCOLS[protocol], script, read_size) == script
+    conversation, plays = PROTOCOLS[protocol]
+    assert converse(conversation, script, read_size, plays) == script
 
 
 def test_a_conversation_that_goes_otherwise_is_shown():

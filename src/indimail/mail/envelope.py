@@ -4,8 +4,6 @@ Sources: RFC 5321 2.3.1 (envelope), RFC 6152 (BODY), RFC 6531 (SMTPUTF8), RFC 49
 RFC 3461 (NOTIFY, RET, ENVID, ORCPT).
 """
 
-from dataclasses import dataclass
-
 from msgspec import Struct
 
 from indimail.mail.address import Address
@@ -31,8 +29,7 @@ class ForwardPath(Struct, frozen=True):
     orcpt: str = ""  # as it came, addr-type;xtext
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """One message for one or more recipients."""
 
     reverse_path: ReversePath

@@ -28,8 +28,8 @@ from indimail.smtp.replies import (
 )
 
 MOST_ADDRESS: Final = 900  # octets
-_MOST_DOMAIN: Final = 255  # octets, RFC 5321 4.5.3.1.2
-_DOMAIN = re.compile(
+MOST_DOMAIN: Final = 255  # octets, RFC 5321 4.5.3.1.2
+DOMAIN: Final = re.compile(
     r"[A-Za-z0-9_\-\u0080-\U0010ffff]+(?:\.[A-Za-z0-9_\-\u0080-\U0010ffff]+)*"
     r"|\[[0-9A-Za-z.:\-]+\]"
 )
@@ -174,8 +174,8 @@ def _address(path: str) -> Address | None:
     if address.domain:
         if (
             not address.local
-            or len(address.domain) > _MOST_DOMAIN
-            or not _DOMAIN.fullmatch(address.domain)
+            or len(address.domain) > MOST_DOMAIN
+            or not DOMAIN.fullmatch(address.domain)
         ):
             return None
     elif path[-1] == "@":

@@ -13,6 +13,7 @@ A script holds, a line each:
 | ``D: word`` | something happens to the server: eof, timeout, shutdown, tls              |
 | other       | what the server did: ``S:`` said, and the notes of its conversation class |
 
+Where a client is under test (`plays` is ``S``), it is the server's lines that are sent.
 `converse` returns the script as it went, so that a failure is a diff of two conversations.
 """
 
@@ -35,7 +36,10 @@ class Conversation(Protocol):
 
 
 def converse(
-    connect: Callable[[Sequence[str]], Conversation], script: str, read_size: int = 1 << 20
+    connect: Callable[[Sequence[str]], Conversation],
+    script: str,
+    read_size: int = 1 << 20,
+    plays: str = "C",
 ) -> str:
     """Play a script and return it as it went; `connect` gets the ``@`` lines."""
     lines = script.splitlines()
@@ -55,7 +59,7 @@ def converse(
 
     for line in lines:
         kind = line[:2]
-        if kind in {"C:", "C>"}:
+        if kind in {f"{plays}:", f"{plays}>"}:
             if waiting is None:
                 waiting = conversation.start()
             if not batch:
@@ -82,9 +86,9 @@ def converse(
 
 
 def octets(line: str) -> bytes:
-    """Return what a ``C:`` or ``C>`` line sends."""
+    """Return what a ``C:`` or ``C>`` line sends (``S:``, ``S>``)."""
     text = line[3:].encode()
-    if line.startswith("C:"):
+    if line[1] == ":":
         return text + b"\r\n"
     return codecs.escape_decode(text)[0]
 
