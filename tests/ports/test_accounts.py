@@ -112,6 +112,19 @@ def test_addresses_are_found_by_how_they_begin(
     assert accounts.addresses(beginning, 3) == found
 
 
+def test_domains_are_those_of_which_there_is_anything(accounts: Accounts) -> None:
+    accounts.add(ALICE)
+    accounts.add(replace(ALICE, name="bob", domain="inactive.example", active=False))
+    accounts.add_alias("sales", "alias.example", "&alice@example.com")
+    accounts.add_alias("sales", "example.com", "&alice@example.com")
+    accounts.add_alias_domain("other.example", "real.example")
+    assert accounts.domains() == [
+        "alias.example", "example.com", "inactive.example", "real.example",
+    ]  # fmt: skip
+    accounts.remove_alias("sales", "alias.example", "&alice@example.com")
+    assert "alias.example" not in accounts.domains()
+
+
 @pytest.mark.parametrize("active", [True, False])
 def test_a_change_replaces_every_field(accounts: Accounts, active: bool) -> None:
     changed = replace(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, bindparam, inspect, or_, select, union_all
+from sqlalchemy import Connection, Table, bindparam, inspect, or_, select, union, union_all
 
 from indimail.accounts import dialect
 from indimail.accounts.database import rows
@@ -38,6 +38,11 @@ _ALIASES_TO: Final = ALIAS_LINES.where(
 )
 _ALIAS_DOMAINS: Final = select(ALIASDOMAIN.c.alias).where(
     ALIASDOMAIN.c.domain == bindparam("domain")
+)
+_DOMAINS: Final = union(
+    *(select(table.c.pw_domain) for table, _ in ACTIVE),
+    select(VALIAS.c.domain),
+    select(ALIASDOMAIN.c.domain),
 )
 _ADDRESS_DOMAINS: Final = select(IP_ALIAS_MAP.c.ipaddr, IP_ALIAS_MAP.c.domain)
 _EVENTS: Final = select(LASTAUTH.c.service, LASTAUTH.c.timestamp, LASTAUTH.c.remote_ip).where(
@@ -72,6 +77,11 @@ def _beginning(table: Table, name: str, domain: str | None) -> Any:  # noqa: ANN
         return query.where(table.c.pw_name.startswith(name, autoescape=True))
     of = table.c.pw_domain.startswith(domain, autoescape=True)
     return query.where(table.c.pw_name == name, of)
+
+
+def domains(db: Connection) -> list[str]:
+    """Return the real domains that have users, alias lines or alias domains, sorted."""
+    return sorted(str(row[0]) for row in rows(db, _DOMAINS))
 
 
 def domain_aliases(db: Connection, domain: str) -> list[AliasLine]:

@@ -73,6 +73,13 @@ class MemoryAccounts:
         found = (account.address for account in self._accounts.values())
         return sorted(address for address in found if address.startswith(beginning))[:most]
 
+    def domains(self) -> list[str]:
+        """Return the real domains that have users, alias lines or alias domains, sorted."""
+        self._check()
+        lines = {domain for (_, domain), lines in self._aliases.items() if lines}
+        users = {domain for _, domain in self._accounts}
+        return sorted(users | lines | set(self._alias_domains.values()))
+
     def add(self, account: Account) -> bool:
         """Add a user; False where the name is taken."""
         self._check()

@@ -176,6 +176,9 @@ class Accounts(Lookup, Protocol):
     def addresses(self, beginning: str, most: int) -> list[str]:
         """Return addresses of all domains that begin so, sorted; the first `most` of them."""
 
+    def domains(self) -> list[str]:
+        """Return the real domains that have users, alias lines or alias domains, sorted."""
+
     def add(self, account: Account) -> bool:
         """Add a user; False where the name is taken, active or not."""
 

@@ -93,9 +93,16 @@ def _is_current(db: Connection) -> bool:
         raise
 
 
+def written_version(db: Connection) -> str:
+    """Return the version that is written down; '': not even the first.
+
+    Raises DBAPIError where nothing can be written down, for there is no such table.
+    """
+    return max(db.execute(select(_VERSIONS.c.version_num)).scalars(), default="")
+
+
 def _version(db: Connection) -> str:
-    """Return the version that is written down; '': not even the first.  A newer one is refused."""
-    version = max(db.execute(select(_VERSIONS.c.version_num)).scalars(), default="")
+    version = written_version(db)
     _refuse_newer(version)
     return version
 

@@ -65,6 +65,9 @@ class SqlAccounts:
     def addresses(self, beginning: str, most: int) -> list[str]:
         return self.database.ask(lists.addresses, beginning, most)
 
+    def domains(self) -> list[str]:
+        return self.database.ask(lists.domains)
+
     def domain_aliases(self, domain: str) -> list[AliasLine]:
         return self.database.ask(lists.domain_aliases, domain)
 
