@@ -50,6 +50,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "check_config", "tell every mistake in the configuration",
         "indimail check-config --root ./var/demo",
     ),
+    "doctor": CommandRow(
+        "doctor", "tell what is wrong with an instance, and mend what is safe",
+        "indimail doctor --fix --dry-run",
+    ),
     "explain": CommandRow(
         "explain", "tell what happened to a mail, and why",
         "indimail explain --to alice@example.com --since 1h",

@@ -20,14 +20,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from indimail.accounts.passwords import default_method
+from indimail.accounts.passwords import Method, default_method
 from indimail.accounts.port import Accounts
 from indimail.accounts.url import accounts_url, check_url
-from indimail.app.instance import Instance, find_root
+from indimail.app.instance import find_root, open_instance
 from indimail.cli.root import add_root as add_root  # noqa: PLC0414 - beside the other options
 from indimail.control.toml import Setup, read_toml
 from indimail.durable.disk import Disk, SystemDisk
-from indimail.mail.errors import InstanceBusy, MailError
+from indimail.mail.errors import InstanceBusy, MailError, Mistake
 from indimail.manage.change import complete
 from indimail.manage.notify import AccountChanged, Answer, ControlsChanged, notify
 from indimail.manage.site import Refused, Site, acting_as
@@ -101,6 +101,11 @@ class _Server:
         self._is_deaf = True
         warning = "the running server did not confirm the change; it sees it in 5 seconds"
         print(f"{self._program}: warning: {warning}", file=sys.stderr)
+
+
+def server_of(program: str, site: Site) -> Callable[[AccountChanged | ControlsChanged], None]:
+    """Return what tells the running server of a change."""
+    return _Server(program, os.path.join(site.places.run, "control.sock")).tell
 
 
 def add_options(
@@ -196,8 +201,7 @@ def opened(program: str, args: argparse.Namespace) -> Iterator[Command]:
     site, url = find_site(args.root)
     accounts = SqlAccounts(url)
     with acting_as(site.uid, site.gid):
-        server = _Server(program, os.path.join(site.places.run, "control.sock"))
-        stores = Stores(site, accounts, SystemDisk(), server.tell)
+        stores = Stores(site, accounts, SystemDisk(), server_of(program, site))
         try:
             is_dry = getattr(args, "dry_run", False)
             completed = "" if is_dry else _completed(program, stores)
@@ -226,6 +230,14 @@ def _completed(program: str, stores: Stores) -> str:
 
 def find_site(given: str | None) -> tuple[Site, str]:
     """Return the instance and the database's URL, to root or its owner."""
+    site, setup, mistakes = find_setup(given)
+    if mistakes:
+        raise Failed(str(mistakes[0]), os.EX_CONFIG)
+    return site, url_of(site, setup)
+
+
+def find_setup(given: str | None) -> tuple[Site, Setup, list[Mistake]]:
+    """Return the instance as far as indimail.toml can be read, to root or its owner."""
     root = find_root(given, os.environ)
     try:
         owner = os.stat(root)
@@ -240,16 +252,19 @@ def find_site(given: str | None) -> tuple[Site, str]:
         who = f"you must be root or domain user (uid={owner.st_uid}/gid={owner.st_gid})"
         raise Failed(f"{who} to run this program", 100, os.EX_NOPERM)
     setup, mistakes = read_toml(os.path.join(root, "indimail.toml"), "indimail.toml")
-    if mistakes:
-        raise Failed(str(mistakes[0]), os.EX_CONFIG)
     set_here = {
         name: str(given.value) for name, given in setup.variables.items() if given.value is not None
     }
     variables = {**os.environ, **set_here}
-    url = _checked_url(setup)
-    method = default_method(url)
-    site = Site(Instance(root, variables), variables, owner.st_uid, owner.st_gid, method)
-    return site, accounts_url(url, root, site.places.db)
+    method = Method.ARGON2ID if mistakes else default_method(_checked_url(setup))
+    places = open_instance(root, os.environ)
+    site = Site(places, variables, owner.st_uid, owner.st_gid, method)
+    return site, setup, mistakes
+
+
+def url_of(site: Site, setup: Setup) -> str:
+    """Return the URL of the user database."""
+    return accounts_url(_checked_url(setup), site.places.root, site.places.db)
 
 
 def _checked_url(setup: Setup) -> str:

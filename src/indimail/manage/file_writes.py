@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from indimail.control.cdb import write_cdb
 from indimail.control.files import add_line, parse_lines, remove_line, write_atomic
+from indimail.mail.errors import ConfigErrors
 from indimail.manage.assign import add_entry, compile_assign, remove_entries
 from indimail.manage.layout import make_home, make_homes
 from indimail.manage.quota_change import recount
 from indimail.manage.trees import move_tree, remove_tree, settle_tree
 from indimail.manage.writes import Stores
+from indimail.policy.tcprules import compile_rules, parse_tcp_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,24 @@ class CompileHosts:
         lines, _ = parse_lines(stores.disk.read(self.path), "control/morercpthosts")
         keys = dict.fromkeys(line.text.lower().encode() for line in lines)
         write_cdb(stores.disk, f"{self.path}.cdb", [(key, b"") for key in keys])
+
+
+@dataclass(frozen=True, slots=True)
+class CompileRules:
+    """`tcp.smtp.cdb` is made of its text."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"file {self.path}.cdb: compile"
+
+    def do(self, stores: Stores) -> None:
+        """Compile the file without ``.cdb``; a line that is wrong leaves the old one."""
+        lines, mistakes = parse_lines(stores.disk.read(self.path), "tcp/tcp.smtp")
+        rules, more = parse_tcp_rules(lines)
+        if mistakes or more:
+            raise ConfigErrors([*mistakes, *more])
+        write_cdb(stores.disk, f"{self.path}.cdb", compile_rules(rules))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +164,23 @@ class RemoveFile:
         if stores.disk.exists(self.path):
             stores.disk.unlink(self.path)
             stores.disk.sync_directory(os.path.dirname(self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class SetMode:
+    """A file or a directory has these permission bits."""
+
+    path: str
+    mode: int
+
+    def __str__(self) -> str:
+        return f"mode {self.path}: {self.mode:04o}"
+
+    def do(self, stores: Stores) -> None:
+        """Set them; what is gone needs none."""
+        with suppress(FileNotFoundError):
+            os.chmod(self.path, self.mode)
+            stores.disk.sync_file(self.path)
 
 
 @dataclass(frozen=True, slots=True)

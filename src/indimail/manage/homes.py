@@ -20,6 +20,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from indimail.accounts.layout import (
     GROUPS,
@@ -157,13 +158,14 @@ class CountedHomes:
 
 def counted_homes(site: Site, accounts: Accounts, disk: Disk, domain: str) -> list[CountedHomes]:
     """Return the counters of a domain that count, or should."""
+    mounted = cache(mount_point)  # of a few bases, for many homes
     bases = [site.places.mail, domain_base(site, disk, domain)]
     homes = Counter(
-        (mount_point(found["base"]), found["group"])
+        (mounted(found["base"]), found["group"])
         for account in accounts.users(domain)
         if (found := _IN_GROUP.fullmatch(account.directory)) and found["domain"] == domain
     )
-    keys = {(mount_point(base), name) for base in bases for name in GROUPS} | set(homes)
+    keys = {(mounted(base), name) for base in bases for name in GROUPS} | set(homes)
     rows = []
     for filesystem, name in sorted(keys):
         count, bucket = accounts.homes(filesystem, name, domain)
