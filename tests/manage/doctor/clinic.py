@@ -4,6 +4,7 @@ clinic.open_to_all("db"); clinic.told() == ["mode db: found mode 0777, expected 
 """
 
 import os
+import time
 from pathlib import Path
 
 from indimail.accounts.memory import MemoryAccounts
@@ -22,7 +23,7 @@ from indimail.manage.writes import Stores
 from manage.site_tree import QuickDisk, add_domain, add_user, carried_out, make_site
 
 HASH = Secret("hash")
-NOW = 1_800_000_000.0
+NOW = time.time()
 OWN = os.geteuid() or 555
 
 

@@ -20,6 +20,7 @@ from indimail.queue.found import found_queues
 from indimail.queue.health import SCHEMA_VERSION, QueueFile
 from indimail.queue.sqlite import database_of
 
+ANY: Final = float("-inf")
 LONG: Final = 86_400.0  # seconds; no conversation takes so long
 ABANDONED: Final = 129_600.0  # seconds after which a file in tmp/ is nobody's (36 hours)
 TAKEN: Final = 3600.0  # seconds after which a running server has taken what was put into the spool
@@ -73,7 +74,7 @@ def check_spool(patient: Patient) -> Iterator[Finding]:
     """What was put aside, and what a running server should have taken."""
     places = patient.site.places
     refused = os.path.join(places.queue_base, "refused")
-    for name in _old(patient, refused, 0.0):
+    for name in _old(patient, refused, ANY):
         path = os.path.join(refused, name)
         expected = "a decision: its mail was not taken, and the log says why"
         yield Finding("refused", patient.shown(path), "a file", expected)
