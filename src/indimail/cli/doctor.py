@@ -87,7 +87,7 @@ class _Practice:
 
     def __init__(self, args: argparse.Namespace, progress: "Progress") -> None:
         from indimail.accounts.sql import SqlAccounts  # noqa: PLC0415
-        from indimail.app.configuration import Loading  # noqa: F401, PLC0415 - see acting_as
+        from indimail.app.configuration import load  # noqa: F401, PLC0415 - see cli.site
         from indimail.durable.disk import SystemDisk  # noqa: PLC0415
         from indimail.manage.writes import Stores  # noqa: PLC0415
 
