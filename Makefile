@@ -42,7 +42,7 @@ fast: .venv/ready-dev ## run the tests that need no other program and take no se
 bench: .venv/ready-bench ## measure against Postfix, into docs/benchmarks (ARGS="--quick --only 1k-10")
 	$(PYTHON) -m bench.run $(ARGS)
 
-crash: .venv/ready-dev ## crash at every disk operation and commit, then kill -9 under load (SEED=n)
+crash: .venv/ready-dev ## crash at every disk operation and commit, then kill -9 of server and commands (SEED=n)
 	$(PYTHON) -m tests.crash --seed $(SEED) $(ARGS)
 
 mutants: .venv/ready-dev ## remove each sync, lock and order check in turn: a test must fail

@@ -6,9 +6,7 @@ That each does what the command of IndiMail's does: test_killed_commands.
 import json
 import os
 import shlex
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any
 import pytest
 
 from cli.accounts_commands import Ran, Terminal
-from cli.crashing import Scene
+from crash.stage import Stage, folder_in_memory
 from indimail.accounts.passwords import verify
 from indimail.accounts.port import Flag
 from indimail.accounts.sql import SqlAccounts, sqlite_url
@@ -30,24 +28,22 @@ HASH = "$1$salt$JSoV9KyWZPjFlhLkLRO.J1"
 
 
 @pytest.fixture(scope="module")
-def scene() -> Iterator[Scene]:
+def scene() -> Iterator[Stage]:
     """One domain with an alias domain, two users and an alias."""
-    folder = tempfile.mkdtemp(prefix="indimail-test-")
-    os.chmod(folder, 0o711)  # not a tmp_path: only root could pass it
-    scene = Scene(folder)
+    with folder_in_memory() as folder:
+        scene = Stage(folder)
+        furnish(scene, folder)
+        scene.keep()
+        yield scene
+
+
+def furnish(scene: Stage, folder: str) -> None:
     Path(folder, "hash").write_text(f"{HASH}\n")
     Path(folder, "empty").write_text("\n")
     stored = ("--hashed", "--password-file", f"{folder}/hash")
     assert scene.run("init", "--me", "mx.example.org") == 0
     for arguments in (
-        [
-            "domain",
-            "add",
-            "example.com",
-            "--hashed",
-            "--postmaster-password-file",
-            f"{folder}/hash",
-        ],
+        ["domain", "add", "example.com", "--hashed", "--postmaster-password-file", stored[2]],
         ["user", "add", "alice@example.com", "--quota", "50M", "--name", "Älice, A.", *stored],
         ["user", "add", "bob@example.com", "--inactive", *stored],
         ["alias", "add", "sales@example.com", "&alice@example.com"],
@@ -58,14 +54,11 @@ def scene() -> Iterator[Scene]:
     if os.geteuid() == 0:
         owner = os.stat(scene.root)
         subprocess.run(["chown", "-R", f"{owner.st_uid}:{owner.st_gid}", scene.root], check=True)
-    scene.keep()
-    yield scene
-    shutil.rmtree(folder)
 
 
 @pytest.fixture
 def kept(
-    scene: Scene, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    scene: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Terminal:
     """Where nothing is to be changed."""
     monkeypatch.delenv("INDIMAIL_ROOT", raising=False)
@@ -73,7 +66,7 @@ def kept(
 
 
 @pytest.fixture
-def terminal(scene: Scene, kept: Terminal) -> Terminal:
+def terminal(scene: Stage, kept: Terminal) -> Terminal:
     scene.put_back()
     return kept
 
@@ -329,7 +322,7 @@ BAD = [
 ]  # fmt: skip
 
 
-def test_what_cannot_be_is_said_and_changes_nothing(scene: Scene, terminal: Terminal) -> None:
+def test_what_cannot_be_is_said_and_changes_nothing(scene: Stage, terminal: Terminal) -> None:
     before = scene.state()
     for line, code, text in BAD:
         words = [word.format(empty=f"{scene.root}/../empty") for word in line.split()]

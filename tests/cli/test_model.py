@@ -22,7 +22,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from cli.crashing import _files
+from crash.stage import files_of
 from databases import NAMES, database
 from indimail.accounts.sql import SqlAccounts
 from indimail.cli.main import Parser
@@ -229,7 +229,7 @@ class Instance:
 
     def tree(self) -> list[str]:
         """Return every file, but for the database and what names it."""
-        lines = [self._without_place(line) for line in _files(self.root)]
+        lines = [self._without_place(line) for line in files_of(self.root)]
         return [line for line in lines if not re.match(r"ROOT/(db/|indimail\.toml)", line)]
 
     def _without_place(self, text: str) -> str:

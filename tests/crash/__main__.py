@@ -2,7 +2,9 @@
 
     python -m tests.crash --seed 1                          # everything
     python -m tests.crash --seed 1 --only plain/217:power:torn  # one point, as a complaint names it
-    python -m tests.crash --seed 1 --some 100 --kills 0     # some points, and no real server
+    python -m tests.crash --some 100 --kills 0 --databases ""   # some points, no real server, no command
+
+At the end each command that changes an instance is killed after each of its writes, on each database.
 
 Last line: ``crashes N accepted N delivered N failed N deferred N lost N doubled N``, in recipients;
 exit 1 if anything was lost or doubled, or is otherwise not as it may be.
@@ -115,12 +117,16 @@ def main() -> int:
     parser.add_argument("--some", type=int, default=0, metavar="N", help="visit N points, not all")
     parser.add_argument("--only", metavar="POINT", help="visit one point, as a complaint names it")
     parser.add_argument("--kills", type=int, default=20, help="of the real server (20)")
+    parser.add_argument(
+        "--databases", default="sqlite,mariadb,postgresql", help="where commands are killed (all)"
+    )
     arguments = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets is part of the course
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "tests.crash", *sys.argv[1:]])
     logging.getLogger("indimail").addHandler(logging.NullHandler())
     logging.getLogger("indimail").propagate = False  # a disk that fails is told at length
+    sys.path.append(str(Path(__file__).resolve().parent.parent))  # for `live`, as pytest has it
     started = time.monotonic()
     totals = walk(arguments.seed, arguments.some, arguments.only)
     print(f"taken by a reader before a power cut, and delivered again (allowed): {totals.again}")
@@ -129,13 +135,15 @@ def main() -> int:
     print(f"other faults: {totals.faults}; {time.monotonic() - started:.0f} s; {totals}")
     if arguments.kills and arguments.only is None:
         kill(arguments.seed, arguments.kills, totals)
+    if arguments.only is None:
+        for kind in filter(None, arguments.databases.split(",")):
+            kill_commands(kind, totals)
     print(totals)
     return 1 if totals.is_wrong else 0
 
 
 def kill(seed: int, kills: int, totals: Totals) -> None:
     """Add what the real server makes of kill -9."""
-    sys.path.append(str(Path(__file__).resolve().parent.parent))  # for `live`, as pytest has it
     from .kill import ENOUGH, Killing
 
     killing = Killing(seed, kills)
@@ -149,6 +157,30 @@ def kill(seed: int, kills: int, totals: Totals) -> None:
         f"doubled {len(verdict.doubled)}"
     )
     totals.add(verdict, killing.crashes)
+
+
+def kill_commands(kind: str, totals: Totals) -> None:
+    """Add what a database makes of commands that are killed."""
+    import pytest
+
+    from .commands import COMMANDS, tried_on
+
+    started, killed, wrong = time.monotonic(), 0, 0
+    try:
+        for number, trials in enumerate(tried_on(kind), 1):
+            killed += len(trials)
+            for trial in trials:
+                wrong += bool(trial.wrong)
+                if trial.wrong and wrong <= SHOWN:
+                    print(f"\n{kind}: {trial}", flush=True)
+            where = f"{number} of {len(COMMANDS)} commands, {killed} kills, {wrong} wrong"
+            is_last = number == len(COMMANDS)
+            if is_last or sys.stdout.isatty():
+                line = f"\rcommands on {kind}: {where}, {time.monotonic() - started:.0f} s"
+                print(line, end="\n" if is_last else "", flush=True)
+    except pytest.skip.Exception as skipped:
+        print(f"commands on {kind}: skipped, {skipped}")
+    totals.faults += wrong
 
 
 if __name__ == "__main__":

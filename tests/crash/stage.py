@@ -1,47 +1,91 @@
-"""An instance that can be put back, commands that are killed, and what is left of it all."""
+"""An instance that can be put back, commands that are killed on it, and what is left of it all.
+
+    stage = Stage("/dev/shm/x")
+    stage.run("init"); stage.run("vadddomain", "example.com", "secret"); stage.keep()
+    stage.run("vdeldomain", "example.com", fail_after=3)    -> -9
+    stage.state(); stage.put_back()
+
+A process that is killed loses nothing that it wrote, so it does not matter that memory holds it all.
+"""
 
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import cast
 
+# What a command imports as late as it can, so that each of its processes finds it.
+import scramp.utils  # noqa: F401
+
+from indimail.accounts.sql import sqlite_url
 from indimail.cli.main import CommandModule, Parser
+from indimail.control.toml import first_text
 from indimail.manage.change import FAIL_AFTER
 
-UNCOUNTED = {"change.lock", "indimail.db"}  # who waited last; the database is told by its rows
+from .rows import Kept, Rows, told
+
+# Who waited last; the database is told by its rows, and is named where it is chosen.
+UNCOUNTED = {"change.lock", "indimail.db", "indimail.toml"}
+MEMORY = Path("/dev/shm")
 
 
-class Scene:
+@contextmanager
+def folder_in_memory() -> Iterator[str]:
+    """Make a folder that also other uids may pass, in memory where there is a place for it."""
+    place = str(MEMORY) if os.access(MEMORY, os.W_OK) else None
+    path = tempfile.mkdtemp(prefix="indimail-test-", dir=place)
+    os.chmod(path, 0o711)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+class Stage:
     """The instance `folder`/i; `said` is what the last command printed."""
 
     def __init__(self, folder: str) -> None:
         self.root = f"{folder}/i"
         self.said = ""
-        self._kept = f"{folder}/kept"
+        self._kept_files = f"{folder}/kept"
+        self._kept_rows: Kept = {}
         self._output = f"{folder}/output"
+        self._rows = Rows(sqlite_url(f"{self.root}/db/indimail.db"))
+        self._is_on_server = False
 
     def keep(self) -> None:
         """Take the instance as it is for what `put_back` brings back."""
-        subprocess.run(["cp", "-a", self.root, self._kept], check=True)
+        shutil.rmtree(self._kept_files, ignore_errors=True)
+        subprocess.run(["cp", "-a", self.root, self._kept_files], check=True)
+        self._kept_rows = self._rows.all()
 
     def put_back(self) -> None:
         shutil.rmtree(self.root)
-        subprocess.run(["cp", "-a", self._kept, self.root], check=True)
+        subprocess.run(["cp", "-a", self._kept_files, self.root], check=True)
+        if self._is_on_server:
+            self._rows.put_back(self._kept_rows)
+
+    def move_to(self, url: str) -> None:
+        """Let the accounts be in another database, which is empty, and keep that."""
+        self._rows, self._is_on_server = self._rows.copy_to(url), True
+        Path(self.root, "indimail.toml").write_text(first_text(url))
+        os.unlink(f"{self.root}/db/indimail.db")
+        self.keep()
 
     def state(self) -> list[str]:
         """Return every name with its kind, mode and contents, and every row without its times."""
-        lines = [*_files(self.root), *_rows(f"{self.root}/db/indimail.db")]
+        lines = [*files_of(self.root), *told(self._rows.all())]
         return sorted(re.sub(r"\b[0-9]{10}\.B", "TIME.B", line) for line in lines)
 
     def run(self, name: str, *arguments: str, fail_after: int = 0, **variables: str) -> int:
         """Run a command in a process of its own; return its exit code, or -9 where it was killed."""
         module = cast(CommandModule, import_module(f"indimail.cli.{name}"))
-        import_module("indimail.accounts.sql")
         sys.stdout.flush()
         pid = os.fork()
         if pid == 0:
@@ -66,7 +110,8 @@ class Scene:
             return module.run(parser.parse_args(arguments))
 
 
-def _files(root: str) -> list[str]:
+def files_of(root: str) -> list[str]:
+    """Return every name with its kind, mode and contents."""
     found = []
     for folder, folders, names in os.walk(root):
         for name in folders + names:
@@ -81,16 +126,4 @@ def _files(root: str) -> list[str]:
                 with open(path, "rb") as file:
                     what = repr(file.read())
             found.append(f"{path} {kept.st_mode:o} {kept.st_uid} {what}")
-    return sorted(found)
-
-
-def _rows(path: str) -> list[str]:
-    found = []
-    with closing(sqlite3.connect(path)) as db:
-        tables = db.execute("select name from sqlite_master where type='table'").fetchall()
-        for (table,) in tables:
-            columns = [row[1] for row in db.execute(f"pragma table_info('{table}')")]
-            wanted = ", ".join(f'"{name}"' for name in columns if name != "timestamp")
-            rows = db.execute(f'select {wanted} from "{table}"')
-            found += [f"{table} {row!r}" for row in rows]
-    return sorted(found)
+    return found
