@@ -82,6 +82,7 @@ REVEALS = {
     "app/build.py",  # the database's URL, to its library
     "cli/vuserinfo.py",  # the hash, as IndiMail shows it
     "manage/change.py",  # into the list of a change, which its owner alone can read
+    "manage/importing/credentials.py",  # to see whether it is a hash
     "manage/users.py", "manage/user_change.py",  # lengths
 }  # fmt: skip
 

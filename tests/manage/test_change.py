@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indimail.accounts.memory import MemoryAccounts
-from indimail.accounts.port import Account, Flag
+from indimail.accounts.port import Account, AliasLine, Arrival, Flag, LastEvent
 from indimail.mail.errors import InstanceBusy
 from indimail.mail.secret import Secret
 from indimail.manage.aliasdomains import plan_alias
@@ -58,6 +58,10 @@ def sample(kind: type[Write]) -> Write:
         "Secret": Secret("hash"),
         "tuple[tuple[str, str], ...]": (("/a", "/b"), ("/c", "/d")),
         "tuple[str, ...]": ("/a", "/b"),
+        "tuple[indimail.accounts.port.AliasLine, ...]": (AliasLine("a", "example.com", "&b"),),
+        "tuple[indimail.accounts.port.Arrival, ...]": (
+            Arrival(ALICE, (LastEvent("pop3", 7, "192.0.2.1"),), 9),
+        ),
         "tuple[indimail.accounts.port.Account, ...]": (ALICE, replace(ALICE, name="bob")),
     }
     return kind(**{field.name: values[_name(field.type)] for field in fields(kind)})

@@ -111,8 +111,9 @@ class Tree:
 def tests_of(file: str) -> list[str]:
     """Return the files to run for a mutant, the likeliest to fail first."""
     package, module = Path(file).parts[1], Path(file).stem
+    folder = "/".join(Path(file).parts[1:-1])
     wanted = SERVER.get(file.removeprefix("indimail/"), [])
-    wanted = [f"tests/{package}/test_{module}.py", *wanted, f"tests/{package}"]
+    wanted = [f"tests/{folder}/test_{module}.py", *wanted, f"tests/{folder}", f"tests/{package}"]
     if package in MAIL:
         wanted += ["tests/durable", "tests/mailbox", "tests/ports/test_queue.py", "tests/queue"]
         wanted += ["tests/crash", "tests/serve", "tests/trace/test_write.py"]

@@ -19,6 +19,7 @@ PROMISES = {
     "mailbox/maildir.py",
     "manage/change.py",
     "manage/file_writes.py",
+    "manage/importing/maildirs.py",
     "manage/layout.py",
     "manage/trees.py",
     "queue/spool.py",

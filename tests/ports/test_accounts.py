@@ -8,7 +8,7 @@ import pytest
 
 from databases import SERVERS, database
 from indimail.accounts.memory import MemoryAccounts
-from indimail.accounts.port import Account, Accounts, AliasLine, Flag, LastEvent
+from indimail.accounts.port import Account, Accounts, AliasLine, Arrival, Flag, LastEvent
 from indimail.accounts.sql import SqlAccounts, sqlite_url
 from indimail.mail.secret import Secret
 
@@ -508,3 +508,25 @@ def test_nobody_is_not_locked(accounts: Accounts) -> None:
     assert not accounts.lock_for_quota("alice", "example.com", 5)
     assert not accounts.lift_quota_lock("alice", "example.com")
     assert accounts.userquota("alice", "example.com") == 0
+
+
+def test_arrivals_come_with_what_was_known_of_them_and_leave_who_is_there(
+    accounts: Accounts,
+) -> None:
+    accounts.add(ALICE)
+    accounts.record_event(ALICE, LastEvent("pop3", 9, ""))
+    bob = replace(ALICE, name="bob", active=False, flags=Flag.BOUNCE_MAIL)
+    events = (LastEvent("add", 3, ""), LastEvent("imap", 5, "192.0.2.1"))
+    line = AliasLine("sales", "example.com", "&bob@example.com")
+    arrivals = [
+        Arrival(replace(ALICE, gecos="another"), (LastEvent("pop3", 1, ""),), 7),
+        Arrival(bob, events, 1000),
+    ]
+    for _ in range(2):
+        accounts.add_arrivals(arrivals, [line])
+        assert accounts.users("example.com") == [ALICE, bob]
+        assert accounts.events("alice", "example.com") == [LastEvent("pop3", 9, "")]
+        assert accounts.events("bob", "example.com") == list(events)
+        assert accounts.userquota("bob", "example.com") == 1000
+        assert accounts.userquota("alice", "example.com") == 0
+        assert accounts.domain_aliases("example.com") == [line]

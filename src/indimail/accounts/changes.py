@@ -18,7 +18,14 @@ from sqlalchemy.exc import IntegrityError
 from indimail.accounts import dialect
 from indimail.accounts.layout import ALPHABET, counter_table
 from indimail.accounts.lookups import ACTIVE, find, found_in, named, userquota
-from indimail.accounts.port import Account, Flag, LastEvent, is_lock_changed
+from indimail.accounts.port import (
+    Account,
+    AliasLine,
+    Arrival,
+    Flag,
+    LastEvent,
+    is_lock_changed,
+)
 from indimail.accounts.tables import (
     ALIASDOMAIN,
     INDIBAK,
@@ -46,12 +53,23 @@ def add(db: Connection, account: Account) -> bool:
 
 def add_users(db: Connection, accounts: Sequence[Account], time: int) -> None:
     """Add users with the time of their making; a name that is taken keeps its row."""
-    taken = _taken(db, accounts)
-    for rows in (INDIMAIL, INDIBAK):
-        new = [_columns(a) for a in accounts if table_of(a) is rows and a.address not in taken]
-        dialect.upsert_all(db, rows, new)
+    _add_missing(db, accounts)
     events = [_event_columns(a, LastEvent("add", time, "")) for a in accounts]
     dialect.upsert_all(db, LASTAUTH, events, replace=_OF_EVENT)
+
+
+def add_arrivals(db: Connection, arrivals: Sequence[Arrival], lines: Sequence[AliasLine]) -> None:
+    """Add accounts and alias lines; what is there stays."""
+    taken = _add_missing(db, [arrival.account for arrival in arrivals])
+    for arrival in arrivals:
+        account = arrival.account
+        if account.address not in taken:
+            events = [_event_columns(account, event) for event in arrival.events]
+            dialect.upsert_all(db, LASTAUTH, events, replace=_OF_EVENT)
+            if arrival.userquota:
+                set_userquota(db, account.name, account.domain, arrival.userquota)
+    for line in lines:
+        add_alias(db, line.name, line.domain, line.line)
 
 
 def modify(
@@ -184,6 +202,15 @@ def table_of(account: Account) -> Table:
 def where_is(statement: Any, table: Table, account: Account) -> Any:  # noqa: ANN401
     """Let an update or a delete concern the row of an account alone."""
     return statement.where(table.c.pw_name == account.name, table.c.pw_domain == account.domain)
+
+
+def _add_missing(db: Connection, accounts: Sequence[Account]) -> set[str]:
+    """Add those that are not there; return the addresses of those that are, and stay."""
+    taken = _taken(db, accounts)
+    for rows in (INDIMAIL, INDIBAK):
+        new = [_columns(a) for a in accounts if table_of(a) is rows and a.address not in taken]
+        dialect.upsert_all(db, rows, new)
+    return taken
 
 
 def _taken(db: Connection, accounts: Sequence[Account]) -> set[str]:

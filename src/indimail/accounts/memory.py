@@ -12,6 +12,7 @@ from indimail.accounts.layout import counter_table
 from indimail.accounts.port import (
     Account,
     AliasLine,
+    Arrival,
     Flag,
     LastEvent,
     above,
@@ -91,6 +92,18 @@ class MemoryAccounts:
         for account in accounts:
             self.add(account)
             self.record_event(account, LastEvent("add", time, ""))
+
+    def add_arrivals(self, arrivals: Sequence[Arrival], lines: Sequence[AliasLine]) -> None:
+        """Add accounts and alias lines; what is there stays."""
+        for arrival in arrivals:
+            account = arrival.account
+            if self.add(account):
+                for event in arrival.events:
+                    self.record_event(account, event)
+                if arrival.userquota:
+                    self.set_userquota(account.name, account.domain, arrival.userquota)
+        for line in lines:
+            self.add_alias(line.name, line.domain, line.line)
 
     def modify(
         self, name: str, domain: str, change: Callable[[Account], Account]

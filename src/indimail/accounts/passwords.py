@@ -3,6 +3,7 @@
     verify(Secret("$6$..."), b"secret")                   -> True or False
     check(Secret("$1$..."), b"secret", Method.ARGON2ID)   -> Checked.WEAK: right, to be hashed anew
     hash_password("secret", Method.ARGON2ID)              -> Secret('$argon2id$...')
+    is_hash(Secret("secret"))                             -> False
     method_named("SHA-512")                               -> Method.SHA512
 
 Whatever libcrypt knows is verified by it (``$1$ $2a$ $2b$ $2y$ $5$ $6$ $y$`` and DES), argon2 by
@@ -17,6 +18,7 @@ Sources: crypt(3), crypt(5); RFC 9106; spec/cluster-users.md 3.3, spec/delivery.
 Not here: the scram column (`accounts.scram`), what a login does (`accounts.login`).
 """
 
+import re
 import secrets
 from enum import Enum, auto
 from hmac import compare_digest
@@ -71,6 +73,19 @@ _STRENGTH: Final = {
     "$1$": 1, "$2": 2, "$5$": 2, "$6$": 3, "$7$": 4, "$gy$": 4, "$y$": 4, "$argon2": 5,
 }  # fmt: skip
 
+# Whole ones: a column that was too short for its hashes cut them, and then nothing verifies.
+_HASH: Final = re.compile(
+    r"""\$1\$[^$:]{0,8}\$[./0-9A-Za-z]{22}
+    | \$2[abxy]\$[0-9]{2}\$[./0-9A-Za-z]{53}
+    | \$5\$(rounds=[0-9]+\$)?[^$:]{0,16}\$[./0-9A-Za-z]{43}
+    | \$6\$(rounds=[0-9]+\$)?[^$:]{0,16}\$[./0-9A-Za-z]{86}
+    | \$(y|gy|7)\$[^:]*\$[./0-9A-Za-z]{43}
+    | \$argon2(id|i|d)\$[^:]+
+    | _[./0-9A-Za-z]{19}
+    | [./0-9A-Za-z]{13}""",
+    re.VERBOSE,
+)
+
 # What a method reads of a password, in octets; DES reads 7 bits of each.
 _DES_READS: Final = 8
 _BCRYPT_READS: Final = 72
@@ -103,6 +118,14 @@ def method_label(stored: Secret) -> str:
         named = (name for name, way in METHODS.items() if way.value and text.startswith(way.value))
         return next(named, "$".join(text.split("$")[:2]) + "$")
     return "DES" if len(text) == 13 else "clear text"
+
+
+def is_hash(stored: Secret) -> bool:
+    """Tell whether a stored text has the form of a hash that is verified here.
+
+    Thirteen letters may be a password as well as the DES hash of one: they count as the hash.
+    """
+    return _HASH.fullmatch(stored.reveal()) is not None
 
 
 def verify(stored: Secret, given: bytes) -> bool:

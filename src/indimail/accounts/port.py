@@ -107,6 +107,18 @@ class AliasLine:
     line: str
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An account that comes from elsewhere, with what was known of it there.
+
+    `userquota` as the port's method of this name has it.
+    """
+
+    account: Account
+    events: tuple[LastEvent, ...] = ()
+    userquota: int = 0
+
+
 def is_lock_changed(before: Account, after: Account) -> bool:
     """Tell whether a change set BOUNCE_MAIL, or took it away."""
     return Flag.BOUNCE_MAIL in after.flags ^ before.flags
@@ -186,6 +198,12 @@ class Accounts(Lookup, Protocol):
         """Add users with the time of their making, all in one change.
 
         A name that is taken keeps its row, and gets the time alone.  Some hundreds at once.
+        """
+
+    def add_arrivals(self, arrivals: Sequence[Arrival], lines: Sequence[AliasLine]) -> None:
+        """Add accounts and alias lines, all in one change.  Some hundreds at once.
+
+        What is there stays as it is: an account whose name is taken comes with nothing.
         """
 
     def modify(

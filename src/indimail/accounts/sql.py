@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from indimail.accounts import changes, lists, lookups, moves
 from indimail.accounts.database import Database
-from indimail.accounts.port import Account, AliasLine, LastEvent, is_storable
+from indimail.accounts.port import Account, AliasLine, Arrival, LastEvent, is_storable
 from indimail.mail.secret import Secret
 
 
@@ -96,6 +96,9 @@ class SqlAccounts:
 
     def add_users(self, accounts: Sequence[Account], time: int) -> None:
         return self.database.change(changes.add_users, accounts, time)
+
+    def add_arrivals(self, arrivals: Sequence[Arrival], lines: Sequence[AliasLine]) -> None:
+        return self.database.change(changes.add_arrivals, arrivals, lines)
 
     def modify(
         self, name: str, domain: str, change: Callable[[Account], Account]

@@ -166,6 +166,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "vipmap", "show and set the default domain of local addresses",
         "vipmap -i 192.0.2.1 example.com", is_script=True,
     ),
+    "import": CommandRow(
+        "import_", "take over domains, users and mail of another system",
+        "indimail import vpopmail --from /home/vpopmail --dry-run",
+    ),
     "sendmail": CommandRow(
         "sendmail", "put a mail into the queue",
         "printf 'To: alice@example.com\\n\\nHello\\n' | sendmail -t", is_script=True,

@@ -21,10 +21,10 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
-from typing import Any, Final, TypeVar
+from dataclasses import fields, is_dataclass
+from typing import Any, Final, TypeVar, get_args
 
-from indimail.accounts.port import Account, Flag
+from indimail.accounts.port import Flag
 from indimail.control.files import write_atomic
 from indimail.mail.secret import Secret
 from indimail.manage import file_writes, row_writes
@@ -32,7 +32,7 @@ from indimail.manage import writes as told_writes
 from indimail.manage.site import Refused, Site, journal, locked
 from indimail.manage.writes import Stores, Write
 
-T = TypeVar("T", bound=Write | Account)
+T = TypeVar("T")
 # All that a kept list may name: every write that these define.
 KINDS: Final[dict[str, type[Write]]] = {
     kind.__name__: kind
@@ -140,33 +140,35 @@ def _kept(write: Write) -> dict[str, object]:
     return {"write": type(write).__name__, **_values(write)}
 
 
-def _values(kept: Write | Account) -> dict[str, object]:
+def _values(kept: Any) -> dict[str, object]:  # noqa: ANN401 - a write, or a dataclass in one
     """Return a value's fields as JSON can hold them, in a file for its owner alone."""
-    values = {field.name: getattr(kept, field.name) for field in fields(kept)}
-    for name, value in values.items():
-        match value:
-            case Account():
-                values[name] = _values(value)
-            case [Account(), *_]:
-                values[name] = [_values(account) for account in value]
-            case Secret():
-                values[name] = value.reveal()
-    return values
+    return {field.name: _told(getattr(kept, field.name)) for field in fields(kept)}
+
+
+def _told(value: object) -> object:
+    if is_dataclass(value):
+        return _values(value)
+    match value:
+        case Secret():
+            return value.reveal()
+        case tuple():
+            return [_told(part) for part in value]
+        case _:
+            return value
 
 
 def _restored(kind: type[T], values: dict[str, Any]) -> T:
     """Return the value whose fields these were."""
-    kinds = {field.name: field.type for field in fields(kind)}
+    kinds = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]
     return kind(**{name: _value(kinds[name], value) for name, value in values.items()})
 
 
-def _value(kind: object, value: Any) -> Any:  # noqa: ANN401 - of any field
+def _value(kind: Any, value: Any) -> Any:  # noqa: ANN401 - of any field
     if kind in (Secret, Flag):
         return kind(value)
-    match value:
-        case dict():
-            return _restored(Account, value)
-        case list():
-            return tuple(_value(None, part) for part in value)
-        case _:
-            return value
+    if is_dataclass(kind):
+        return _restored(kind, value)  # type: ignore[arg-type]
+    if isinstance(value, list):
+        parts = next(iter(get_args(kind)), None)  # of tuple[part, ...]
+        return tuple(_value(parts, part) for part in value)
+    return value

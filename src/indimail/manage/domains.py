@@ -114,18 +114,12 @@ def _check_instruction(site: Site, disk: Disk, new: NewDomain) -> Refused | None
 
 def _files(site: Site, new: NewDomain) -> list[Write]:
     """Return what makes the domain's own directory and the groups of its homes."""
-    folder, base = site.domain_dir(new.domain), new.base or site.places.mail
+    folder = site.domain_dir(new.domain)
     settings = (
         (".base_path", new.base),
         (".users_per_level", str(new.users_per_level or "")),
         ("hash_method", new.method_name),
     )
-    groups = [os.path.join(base, group) for group in GROUPS]
-    made = [
-        MakeDirectory(base, PASSED),
-        *(MakeDirectory(group, PASSED) for group in groups),
-        *(MakeDirectory(os.path.join(group, new.domain), PRIVATE) for group in groups),
-    ]
     instruction = default_line(site.places.root, new.instruction)
     return [
         MakeDirectory(folder, DOMAIN),
@@ -136,8 +130,19 @@ def _files(site: Site, new: NewDomain) -> list[Write]:
             for name, text in settings
             if text
         ),
-        *(write for write in made if not os.path.isdir(write.path)),
+        *home_folders(new.base or site.places.mail, new.domain),
     ]
+
+
+def home_folders(base: str, domain: str) -> list[MakeDirectory]:
+    """Return what makes the directories that are missing for the homes of a domain's users."""
+    groups = [os.path.join(base, group) for group in GROUPS]
+    wanted = [
+        MakeDirectory(base, PASSED),
+        *(MakeDirectory(group, PASSED) for group in groups),
+        *(MakeDirectory(os.path.join(group, domain), PRIVATE) for group in groups),
+    ]
+    return [write for write in wanted if not os.path.isdir(write.path)]
 
 
 def _postmaster(

@@ -7,7 +7,7 @@ Not here: what a write is (`manage.writes`), files (`manage.file_writes`).
 
 from dataclasses import dataclass, replace
 
-from indimail.accounts.port import Account, Flag, LastEvent
+from indimail.accounts.port import Account, AliasLine, Arrival, Flag, LastEvent
 from indimail.mail.secret import Secret
 from indimail.manage.writes import Stores
 
@@ -42,6 +42,23 @@ class AddUsers:
     def do(self, stores: Stores) -> None:
         """Add those that are missing."""
         stores.accounts.add_users(self.accounts, self.time)
+
+
+@dataclass(frozen=True, slots=True)
+class AddArrivals:
+    """Rows of some hundred users and alias lines that come from elsewhere, in one transaction."""
+
+    arrivals: tuple[Arrival, ...]
+    lines: tuple[AliasLine, ...]
+
+    def __str__(self) -> str:
+        users = [str(AddUser(arrival.account, 0)) for arrival in self.arrivals]
+        lines = [str(AddAlias(line.name, line.domain, line.line)) for line in self.lines]
+        return "\n".join([*users, *lines])
+
+    def do(self, stores: Stores) -> None:
+        """Add what is missing."""
+        stores.accounts.add_arrivals(self.arrivals, self.lines)
 
 
 @dataclass(frozen=True, slots=True)

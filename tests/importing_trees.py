@@ -1,0 +1,111 @@
+"""Sources to import, in the form the specification describes: a vpopmail with its qmail, an IndiMail.
+
+    old = VpopmailTree(folder)
+    old.domain("example.com", ["alice:" + MD5 + ":0:0:Alice:{home}/alice:NOQUOTA"])
+    old.mail("example.com", "alice", "1234.M1.old,S=6:2,S", "hello\\n", part="cur")
+    before = dump(old.folder)
+
+Each lies below `folder`, and calls itself by the name it had where it came from.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+PASSWORD = "opensesame"
+# Of PASSWORD, by libcrypt; DES reads its first eight letters.
+HASHES = {
+    "DES": "abnSn8x7blSdk",
+    "BSDi": "_J9..abcd7G168dIqH7w",
+    "$1$": "$1$abcdefgh$ct.Do2KVxFX.sgxkmPJVW/",
+    "$2a$": "$2a$04$CCCCCCCCCCCCCCCCCCCCC.EUX.UzPk.L/oEcLGxgL26mY6BHmxJEW",
+    "$2b$": "$2b$04$CCCCCCCCCCCCCCCCCCCCC.EUX.UzPk.L/oEcLGxgL26mY6BHmxJEW",
+    "$5$": "$5$rounds=1000$abcdefgh$YzG55JYV7twIB/HGMXZGurFDCMZ8hOu7EZ4rzlQ3TF.",
+    "$6$": "$6$rounds=1000$abcdefgh$X6Yhnvn/QQSIfhvwqB17AbAjaaXatg8GDsuNLFVXC754xfxoE.5aE466CA/"
+    "Cd6DLNnPCWjbn2DPMHeDgqiG2u1",
+    "$y$": "$y$j75$LdJMENpBABJJ3hIHjB1Bi.$/mxI4zINRkuWEN8rhDJzuqaK/UY7MwG.aQ6dLAbZjM5",
+}
+MD5 = HASHES["$1$"]
+
+
+class Tree:
+    """Files below a folder."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        os.makedirs(folder, exist_ok=True)
+
+    def write(self, name: str, text: str | bytes, mode: int = 0o644) -> Path:
+        path = Path(self.folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        path.chmod(mode)
+        return path
+
+    def maildir(self, home: str, *folders: str) -> None:
+        for folder in ("", *folders):
+            for part in ("cur", "new", "tmp"):
+                Path(self.folder, home, "Maildir", folder, part).mkdir(parents=True, exist_ok=True)
+
+    def put_mail(
+        self, home: str, name: str, text: str, part: str = "new", folder: str = "", at: int = 0
+    ) -> None:
+        self.maildir(home, *([folder] if folder else []))
+        path = self.write(os.path.join(home, "Maildir", folder, part, name), text, 0o600)
+        if at:
+            os.utime(path, (at, at))
+
+    def assign(self, config: str, lines: Sequence[str]) -> None:
+        self.write(f"{config}/users/assign", "".join(f"{line}\n" for line in [*lines, "."]))
+
+
+class VpopmailTree(Tree):
+    """`folder`/vpopmail and `folder`/qmail, which were /home/vpopmail and /var/qmail."""
+
+    HOME = "/home/vpopmail"
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self.home, self.qmail = f"{folder}/vpopmail", f"{folder}/qmail"
+        self._assign: list[str] = []
+        self._virtual: list[str] = []
+        self.write("qmail/control/me", "mx.example.org\n")
+        self.entry()
+
+    def domain(
+        self, name: str, users: Sequence[str] = (), default: str = "bounce-no-mailbox"
+    ) -> str:
+        """Make a domain; ``{home}`` in a line is its directory. Return where it lies, from `folder`."""
+        named = f"{self.HOME}/domains/{name}"
+        self.entry(f"+{name}-:{name}:89:89:{named}:-::", f"{name}:{name}")
+        here = f"vpopmail/domains/{name}"
+        if users:
+            lines = "".join(f"{line.format(home=named)}\n" for line in users)
+            self.write(f"{here}/vpasswd", lines, 0o600)
+        line = f"| {self.HOME}/bin/vdelivermail '' {default}\n"
+        self.write(f"{here}/.qmail-default", line, 0o600)
+        return here
+
+    def entry(self, assign: str = "", virtual: str = "") -> None:
+        """Add lines of users/assign and virtualdomains."""
+        self._assign += [assign] if assign else []
+        self._virtual += [virtual] if virtual else []
+        self.assign("qmail", self._assign)
+        self.write("qmail/control/virtualdomains", "".join(f"{line}\n" for line in self._virtual))
+        hosts = [line.partition(":")[0] for line in self._virtual]
+        self.write("qmail/control/rcpthosts", "".join(f"{host}\n" for host in hosts))
+
+
+def dump(folder: str) -> list[str]:
+    """Return every name with its kind, owner, mode, times and contents: what a writer would change."""
+    found = []
+    for path, folders, names in os.walk(folder):
+        for name in [*folders, *names]:
+            whole = os.path.join(path, name)
+            kept = os.lstat(whole)
+            what = os.readlink(whole) if os.path.islink(whole) else ""
+            if os.path.isfile(whole) and not os.path.islink(whole):
+                what = repr(Path(whole).read_bytes())
+            facts = (kept.st_mode, kept.st_uid, kept.st_nlink, kept.st_mtime_ns, kept.st_ctime_ns)
+            found.append(f"{whole} {facts} {what}")
+    return sorted(found)
