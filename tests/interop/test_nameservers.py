@@ -90,7 +90,7 @@ ONE = mx((10, "mx1.example"), (20, "mx2.example"))
 async def test_both_say_the_same(
     unbound: Unbound, nsd: Nsd, name: str, kind: Type, answer: Answer
 ) -> None:
-    """Unbound looks further, NSD answers what it has: a chain into another zone is followed."""
+    """Unbound looks further, NSD has these zones itself."""
     for server in (unbound.server, nsd.server):
         found = await asking(server).look_up(name, kind)
         ordered = Answer(found.found, tuple(sorted(found.records)), found.ttl, found.name)  # type: ignore[type-var]

@@ -1,0 +1,95 @@
+"""Hosts that did not answer, and for how long they are left alone.
+
+    dead = DeadHosts()
+    dead.failed("192.0.2.1", 25, now, draw=random())
+    dead.skips("192.0.2.1", 25, now)         -> True after two failures, 120 s apart or more
+    dead.answered("192.0.2.1", 25)
+    dead.entries()                           -> what qmail-tcpto prints
+
+A failure is: no connection, or one that ended before a greeting or with a 4xx one.  What fails again
+within `max_tolerance` (120 s) of the last counted failure is the same failure; from the second one
+on the host is skipped for `min_penalty` (1 h) and four to 37 minutes more, by chance, so that not
+all come back at once.  A penalty of 0 never skips.  A route's own numbers beat the variables.
+
+At most `MOST` hosts are remembered; of more, the one goes with the fewest failures, longest ago.
+
+Units: seconds of a clock that never steps.  Source: spec/queue.md 2.3.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+
+MIN_PENALTY: Final = 3_600
+MAX_TOLERANCE: Final = 120
+MOST: Final = 1_000
+FAILURES: Final = 2  # so many make a host dead
+_LARGEST: Final = 10
+_WEIGHT: Final = 1_024.0  # a failure keeps an entry as long as so many seconds
+_JITTER: Final = (240.0, 2_224.0)  # the original's ((60 + 0..31) * 64) - 3600
+
+
+class DeadHost(Struct):
+    """A host that failed: `since` its last counted failure."""
+
+    address: str
+    port: int
+    failures: int
+    since: float
+    jitter: float
+
+
+class DeadHosts:
+    """The memory of one worker."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._dead: dict[tuple[str, int], DeadHost] = {}
+
+    def failed(
+        self,
+        address: str,
+        port: int,
+        now: float,
+        draw: float,
+        max_tolerance: float = MAX_TOLERANCE,
+    ) -> None:
+        """Note a failure; `draw` is a number of chance from 0 to 1."""
+        low, high = _JITTER
+        jitter = low + draw * (high - low)
+        old = self._dead.get((address, port))
+        if old is None:
+            if len(self._dead) >= self._most:
+                self._forget_one()
+            self._dead[address, port] = DeadHost(address, port, 1, now, jitter)
+        elif now - old.since >= max_tolerance:
+            old.failures = min(old.failures + 1, _LARGEST)
+            old.since = now
+            old.jitter = jitter
+
+    def answered(self, address: str, port: int) -> None:
+        """Note that a host is there."""
+        self._dead.pop((address, port), None)
+
+    def skips(self, address: str, port: int, now: float, min_penalty: float = MIN_PENALTY) -> bool:
+        """Say whether a host is left alone."""
+        found = self._dead.get((address, port))
+        if found is None or not min_penalty or found.failures < FAILURES:
+            return False
+        return now - found.since < min_penalty + found.jitter
+
+    def clear(self) -> None:
+        """Forget all (qmail-tcpok)."""
+        self._dead.clear()
+
+    def entries(self) -> Iterator[DeadHost]:
+        """Yield what is remembered, in the order of first failure."""
+        yield from self._dead.values()
+
+    def _forget_one(self) -> None:
+        def worth(host: DeadHost) -> float:
+            return host.since + _WEIGHT * host.failures
+
+        least = min(self._dead.values(), key=worth)
+        del self._dead[least.address, least.port]
