@@ -1,4 +1,4 @@
-"""Statements that make tables as IndiMail does in MariaDB: with a user and an alias line.
+"""Statements that make tables as IndiMail does in MariaDB: with a user, an alias line and limits.
 
     Database("mariadb", url).ask(*INDIMAILS)
 
@@ -6,6 +6,8 @@ Fixed lengths, characters of latin1, compared without case.  Source: spec/delive
 """
 
 from typing import Final
+
+from indimail.accounts.port import LIMITS
 
 CHANGED: Final = (
     "timestamp timestamp not null default current_timestamp on update current_timestamp"
@@ -17,6 +19,7 @@ USERS: Final = (
     f" {CHANGED}, primary key (pw_name, pw_domain), index pw_gecos (pw_gecos(25)),"
     " index pw_uid (pw_uid)) default charset=latin1"
 )
+_OTHER_LIMITS: Final = [name for name in LIMITS if name not in ("defaultquota", "perm_maillist")]
 INDIMAILS: Final = [
     f"create table indimail {USERS}",
     f"create table indibak {USERS}",
@@ -30,6 +33,11 @@ INDIMAILS: Final = [
     "create table userquota (user char(40) not null, domain char(67) not null,"
     f" quota bigint unsigned not null, {CHANGED}, primary key (user, domain))"
     " default charset=latin1",
+    "create table vlimits (domain char(67) primary key, defaultquota bigint unsigned not null,"
+    " perm_maillist tinyint(2) default 0 not null,"
+    f" {', '.join(f'{name} bigint default 0 not null' for name in _OTHER_LIMITS)}, {CHANGED})"
+    " default charset=latin1",
+    "insert into vlimits (domain, defaultquota) values ('example.com', 18446744073709551615)",
     "insert into indimail (pw_name, pw_domain, pw_passwd, pw_uid, pw_gid, pw_gecos, pw_dir,"
     " pw_shell, scram) values ('alice', 'example.com', '$5$salt$hash', 0, 2, 'Alice',"
     " '/mail/A2E/example.com/alice', '50000000S,1000C', null)",

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from databases import Database, admin, database, name_of
-from indimail.accounts.port import Account, LastEvent
+from indimail.accounts.port import NO_DEFAULT, Account, LastEvent
 from indimail.mail.errors import AccountsUnavailable
 from indimail.mail.secret import Secret
 from indimails import INDIMAILS
@@ -28,13 +28,19 @@ def db() -> Iterator[Database]:
 
 
 def test_a_database_that_indimail_made_is_read_and_written_as_it_is(db: Database) -> None:
-    names = ("indimail", "indibak", "valias", "lastauth", "userquota")
+    names = ("indimail", "indibak", "valias", "lastauth", "userquota", "vlimits")
     before = {name: db.ask(f"show create table {name}") for name in names}
     accounts = db.accounts()
     alice = accounts.find("alice", "example.com")
     assert alice is not None
     assert (alice.quota, alice.flags, alice.active) == ("50000000S,1000C", 2, True)
     assert accounts.aliases("abuse", "example.com") == ["&postmaster@example.com"]
+    limits = accounts.limits("", "example.com")
+    assert limits is not None
+    assert limits.defaultquota == NO_DEFAULT
+    assert accounts.limits("", "Example.com") is None
+    accounts.set_limits("", "example.com", {"maxaliases": 7})
+    assert accounts.limits("", "example.com") == replace(limits, maxaliases=7)
     for stranger in ("Alice", "\u00e1lice", "alice ", "\u8c37\u6b4c", "\U0001f600"):
         assert accounts.find(stranger, "example.com") is None
         assert accounts.aliases(stranger, "example.com") == []

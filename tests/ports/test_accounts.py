@@ -8,7 +8,17 @@ import pytest
 
 from databases import SERVERS, database
 from indimail.accounts.memory import MemoryAccounts
-from indimail.accounts.port import Account, Accounts, AliasLine, Arrival, Flag, LastEvent
+from indimail.accounts.port import (
+    LIMITS,
+    NO_DEFAULT,
+    Account,
+    Accounts,
+    AliasLine,
+    Arrival,
+    Flag,
+    LastEvent,
+    Limits,
+)
 from indimail.accounts.sql import SqlAccounts, sqlite_url
 from indimail.mail.secret import Secret
 
@@ -269,6 +279,8 @@ def filled(accounts: Accounts) -> None:
         for line in (f"&alice@{domain}", f"bob@{domain}", f"{home}/Maildir/", "&carol@example.net"):
             accounts.add_alias("friends", domain, line)
         accounts.add_alias("alice", domain, "&carol@example.net")
+        for name in ("", "alice"):
+            accounts.set_limits(name, domain, {"maxaliases": 7})
     accounts.add_alias("here", "example.org", "&alice@example.com")
     accounts.add_alias("here", "example.org", "&alice@example.com.au")
     accounts.add_alias_domain("example.net", "example.com")
@@ -287,6 +299,11 @@ def told(accounts: Accounts, domain: str) -> list[str]:
             for name in sorted(names)
         ),
         f"{accounts.homes('/home', 'A2E', domain)}",
+        *(
+            f"limits {found.subject}"
+            for name in ("", "alice", "zoe")
+            if (found := accounts.limits(name, domain)) is not None
+        ),
         *accounts.alias_domains(domain),
         *(address for address, mapped in accounts.address_domains() if mapped == domain),
     ]
@@ -301,7 +318,7 @@ def test_a_user_goes_with_all_rows_and_what_forwards_to_it(accounts: Accounts) -
         "friends &carol@example.net",
         "friends /mail/A2E/example.com/alice/Maildir/",
         "alice 0 0", "bob 0 0", "friends 0 0", "zoe 0 0",
-        "(2, '')", "example.net", "192.0.2.1",
+        "(2, '')", "limits example.com", "example.net", "192.0.2.1",
     ]  # fmt: skip
     assert accounts.aliases("here", "example.org") == ["&alice@example.com.au"]
     assert len(accounts.users("example.org")) == 2
@@ -312,7 +329,8 @@ def test_a_user_gets_another_name_and_home_in_all_rows(accounts: Accounts, activ
     filled(accounts)
     before = accounts.modify("alice", "example.com", lambda row: replace(row, active=active))
     assert before is not None
-    accounts.set_userquota("zoe", "example.com", 5)  # left by somebody of that name
+    accounts.set_limits("zoe", "example.com", {"maxaliases": 1})
+    accounts.set_userquota("zoe", "example.com", 5)  # both left by somebody of that name
     accounts.add_alias("zoe", "example.com", "&dora@example.net")  # an alias without a mailbox
     other = told(accounts, "example.org")
     for _ in range(2):  # done again, it changes nothing
@@ -327,7 +345,7 @@ def test_a_user_gets_another_name_and_home_in_all_rows(accounts: Accounts, activ
             "friends bob@example.com", "zoe &carol@example.net",
             "zoe &dora@example.net",
             "alice 0 0", "bob 0 0", "friends 0 0", "zoe 777 1",
-            "(2, '')", "example.net", "192.0.2.1",
+            "(2, '')", "limits example.com", "limits zoe@example.com", "example.net", "192.0.2.1",
         ]  # fmt: skip
     assert accounts.aliases("here", "example.org") == [
         "&alice@example.com.au", "&zoe@example.com"
@@ -362,6 +380,7 @@ def test_a_domain_goes_with_all_rows_and_what_forwards_to_it(accounts: Accounts)
 def test_a_domain_gets_another_name_in_all_rows(accounts: Accounts) -> None:
     filled(accounts)
     before, other = told(accounts, "example.com"), accounts.users("example.org")
+    accounts.set_limits("", "new.example", {"maxaliases": 1})  # left by a domain of that name
     folders = [("/mail/A2E/example.com", "/mail/A2E/new.example")]
     for _ in range(2):  # done again, it changes nothing
         accounts.rename_domain("example.com", "new.example", folders)
@@ -372,8 +391,36 @@ def test_a_domain_gets_another_name_in_all_rows(accounts: Accounts) -> None:
     assert accounts.aliases("here", "example.org") == [
         "&alice@example.com.au", "&alice@new.example"
     ]  # fmt: skip
+    assert accounts.limits("", "new.example") == Limits("", "new.example", maxaliases=7)
     assert accounts.users("example.com") == []
     assert accounts.users("example.org") == other
+
+
+def test_limits_are_of_a_domain_or_of_a_user(accounts: Accounts) -> None:
+    assert accounts.limits("", "example.com") is None
+    assert not accounts.remove_limits("", "example.com")
+    accounts.set_limits("", "example.com", {"maxpopaccounts": 10, "disable_pop": 1})
+    accounts.set_limits("alice", "example.com", {"domain_expiry": 4_000_000_000})
+    accounts.set_limits("", "example.com", {"maxpopaccounts": 20, "defaultquota": NO_DEFAULT})
+    assert accounts.limits("", "example.com") == Limits(
+        "", "example.com", maxpopaccounts=20, disable_pop=1, defaultquota=NO_DEFAULT
+    )
+    assert accounts.limits("alice", "example.com") == Limits(
+        "alice", "example.com", domain_expiry=4_000_000_000
+    )
+    assert accounts.remove_limits("alice", "example.com")
+    assert accounts.limits("alice", "example.com") is None
+    assert accounts.limits("", "example.com") is not None
+    assert accounts.limits("", "Example.com") is None
+
+
+def test_every_limit_comes_back(accounts: Accounts) -> None:
+    values = {column: number for number, column in enumerate(LIMITS, 100)}
+    values["perm_maillist"] = 0o777
+    accounts.set_limits("", "example.com", values)
+    found = accounts.limits("", "example.com")
+    assert found is not None
+    assert {column: getattr(found, column) for column in LIMITS} == values
 
 
 def test_an_address_has_one_default_domain(accounts: Accounts) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Final, cast
 
-from indimail.accounts.port import Account, Lookup
+from indimail.accounts.port import Account, Limits, Lookup
 from indimail.mail.clock import Clock
 from indimail.mail.errors import AccountsUnavailable
 
@@ -74,6 +74,11 @@ class CachedLookup:
         key = ("userquota", name, domain)
         return cast("int", self._get(key, lambda: self._accounts.userquota(name, domain)))
 
+    def limits(self, name: str, domain: str) -> Limits | None:
+        """Return the limits of a user's own, or with an empty name those of the domain."""
+        answer = self._get(("limits", name, domain), lambda: self._accounts.limits(name, domain))
+        return cast("Limits | None", answer)
+
     def invalidate(self, name: str, domain: str) -> None:
         """Forget a user; with an empty name all of the domain, without a domain everything."""
         if not name and not domain:
@@ -82,7 +87,7 @@ class CachedLookup:
         with self._lock:
             self._epoch += 1
             if name:
-                for question in ("find", "aliases", "userquota"):
+                for question in ("find", "aliases", "userquota", "limits"):
                     self._kept.pop((question, name, domain), None)
             else:
                 for key in [key for key in self._kept if key[2] == domain]:

@@ -1,4 +1,4 @@
-"""Changes of one row or two: users, passwords, locks, alias lines, homes, last events.
+"""Changes of one row or two: users, passwords, locks, alias lines, homes, limits, last events.
 
     database.change(add_alias, "abuse", "example.com", "&postmaster@example.com")
 
@@ -8,7 +8,7 @@ Source: spec/cluster-users.md 1.4.  Not here: what touches all rows of a user or
 (`accounts.moves`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from indimail.accounts.port import (
     Flag,
     LastEvent,
     is_lock_changed,
+    limited,
 )
 from indimail.accounts.tables import (
     ALIASDOMAIN,
@@ -35,6 +36,7 @@ from indimail.accounts.tables import (
     LEVELS,
     USERQUOTA,
     VALIAS,
+    VLIMITS,
     counter_of,
 )
 from indimail.mail.secret import Secret
@@ -180,6 +182,18 @@ def set_homes(
             counters.create(db, checkfirst=True)
     values = {"cur_users": count, "the_dir": bucket, **_levels(bucket)}
     dialect.upsert(db, counters, {"domain": domain, **values}, replace=list(values))
+
+
+def set_limits(db: Connection, name: str, domain: str, values: Mapping[str, int]) -> None:
+    """Set some of the limits of a user, or with an empty name of a domain."""
+    row = {"domain": limited(name, domain), **values}
+    dialect.upsert(db, VLIMITS, row, replace=list(values))
+
+
+def remove_limits(db: Connection, name: str, domain: str) -> bool:
+    """Remove the limits of a user, or with an empty name of a domain; False: there were none."""
+    here = dialect.same(db, VLIMITS.c.domain, limited(name, domain))
+    return bool(db.execute(delete(VLIMITS).where(here)).rowcount)
 
 
 def record_event(db: Connection, account: Account, event: LastEvent) -> None:

@@ -1,4 +1,4 @@
-"""What the mail path asks the database: a user, its aliases, an alias domain, whose a lock is.
+"""What the mail path asks the database: a user, its aliases, an alias domain, whose a lock is, limits.
 
     database.ask(find, "alice", "example.com")
 
@@ -15,8 +15,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table, bindparam, literal, select, union_all
 
 from indimail.accounts.database import rows
-from indimail.accounts.port import Account, Flag
-from indimail.accounts.tables import ALIASDOMAIN, INDIBAK, INDIMAIL, USERQUOTA, VALIAS
+from indimail.accounts.port import LIMITS, NO_DEFAULT, Account, Flag, Limits, limited
+from indimail.accounts.tables import ALIASDOMAIN, INDIBAK, INDIMAIL, USERQUOTA, VALIAS, VLIMITS
 from indimail.mail.secret import Secret
 
 ACTIVE: Final = ((INDIMAIL, 1), (INDIBAK, 0))
@@ -55,6 +55,9 @@ _REAL_DOMAIN: Final = select(ALIASDOMAIN.c.alias, ALIASDOMAIN.c.domain).where(
 _USERQUOTA: Final = select(USERQUOTA.c.quota).where(
     USERQUOTA.c.user == bindparam("name"), USERQUOTA.c.domain == bindparam("domain")
 )
+_LIMITS: Final = select(VLIMITS.c.domain, *(VLIMITS.c[name] for name in LIMITS)).where(
+    VLIMITS.c.domain == bindparam("subject")
+)
 
 
 def find(db: Connection, name: str, domain: str) -> Account | None:
@@ -78,6 +81,15 @@ def userquota(db: Connection, name: str, domain: str) -> int:
     """Return the octets that the quota's lock was set with; 0: no lock of the quota's."""
     locks = rows(db, _USERQUOTA, name=name, domain=domain)
     return int(locks[0][0]) if locks else 0
+
+
+def limits(db: Connection, name: str, domain: str) -> Limits | None:
+    """Return the limits of a user's own, or with an empty name those of the domain."""
+    subject = limited(name, domain)
+    found = (row for row in rows(db, _LIMITS, subject=subject) if row[0] == subject)
+    # What IndiMail writes for no quota is more than a number of ours can be.
+    numbers = ([min(number, NO_DEFAULT) for number in row[1:]] for row in found)
+    return next((Limits(name, domain, *values) for values in numbers), None)
 
 
 def found_in(candidates: Iterable[Sequence[Any]], name: str, domain: str) -> Account | None:

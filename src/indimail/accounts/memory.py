@@ -5,7 +5,7 @@ MemoryAccounts().add(account)
 `fail` makes every call raise, as a database that is down would.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from indimail.accounts.layout import counter_table
@@ -15,6 +15,7 @@ from indimail.accounts.port import (
     Arrival,
     Flag,
     LastEvent,
+    Limits,
     above,
     is_lock_changed,
     is_storable,
@@ -37,6 +38,7 @@ class MemoryAccounts:
         self._userquota: dict[tuple[str, str], int] = {}
         self._events: dict[tuple[str, str], dict[str, LastEvent]] = {}
         self._addresses: dict[str, str] = {}
+        self._limits: dict[tuple[str, str], Limits] = {}
 
     def find(self, name: str, domain: str) -> Account | None:
         """Return the account, active or not."""
@@ -57,6 +59,11 @@ class MemoryAccounts:
         """Return the octets that the quota's lock was set with; 0: no lock of the quota's."""
         self._check()
         return self._userquota.get((name, domain), 0)
+
+    def limits(self, name: str, domain: str) -> Limits | None:
+        """Return the limits of a user's own, or with an empty name those of the domain."""
+        self._check()
+        return self._limits.get((name, domain))
 
     def can_hold(self, text: str) -> bool:
         """Hold whatever a database could."""
@@ -278,6 +285,16 @@ class MemoryAccounts:
         if domain:
             self._addresses[address] = domain
 
+    def set_limits(self, name: str, domain: str, values: Mapping[str, int]) -> None:
+        """Set some of the limits of a user, or with an empty name of a domain."""
+        before = self.limits(name, domain) or Limits(name, domain)
+        self._limits[name, domain] = replace(before, **values)  # type: ignore[arg-type]  # columns of numbers
+
+    def remove_limits(self, name: str, domain: str) -> bool:
+        """Remove the limits of a user, or with an empty name of a domain; False: there were none."""
+        self._check()
+        return self._limits.pop((name, domain), None) is not None
+
     def record_event(self, account: Account, event: LastEvent) -> None:
         """Keep `event` as the last one of its service."""
         self._check()
@@ -299,13 +316,16 @@ class MemoryAccounts:
 
     def _forget(self, is_gone: Callable[[tuple[str, str]], bool]) -> None:
         self._rename(lambda key: ("", "") if is_gone(key) else key)
-        for rows in (self._aliases, self._userquota, self._events):
+        for rows in (self._aliases, self._userquota, self._events, self._limits):
             rows.pop(("", ""), None)
 
     def _rename(self, named: Callable[[tuple[str, str]], tuple[str, str]]) -> None:
         for rows in (self._userquota, self._events):
             for key in [key for key in rows if named(key) != key]:
                 rows[named(key)] = rows.pop(key)  # type: ignore[assignment]  # of one and the same
+        for key in [key for key in self._limits if named(key) != key]:
+            name, domain = named(key)
+            self._limits[name, domain] = replace(self._limits.pop(key), name=name, domain=domain)
         for key in [key for key in self._aliases if named(key) != key]:
             lines = self._aliases.pop(key)
             known = self._aliases.setdefault(named(key), [])

@@ -20,12 +20,12 @@ from indimail.accounts.lists import ALIAS_LINES
 from indimail.accounts.lookups import aliases
 from indimail.accounts.port import moved_line, moved_path
 from indimail.accounts.tables import (
+    ADDRESSED,
     ALIASDOMAIN,
     INDIBAK,
     INDIMAIL,
     IP_ALIAS_MAP,
     LASTAUTH,
-    OTHERS,
     USERQUOTA,
     VALIAS,
 )
@@ -45,7 +45,7 @@ def remove_user(db: Connection, name: str, domain: str) -> bool:
         db.execute(delete(VALIAS).where(dialect.same(db, VALIAS.c.valias_line, line)))
     for rows, named, of in _USER_ROWS:
         db.execute(delete(rows).where(dialect.same(db, named, name), of == domain))
-    for others, key in _others(db):
+    for others, key in _addressed(db):
         db.execute(delete(others).where(dialect.same(db, key, address)))
     gone = [
         db.execute(
@@ -74,9 +74,8 @@ def move_user(db: Connection, name: str, domain: str, new_name: str, directory: 
         for line in aliases(db, name, domain):
             remove_alias(db, name, domain, line)
             add_alias(db, new_name, domain, line)
-        for others, key in _others(db):
-            here = update(others).where(dialect.same(db, key, old))
-            db.execute(here.values({key.name: new}))
+        for others, key in _addressed(db):
+            _readdress(db, others, key, old, new)
     _move_lines(db, lambda line: new if line == old else line, [(found.directory, directory)])
     return True
 
@@ -91,7 +90,7 @@ def remove_domain(db: Connection, domain: str) -> None:
     for rows, of in _domain_rows(db):
         db.execute(delete(rows).where(of == domain))
     db.execute(delete(ALIASDOMAIN).where(ALIASDOMAIN.c.domain == domain))
-    for others, key, text in _others_of(db, domain):
+    for others, key, text in _addressed_to(db, domain):
         db.execute(delete(others).where(dialect.same(db, key, text)))
 
 
@@ -114,10 +113,8 @@ def rename_domain(
         db.execute(delete(rows).where(of == new))
         db.execute(update(rows).where(of == domain).values(_renamed(rows, of, new)))
     db.execute(update(ALIASDOMAIN).where(ALIASDOMAIN.c.domain == domain).values(domain=new))
-    for others, key, text in _others_of(db, domain):
-        renamed = f"{text[: -len(domain)]}{new}"
-        old = update(others).where(dialect.same(db, key, text))
-        db.execute(old.values({key.name: renamed}))
+    for others, key, text in _addressed_to(db, domain):
+        _readdress(db, others, key, text, f"{text[: -len(domain)]}{new}")
     _move_lines(
         db,
         lambda line: f"{line.removesuffix(at)}@{new}" if line.endswith(at) else line,
@@ -138,22 +135,30 @@ def _domain_rows(db: Connection) -> Iterator[tuple[Any, Any]]:
             yield counters, counters.c.domain
 
 
-def _others(db: Connection) -> Iterator[tuple[Any, Any]]:
-    """Yield the tables of IndiMail that are there and not ours, with the column of the address."""
+def _addressed(db: Connection) -> Iterator[tuple[Any, Any]]:
+    """Yield the tables that are there of those with an address in a column, and the column."""
     names = set(inspect(db).get_table_names())
-    for name, key in OTHERS.items():
+    for name, key in ADDRESSED.items():
         if name in names:
             rows = table(name, column(key))
             yield rows, rows.c[key]
 
 
-def _others_of(db: Connection, domain: str) -> Iterator[tuple[Any, Any, str]]:
+def _addressed_to(db: Connection, domain: str) -> Iterator[tuple[Any, Any, str]]:
     """Yield such a table, its column and a text in it: the domain, or an address in it."""
-    for others, key in _others(db):
+    for others, key in _addressed(db):
         ends = key.like(f"%{dialect.escaped(domain)}", escape="!")
         for (text,) in list(db.execute(select(key).where(ends).distinct())):
             if text == domain or text.endswith(f"@{domain}"):
                 yield others, key, text
+
+
+def _readdress(db: Connection, others: Any, key: Any, old: str, new: str) -> None:  # noqa: ANN401
+    """Let rows of an address say another one; what somebody of that name left goes."""
+    here = dialect.same(db, key, old)
+    if db.execute(select(key).where(here).limit(1)).first() is not None:
+        db.execute(delete(others).where(dialect.same(db, key, new)))
+        db.execute(update(others).where(here).values({key.name: new}))
 
 
 def _renamed(rows: Any, named: Any, new: str) -> dict[str, Any]:  # noqa: ANN401 - table, column

@@ -13,8 +13,8 @@ lie (`accounts.layout`), the checks of a new name (`manage.users`).
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import IntFlag
 from typing import Final, Protocol
 
@@ -119,6 +119,59 @@ class Arrival:
     userquota: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A row of `vlimits`: of a domain, or with a name of one user (``user@domain`` in the column).
+
+    The fields are the columns.  Times are seconds since the epoch, -1: never; counts -1: any;
+    octets and messages 0: any.  `defaultquota` 0 is HARD_QUOTA, `NO_DEFAULT` no quota.  Each
+    ``disable_`` is 0 or 1, each ``perm_`` has bits that deny: 1 create, 2 modify, 4 delete;
+    `perm_maillist` three times: of lists, of their users, of their moderators.
+    """
+
+    name: str
+    domain: str
+    domain_expiry: int = -1
+    passwd_expiry: int = -1
+    maxpopaccounts: int = -1
+    maxaliases: int = -1
+    maxforwards: int = -1
+    maxautoresponders: int = -1
+    maxmailinglists: int = -1
+    diskquota: int = 0
+    maxmsgcount: int = 0
+    defaultquota: int = 0
+    defaultmaxmsgcount: int = 0
+    disable_pop: int = 0
+    disable_imap: int = 0
+    disable_dialup: int = 0
+    disable_passwordchanging: int = 0
+    disable_webmail: int = 0
+    disable_relay: int = 0
+    disable_smtp: int = 0
+    perm_account: int = 0
+    perm_alias: int = 0
+    perm_forward: int = 0
+    perm_autoresponder: int = 0
+    perm_maillist: int = 0
+    perm_quota: int = 0
+    perm_defaultquota: int = 0
+
+    @property
+    def subject(self) -> str:
+        """What the column `domain` has."""
+        return limited(self.name, self.domain)
+
+
+LIMITS: Final = tuple(field.name for field in fields(Limits))[2:]
+NO_DEFAULT: Final = (1 << 63) - 1  # the most that every database holds; IndiMail wrote all bits
+
+
+def limited(name: str, domain: str) -> str:
+    """Return what stands for a domain, or with a name for a user."""
+    return f"{name}@{domain}" if name else domain
+
+
 def is_lock_changed(before: Account, after: Account) -> bool:
     """Tell whether a change set BOUNCE_MAIL, or took it away."""
     return Flag.BOUNCE_MAIL in after.flags ^ before.flags
@@ -174,6 +227,9 @@ class Lookup(Protocol):
 
     def userquota(self, name: str, domain: str) -> int:
         """Return the octets that the quota's lock was set with; 0: no lock of the quota's."""
+
+    def limits(self, name: str, domain: str) -> Limits | None:
+        """Return the limits of a user's own, or with an empty name those of the domain."""
 
 
 class Accounts(Lookup, Protocol):
@@ -299,6 +355,15 @@ class Accounts(Lookup, Protocol):
 
     def map_address(self, address: str, domain: str) -> None:
         """Give a local IP address a default domain; an empty one takes it away."""
+
+    def set_limits(self, name: str, domain: str, values: Mapping[str, int]) -> None:
+        """Set some of the limits of a user, or with an empty name of a domain, by their columns.
+
+        Where there were none, what is not given is as `Limits` has it.
+        """
+
+    def remove_limits(self, name: str, domain: str) -> bool:
+        """Remove the limits of a user, or with an empty name of a domain; False: there were none."""
 
     def record_event(self, account: Account, event: LastEvent) -> None:
         """Keep `event` as the last one of its service (table lastauth)."""

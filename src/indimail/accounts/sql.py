@@ -10,11 +10,11 @@ This is a list of contents: what each method does stands in the port, and how in
 it names.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from indimail.accounts import changes, lists, lookups, moves
 from indimail.accounts.database import Database
-from indimail.accounts.port import Account, AliasLine, Arrival, LastEvent, is_storable
+from indimail.accounts.port import Account, AliasLine, Arrival, LastEvent, Limits, is_storable
 from indimail.mail.secret import Secret
 
 
@@ -51,6 +51,9 @@ class SqlAccounts:
 
     def userquota(self, name: str, domain: str) -> int:
         return self.database.ask(lookups.userquota, name, domain)
+
+    def limits(self, name: str, domain: str) -> Limits | None:
+        return self.database.ask(lookups.limits, name, domain)
 
     # -- what commands ask -----------------------------------------------------------------------
 
@@ -136,6 +139,12 @@ class SqlAccounts:
 
     def set_homes(self, filesystem: str, group: str, domain: str, count: int, bucket: str) -> None:
         return self.database.change(changes.set_homes, filesystem, group, domain, count, bucket)
+
+    def set_limits(self, name: str, domain: str, values: Mapping[str, int]) -> None:
+        return self.database.change(changes.set_limits, name, domain, values)
+
+    def remove_limits(self, name: str, domain: str) -> bool:
+        return self.database.change(changes.remove_limits, name, domain)
 
     def record_event(self, account: Account, event: LastEvent) -> None:
         return self.database.change(changes.record_event, account, event)

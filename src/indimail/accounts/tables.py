@@ -15,6 +15,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    SmallInteger,
     String,
     Table,
     UniqueConstraint,
@@ -113,9 +114,41 @@ IP_ALIAS_MAP: Final = Table(
     **TABLE_OPTIONS,
 )
 
-# Tables of IndiMail that we neither make nor read yet, by the column that holds an address or a
-# domain.  Where a database has them, their rows go and are renamed with the user or the domain.
-OTHERS: Final = {"bulkmail": "emailid", "vfilter": "emailid", "vlimits": "domain"}
+
+def _limit(name: str, kind: type[Integer], default: int = 0) -> Column[int]:
+    return Column(name, kind, nullable=False, default=default)
+
+
+VLIMITS: Final = Table(
+    "vlimits",
+    METADATA,
+    Column("domain", String(67), primary_key=True),
+    *(_limit(f"{what}_expiry", BigInteger, -1) for what in ("domain", "passwd")),
+    *(
+        _limit(f"max{what}", Integer, -1)
+        for what in ("popaccounts", "aliases", "forwards", "autoresponders", "mailinglists")
+    ),
+    *(
+        _limit(name, BigInteger)
+        for name in ("diskquota", "maxmsgcount", "defaultquota", "defaultmaxmsgcount")
+    ),
+    *(
+        _limit(f"disable_{what}", SmallInteger)
+        for what in ("pop", "imap", "dialup", "passwordchanging", "webmail", "relay", "smtp")
+    ),
+    *(  # no TINYINT, as IndiMail has: perm_maillist takes nine bits
+        _limit(f"perm_{what}", SmallInteger)
+        for what in (
+            "account", "alias", "forward", "autoresponder", "maillist", "quota", "defaultquota",
+        )
+    ),
+    _timestamp(),
+    **TABLE_OPTIONS,
+)  # fmt: skip
+
+# Tables with an address or a domain in one column: their rows go and are renamed with the user or
+# the domain.  Those that we neither make nor read yet count where a database has them.
+ADDRESSED: Final = {"bulkmail": "emailid", "vfilter": "emailid", "vlimits": "domain"}
 
 
 def counter_of(name: str) -> Table:
