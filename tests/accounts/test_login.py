@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from indimail.accounts import login
+from indimail.accounts.limits import Bounds, Ended
 from indimail.accounts.login import Storing, open_account
 from indimail.accounts.memory import MemoryAccounts
 from indimail.accounts.passwords import Checked, Method, check, hash_password, verify
-from indimail.accounts.port import Account
+from indimail.accounts.port import Account, Flag
 from indimail.accounts.scram import Mechanism, make_scram, parse_scram
 from indimail.app.aside import Aside
 from indimail.mail.secret import Secret
@@ -32,7 +33,7 @@ def with_alice(password: Secret = MD5, scram: Secret = NOTHING) -> tuple[MemoryA
 def test_an_old_hash_is_made_anew_with_keys_beside_it() -> None:
     accounts, alice = with_alice()
     opened = open_account(accounts, alice, PASSWORD, STORING)
-    assert opened is not None
+    assert isinstance(opened, Account)
     assert opened == accounts.find("alice", "example.com")
     assert opened.password.reveal().startswith("$6$")
     assert verify(opened.password, PASSWORD)
@@ -68,7 +69,7 @@ def test_nobody_is_checked_as_everybody_is(monkeypatch: pytest.MonkeyPatch) -> N
 def test_where_no_keys_are_wanted_there_are_none() -> None:
     accounts, alice = with_alice()
     opened = open_account(accounts, alice, PASSWORD, Storing(Method.SHA512, None))
-    assert opened is not None
+    assert isinstance(opened, Account)
     assert opened.scram == Secret("")
 
 
@@ -80,14 +81,14 @@ def test_what_a_cram_client_is_verified_by_stays(password: Secret) -> None:
     scram = clear if password == MD5 else Secret("")
     accounts, alice = with_alice(password, scram)
     opened = open_account(accounts, alice, PASSWORD, STORING)
-    assert opened is not None
+    assert isinstance(opened, Account)
     assert (opened.scram, opened.password.reveal()[:3]) == (clear, "$6$")
 
 
 def test_a_password_that_is_no_utf_8_is_hashed_anew_by_its_octets() -> None:
     accounts, alice = with_alice(hash_password("caf\udce9", Method.MD5))
     opened = open_account(accounts, alice, b"caf\xe9", STORING)
-    assert opened is not None
+    assert isinstance(opened, Account)
     assert verify(opened.password, b"caf\xe9")
     assert opened.scram == Secret("")
 
@@ -112,6 +113,23 @@ def test_a_database_that_cannot_be_written_keeps_nobody_out() -> None:
     accounts.fail = True
     assert open_account(accounts, alice, PASSWORD, STORING) is alice
     assert open_account(accounts, alice, b"wrong", STORING) is None
+
+
+def test_what_is_over_is_told_to_who_knows_the_password() -> None:
+    accounts, alice = with_alice()
+    bounds = Bounds(Ended.DOMAIN)
+    assert open_account(accounts, alice, b"wrong", STORING, bounds) is None
+    assert open_account(accounts, alice, PASSWORD, STORING, bounds) is Ended.DOMAIN
+    assert accounts.find("alice", "example.com") is alice  # nothing is made anew for it
+
+
+def test_what_opens_has_the_flags_of_its_limits_and_they_are_not_stored() -> None:
+    accounts, alice = with_alice()
+    opened = open_account(accounts, alice, PASSWORD, STORING, Bounds(flags=Flag.NO_IMAP))
+    stored = accounts.find("alice", "example.com")
+    assert stored is not None
+    assert opened == replace(stored, flags=Flag.NO_IMAP)
+    assert stored.flags == Flag(0)
 
 
 def test_hashing_beside_the_loop_lets_it_turn() -> None:

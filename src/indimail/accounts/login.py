@@ -4,20 +4,25 @@
     opened = open_account(accounts, account, b"secret", Storing(Method.ARGON2ID, Mechanism.SHA256))
     opened            -> the account as it is stored now, or None: no such user, or wrong
 
+With `bounds` (`accounts.limits`) a right password may open nothing, and then says why: an `Ended`.
+The account that comes back has the flags of its limits too, and is not one to be stored.
+
 A wrong password and no such user take the same time.  It takes tens of milliseconds, so it is
-called on a thread (`app.aside`); who keeps accounts in a cache forgets one that came back changed.
+called on a thread (`app.aside`); who keeps accounts in a cache forgets one that came back with
+another hash.
 
 A hash is replaced only where it still is the one that was compared, so a password that is set
 meanwhile stays; where that fails the login is as good, and the next one tries again.
 
 Sources: spec/cluster-users.md 3.3, 3.4.
-Not here: whether the account may use the service (its flags, its domain's limits).
+Not here: whether the account may use the service (its flags).
 """
 
 from dataclasses import dataclass, replace
 
 import scramp.utils  # noqa: F401  of accounts.scram: before a worker may not read the library
 
+from indimail.accounts.limits import UNBOUNDED, Bounds, Ended
 from indimail.accounts.passwords import Checked, Method, check, hash_password
 from indimail.accounts.port import Account, Accounts
 from indimail.accounts.scram import Mechanism, make_scram, split_stored
@@ -34,20 +39,25 @@ class Storing:
 
 
 def open_account(
-    accounts: Accounts, account: Account | None, given: bytes, storing: Storing
-) -> Account | None:
+    accounts: Accounts,
+    account: Account | None,
+    given: bytes,
+    storing: Storing,
+    bounds: Bounds = UNBOUNDED,
+) -> Account | Ended | None:
     """Return the account that a password opens; None: it opens none."""
     if account is None:
         check(None, given, storing.method)
         return None
     hashed, scram = split_stored(account.password, account.scram)
-    match check(hashed, given, storing.method):
-        case Checked.WRONG:
-            return None
-        case Checked.RIGHT:
-            return account
-        case Checked.WEAK:
-            return _stored_anew(accounts, account, given, storing, scram)
+    checked = check(hashed, given, storing.method)
+    if checked is Checked.WRONG:
+        return None
+    if bounds.ended is not None:
+        return bounds.ended
+    if checked is Checked.WEAK:
+        account = _stored_anew(accounts, account, given, storing, scram)
+    return replace(account, flags=account.flags | bounds.flags) if bounds.flags else account
 
 
 def _stored_anew(
