@@ -47,6 +47,8 @@ COMMANDS = [
     ["vcalias", "example.com"],
     ["vcaliasrev", "example.com"],
     ["vipmap", "-i", "192.0.2.1", "example.com"],
+    ["vlimit", "-A", "5", "example.com"],
+    ["vlimit", "-D", "example.com"],
     ["vmoduser", "-q", "+5M", "-c", "Bob B.", "-e", HASH, "-t", "-p", "-n", "bob@example.com"],
     ["vmoduser", "-x", "-b", "-D", "%Y-%m", "-l", "{root}/../away", "bob@example.com"],
     ["vmoduser", "-l", "-", "alice@example.com"],
@@ -90,6 +92,8 @@ def _furnish(stage: Stage, folder: str) -> None:
             (maildir / "cur" / "2.b,S=6:2,S").write_text("world\n")
             (maildir / "domain").write_text(f"{domain}\n")
         stage.run("vmoduser", "-l", str(away), f"alice@{domain}")
+        stage.run("vmoddomain", "-l", "1", domain)
+        stage.run("vlimit", "-P", "9", domain)
         stage.run("valias", "-i", f"&alice@{domain}", f"sales@{domain}")
         stage.run("valias", "-i", f"{root}/mail/A2E/{domain}/alice/Maildir/", f"copy@{domain}")
     for line in ("&alice@example.com", "bob@example.com"):
@@ -106,10 +110,8 @@ def _furnish(stage: Stage, folder: str) -> None:
 
 def _rows_of_indimail() -> Iterator[str]:
     yield "create table vfilter (emailid varchar(100), filter_no integer)"
-    yield "create table vlimits (domain varchar(67))"
     yield "update lastauth set timestamp='2020-01-01 00:00:00' where user='alice'"
     for domain in ("example.com", "other.example"):
-        yield f"insert into vlimits values ('{domain}')"
         yield f"insert into userquota (user, domain, quota) values ('bob', '{domain}', 9)"
         for name in ("alice", "prefilt"):
             yield f"insert into vfilter values ('{name}@{domain}', 1)"

@@ -63,6 +63,7 @@ def sample(kind: type[Write]) -> Write:
             Arrival(ALICE, (LastEvent("pop3", 7, "192.0.2.1"),), 9),
         ),
         "tuple[indimail.accounts.port.Account, ...]": (ALICE, replace(ALICE, name="bob")),
+        "tuple[tuple[str, int], ...]": (("maxaliases", 7), ("diskquota", 0)),
     }
     return kind(**{field.name: values[_name(field.type)] for field in fields(kind)})
 

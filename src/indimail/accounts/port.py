@@ -29,6 +29,8 @@ DIRECTORY_LENGTH: Final = 156
 QUOTA_LENGTH: Final = 30
 ALIAS_LINE_LENGTH: Final = 190
 
+GROUP_MARK: Final = "MailGroup "  # what the name of a distribution list begins with
+
 # Always active, and asked about before they are deleted (spec/delivery.md 1.3).
 RFC_IDS: Final = frozenset(
     {
@@ -87,6 +89,11 @@ class Account:
     def address(self) -> str:
         """The mailbox as users write it."""
         return f"{self.name}@{self.domain}"
+
+    @property
+    def is_group(self) -> bool:
+        """Tell whether this is a distribution list: mail goes to its alias lines alone."""
+        return self.gecos.startswith(GROUP_MARK)
 
 
 @dataclass(frozen=True, slots=True)

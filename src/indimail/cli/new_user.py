@@ -35,7 +35,7 @@ def make_user(command: Command, args: argparse.Namespace, subject: str, new: New
         print(f"{command.program}: its password is the one given then", file=sys.stderr)
         return
     check(check_domain_is_ours(site, disk, new.domain))
-    check(check_new_user(site, accounts, new))  # before asking for a password
+    check(check_new_user(site, accounts, disk, new))  # before asking for a password
     made = new_credentials(command, args, new.domain, f"{new.name}@{new.domain}")
     new = replace(new, password=made.password, scram=made.scram)
     make_change(command, subject, lambda: plan_user(site, accounts, disk, new, now()))

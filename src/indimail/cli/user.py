@@ -102,7 +102,7 @@ def _add(args: argparse.Namespace) -> int:
             users_per_level=args.users_per_level,
         )
         if not is_completed(command, args.email):
-            check(check_new_user(site, accounts, new))  # before a password is asked for
+            check(check_new_user(site, accounts, disk, new))  # before a password is asked for
             made = new_credentials(command, args, domain, f"{name}@{domain}")
             new = replace(new, password=made.password, scram=made.scram)
         writes = carry(command, args.email, lambda: plan_user(site, accounts, disk, new, now()))

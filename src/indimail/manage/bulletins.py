@@ -16,7 +16,6 @@ from hashlib import sha256
 from indimail.accounts.port import Account, Accounts
 from indimail.control.files import read_control
 from indimail.manage.file_writes import MakeDirectory, PostMail, Recount, RemoveFile, WriteFile
-from indimail.manage.groups import is_group
 from indimail.manage.site import Refused, Site
 from indimail.manage.writes import Write
 
@@ -51,7 +50,7 @@ def plan_bulletin(
         for account in dict.fromkeys(users)
         if account.active
         and account.directory
-        and not is_group(account)
+        and not account.is_group
         and account.address not in bulletin.excluded
     ]
     first, _ = read_control(site.control("me"), "control/me")

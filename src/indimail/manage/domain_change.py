@@ -9,7 +9,6 @@ Source: spec/delivery.md 2 (vmoddomain), 2.4, 10 (2).  Not here: what the limits
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from indimail.accounts.passwords import METHODS, method_named
 from indimail.durable.disk import Disk
@@ -22,10 +21,9 @@ from indimail.manage.instruction import (
     find_fault,
     with_instruction,
 )
+from indimail.manage.room import SWITCH
 from indimail.manage.site import Refused, Site
 from indimail.manage.writes import TellAccount, Write
-
-LIMITS: Final = ".domain_limits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ def _instruction(site: Site, disk: Disk, change: DomainChange) -> list[Write] | 
 
 
 def _settings(folder: str, change: DomainChange) -> Iterator[Write]:
-    limits = os.path.join(folder, LIMITS)
+    limits = os.path.join(folder, SWITCH)
     if change.limits is not None:
         yield WriteFile(limits, "", 0o644) if change.limits else RemoveFile(limits)
     if change.method_name is not None:
@@ -116,4 +114,4 @@ def _settings(folder: str, change: DomainChange) -> Iterator[Write]:
 
 
 def _has_limits(site: Site, disk: Disk, domain: str) -> bool:
-    return disk.exists(os.path.join(site.domain_dir(domain), LIMITS))
+    return disk.exists(os.path.join(site.domain_dir(domain), SWITCH))

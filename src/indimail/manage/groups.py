@@ -9,25 +9,17 @@ Source: spec/delivery.md 2 (vgroup), 10 (15).
 """
 
 from dataclasses import replace
-from typing import Final
 
-from indimail.accounts.port import Account, Accounts
+from indimail.accounts.port import GROUP_MARK, Accounts
 from indimail.manage.aliases import LineChange, plan_alias_lines
 from indimail.manage.site import Refused
 from indimail.manage.users import NewUser
 from indimail.manage.writes import Write
 
-MARK: Final = "MailGroup "
-
-
-def is_group(account: Account) -> bool:
-    """Tell whether an account is a distribution list."""
-    return account.gecos.startswith(MARK)
-
 
 def as_group(new: NewUser) -> NewUser:
     """Return the group that a user to be is; its full name is what stands behind the mark."""
-    return replace(new, gecos=f"{MARK}{new.gecos or new.name}")
+    return replace(new, gecos=f"{GROUP_MARK}{new.gecos or new.name}")
 
 
 def plan_member(
@@ -37,6 +29,6 @@ def plan_member(
     account = accounts.find(name, domain)
     if account is None:
         return Refused(f"{name}@{domain}: No such user", 1)
-    if not is_group(account):
+    if not account.is_group:
         return Refused(f"{name}@{domain}: not a group; valias changes its lines", 1)
     return plan_alias_lines(accounts, name, domain, change)

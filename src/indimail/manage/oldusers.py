@@ -19,7 +19,6 @@ from typing import Final
 from indimail.accounts.port import RFC_IDS, Account, Accounts
 from indimail.durable.disk import Disk
 from indimail.manage.file_writes import PurgeMails, Recount
-from indimail.manage.groups import is_group
 from indimail.manage.removal import check_domain_exists
 from indimail.manage.row_writes import SetActive
 from indimail.manage.site import Refused, Site
@@ -100,7 +99,7 @@ def _purges(account: Account, wanted: Cleaning, now: float) -> Iterator[Write]:
 
 
 def _last_use(accounts: Accounts, account: Account) -> int:
-    uses = _USES | {"deli"} if is_group(account) else _USES
+    uses = _USES | {"deli"} if account.is_group else _USES
     events = accounts.events(account.name, account.domain)
     return max((event.time for event in events if event.service in uses), default=0)
 

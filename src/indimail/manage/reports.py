@@ -19,8 +19,8 @@ from indimail.mail.clock import SystemClock
 from indimail.mailbox.maildirsize import MaildirSizes, count_maildir
 from indimail.manage.aliasdomains import alias_names, real_domain
 from indimail.manage.assign import Entry, entry_of_domain
-from indimail.manage.domain_change import LIMITS
 from indimail.manage.homes import domain_base
+from indimail.manage.room import SWITCH
 from indimail.manage.routing import is_live
 from indimail.manage.site import Refused, Site
 from indimail.manage.users import method_setting
@@ -114,4 +114,4 @@ def report_domain(
 
 
 def _has_limits(site: Site, domain: str) -> bool:
-    return os.path.exists(os.path.join(site.domain_dir(domain), LIMITS))
+    return os.path.exists(os.path.join(site.domain_dir(domain), SWITCH))

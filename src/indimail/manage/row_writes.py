@@ -7,7 +7,7 @@ Not here: what a write is (`manage.writes`), files (`manage.file_writes`).
 
 from dataclasses import dataclass, replace
 
-from indimail.accounts.port import Account, AliasLine, Arrival, Flag, LastEvent
+from indimail.accounts.port import Account, AliasLine, Arrival, Flag, LastEvent, limited
 from indimail.mail.secret import Secret
 from indimail.manage.writes import Stores
 
@@ -304,6 +304,38 @@ class SetCount:
     def do(self, stores: Stores) -> None:
         """Set it."""
         stores.accounts.set_homes(self.filesystem, self.group, self.domain, self.count, self.bucket)
+
+
+@dataclass(frozen=True, slots=True)
+class SetLimits:
+    """Some limits of a domain, or with a name of a user; `values` are columns and numbers."""
+
+    name: str
+    domain: str
+    values: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{column} {value}" for column, value in self.values)
+        return f"row vlimits {limited(self.name, self.domain)}: {told}"
+
+    def do(self, stores: Stores) -> None:
+        """Set them."""
+        stores.accounts.set_limits(self.name, self.domain, dict(self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveLimits:
+    """The limits of a domain, or with a name of a user, go."""
+
+    name: str
+    domain: str
+
+    def __str__(self) -> str:
+        return f"row vlimits {limited(self.name, self.domain)}: remove"
+
+    def do(self, stores: Stores) -> None:
+        """Remove them where they are there."""
+        stores.accounts.remove_limits(self.name, self.domain)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,12 @@ from indimail.manage.assign import owner_of_domain
 from indimail.manage.file_writes import MakeHome
 from indimail.manage.homes import NewHomes, domain_setting, first_line
 from indimail.manage.names import check_user
+from indimail.manage.room import (
+    check_room_for_quota,
+    check_room_for_user,
+    limited_quota,
+    limits_in_force,
+)
 from indimail.manage.row_writes import AddUser, SetPassword
 from indimail.manage.site import Refused, Site
 from indimail.manage.writes import TellAccount, Write
@@ -107,7 +113,7 @@ def plan_user(
     site: Site, accounts: Accounts, disk: Disk, new: NewUser, now: float
 ) -> list[Write] | Refused:
     """Return what adds a user with home and Maildir; the domain must be ours."""
-    refused = check_new_user(site, accounts, new)
+    refused = check_new_user(site, accounts, disk, new)
     if refused is not None:
         return refused
     homes = NewHomes(site, accounts, disk, new.domain, new.base, new.users_per_level)
@@ -121,7 +127,7 @@ def plan_user(
         scram=new.scram,
         gecos=new.gecos or new.name,
         directory=directory,
-        quota=new.quota or default_quota(site.variables),
+        quota=new_user_quota(site, accounts, disk, new),
         active=new.active or new.name in RFC_IDS,
     )
     return [
@@ -154,8 +160,14 @@ def check_new_password(accounts: Accounts, name: str, domain: str) -> Refused | 
     return None
 
 
-def check_new_user(site: Site, accounts: Accounts, new: NewUser) -> Refused | None:
-    """Refuse a name that no user may have, or that one has."""
+def new_user_quota(site: Site, accounts: Accounts, disk: Disk, new: NewUser) -> str:
+    """Return what was given, else what the limits of the domain say, else HARD_QUOTA."""
+    limits = limits_in_force(site, accounts, disk, new.domain)
+    return new.quota or limited_quota(limits, default_quota(site.variables))
+
+
+def check_new_user(site: Site, accounts: Accounts, disk: Disk, new: NewUser) -> Refused | None:
+    """Refuse a name that no user may have, or that one has, and one more than there may be."""
     refused = (
         Refused("Name too long", 100)
         if len(new.password.reveal()) > PASSWORD_LENGTH
@@ -163,4 +175,10 @@ def check_new_user(site: Site, accounts: Accounts, new: NewUser) -> Refused | No
     )
     if refused is None and accounts.find(new.name, new.domain) is not None:
         refused = Refused(f"username {new.name}@{new.domain} exists", 100, os.EX_CANTCREAT)
-    return refused and replace(refused, text=f"iadduser: {refused.text}")
+    if refused is not None:
+        return replace(refused, text=f"iadduser: {refused.text}")
+    quota = new_user_quota(site, accounts, disk, new)
+    account = Account(new.name, new.domain, Secret(""), quota="")
+    return check_room_for_user(site, accounts, disk, new.domain, new.name) or check_room_for_quota(
+        site, accounts, disk, account, quota
+    )

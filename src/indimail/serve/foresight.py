@@ -324,7 +324,7 @@ class Foresight:
             usage=seen.usage,
             userquota=seen.userquota,
             quota=account.quota,
-            is_group=account.gecos.startswith("MailGroup "),
+            is_group=account.is_group,
             dotqmail=None if settings.no_alias else self._own_file(home, entry),
             dateformat=_dateformat(self._disk, f"{home}/Maildir"),
             holds_overquota=seen.waits,
