@@ -194,3 +194,33 @@ def test_a_new_user_has_the_quota_that_limits_say(domain: Terminal) -> None:
         "alice 10485760", "bob 20971520,100", "carol 1048576", "dora NOQUOTA", "emil NOQUOTA",
         "postmaster NOQUOTA",
     ]  # fmt: skip
+
+
+def test_aliases_forwards_replies_and_quotas_are_within_limits(domain: Terminal) -> None:
+    away = f"{domain.root}/away"
+    with open(away, "w") as file:
+        file.write("I am away.\n")
+    domain("vlimit", "-A", "1", "-F", "1", "-R", "0", "-Q", "50M", "example.com")
+    for line, code, said in (
+        ("valias -i &alice@example.com sales@example.com", 0, ""),
+        ("valias -i &alice@example.com help@example.com", 100,
+         "example.com: has 1 aliases, its limit (vlimit -A) is 1"),
+        ("valias -i &x@example.net away@example.com", 0, ""),
+        ("valias -u &alice@example.com -i &x@example.net sales@example.com", 100,
+         "example.com: has 1 forwards, its limit (vlimit -F) is 1"),
+        ("valias -d &x@example.net away@example.com", 0, ""),
+        ("valias -u &alice@example.com -i &x@example.net sales@example.com", 0, ""),
+        (f"vmoduser -l {away} alice@example.com", 100,
+         "example.com: has 0 automatic replies, its limit (vlimit -R) is 0"),
+        ("vmoduser -q +50M alice@example.com", 100,
+         "example.com: its users may hold 52428800 octets (vlimit -Q), and the others have 0: "
+         "62914560 is too much"),
+        ("vsetuserquota alice@example.com NOQUOTA", 100,
+         "example.com: its users may hold 52428800 octets (vlimit -Q): "
+         "alice@example.com needs a quota of octets"),
+        ("vmoduser -q 50M alice@example.com", 0, ""),
+        ("vmoduser -o -q NOQUOTA alice@example.com", 0, ""),  # free of it from now on
+    ):  # fmt: skip
+        program = line.partition(" ")[0]
+        ran = domain(*line.split(" "))
+        assert (ran.code, ran.err) == (code, said and f"{program}: {said}\n"), line

@@ -72,6 +72,8 @@ def test_accounts(
 @pytest.mark.parametrize(("name", "line", "gone", "expected"), [
     ("new", "&alice@example.com", None, "example.com: has 1 aliases, its limit (vlimit -A) is 1"),
     ("new", "| program", None, "example.com: has 1 aliases, its limit (vlimit -A) is 1"),
+    ("new", "| forward x@example.net", None,
+     "example.com: has 1 aliases, its limit (vlimit -A) is 1"),
     ("new", "/mail/Maildir/", None, "example.com: has 1 aliases, its limit (vlimit -A) is 1"),
     ("new", "&x@alias.example", None, "example.com: has 1 aliases, its limit (vlimit -A) is 1"),
     ("new", "x@example.net", None, "example.com: has 1 forwards, its limit (vlimit -F) is 1"),

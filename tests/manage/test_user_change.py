@@ -45,7 +45,9 @@ class World:
 
     def change(self, change: UserChange, name: str = "alice") -> Refused | None:
         disk = QuickDisk()
-        writes = plan_user_change(self.accounts, disk, name, "example.com", change, NOW + 0.5)
+        writes = plan_user_change(
+            self.site, self.accounts, disk, name, "example.com", change, NOW + 0.5
+        )
         return carried_out(self.site, self.accounts, disk, writes)
 
 
@@ -148,7 +150,7 @@ def test_folders_by_date(world: World) -> None:
 def test_folders_by_date_that_were_ended_are_ended_after_a_power_cut(world: World) -> None:
     world.change(UserChange(date_format="%b-%Y"))
     disk, ended = QuickDisk(), UserChange(date_format="")
-    writes = plan_user_change(world.accounts, disk, "alice", "example.com", ended, NOW)
+    writes = plan_user_change(world.site, world.accounts, disk, "alice", "example.com", ended, NOW)
     carried_out(world.site, world.accounts, disk, writes)
     assert world.maildir in disk.synced
 

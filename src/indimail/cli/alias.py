@@ -17,7 +17,7 @@ from indimail.cli.address import our_address
 from indimail.cli.change import carry
 from indimail.cli.shown import print_json, print_table
 from indimail.cli.site import Command, Failed, check, opened
-from indimail.manage.aliases import LineChange, plan_alias_lines
+from indimail.manage.aliases import LineChange, plan_alias_change
 from indimail.manage.assign import domains
 from indimail.manage.names import check_case
 
@@ -51,11 +51,11 @@ def _change(args: argparse.Namespace, change: LineChange, said: str) -> int:
         name, domain = our_address(command, args.alias)
         if not name:
             raise Failed(f"{args.alias}: expected name@domain", os.EX_DATAERR)
-        accounts = command.accounts
+        site, accounts, disk = command.site, command.accounts, command.disk
         writes = carry(
             command,
             f"{args.alias} {change}",
-            lambda: plan_alias_lines(accounts, name, domain, change),
+            lambda: plan_alias_change(site, accounts, disk, name, domain, change),
         )
     return end_change(command, args, None, [], writes, said)
 

@@ -232,12 +232,12 @@ def _set(args: argparse.Namespace) -> int:
             "found nothing to set, expected --quota, --name, ... (see --help)", os.EX_USAGE
         )
     with opened(args.program, args) as command:
-        accounts, disk = command.accounts, command.disk
+        site, accounts, disk = command.site, command.accounts, command.disk
         name, domain = our_address(command, args.email)
         writes = carry(
             command,
             f"{args.email}: {change}",
-            lambda: plan_user_change(accounts, disk, name, domain, change, now()),
+            lambda: plan_user_change(site, accounts, disk, name, domain, change, now()),
             again=not change.is_relative,
         )
     program = "vmoduser" if change.autoreply is None else None

@@ -15,7 +15,7 @@ from indimail.accounts.port import AliasLine
 from indimail.cli.address import our_address
 from indimail.cli.change import begin_arguments, end_arguments, make_change
 from indimail.cli.site import Command, Failed, attempt, check, opened
-from indimail.manage.aliases import LineChange, plan_alias_lines
+from indimail.manage.aliases import LineChange, plan_alias_change
 from indimail.manage.names import check_case
 
 PROGRAM = "valias"
@@ -58,12 +58,12 @@ def _run(args: argparse.Namespace) -> None:
             return
         if not name:
             raise Failed(f"{args.address}: a line belongs to an address, expected name@domain", 1)
-        accounts = command.accounts
+        site, accounts, disk = command.site, command.accounts, command.disk
         change = LineChange(args.new, args.gone if args.old is None else args.old)
         make_change(
             command,
             f"{args.address} {change}",
-            lambda: plan_alias_lines(accounts, name, domain, change),
+            lambda: plan_alias_change(site, accounts, disk, name, domain, change),
         )
     if args.verbose and not command.is_dry:
         print(_done(f"{name}@{domain}", change))

@@ -143,11 +143,11 @@ def _make(
     if change.password is not None and not command.is_dry:
         made = _credentials(command, args, name, domain)
         change = replace(change, password=made.password, scram=made.scram)
-    accounts, disk = command.accounts, command.disk
+    site, accounts, disk = command.site, command.accounts, command.disk
     make_change(
         command,
         subject,
-        lambda: plan_user_change(accounts, disk, name, domain, change, now()),
+        lambda: plan_user_change(site, accounts, disk, name, domain, change, now()),
         again=True,
     )
 

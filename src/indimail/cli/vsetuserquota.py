@@ -40,14 +40,14 @@ def _run(args: argparse.Namespace) -> None:
     parse_quota_option(args.quota)
     with opened(PROGRAM, args) as command:
         name, domain = our_address(command, args.email)
-        accounts, disk = command.accounts, command.disk
+        site, accounts, disk = command.site, command.accounts, command.disk
         if accounts.find(name, domain) is None:
             raise Failed(f"{name}@{domain}: No such user", 1)
         change = UserChange(quota=args.quota)
         make_change(
             command,
             f"{args.email} {args.quota}",
-            lambda: plan_user_change(accounts, disk, name, domain, change, now()),
+            lambda: plan_user_change(site, accounts, disk, name, domain, change, now()),
         )
         changed = accounts.find(name, domain)
         if command.is_dry or changed is None:

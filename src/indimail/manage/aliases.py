@@ -1,6 +1,7 @@
 """Alias lines: what becomes of mail for an address besides, or without, its mailbox.
 
-    plan_alias_lines(accounts, "sales", "example.com", LineChange(new="&alice@example.com"))
+    change = LineChange(new="&alice@example.com")
+    plan_alias_change(site, accounts, disk, "sales", "example.com", change)
         -> [AddAlias(...), TellAccount(...)], or Refused(...)
 
 A line is ``&user@domain`` or ``user@domain`` (forward), ``/path/`` (Maildir) or ``| program``.
@@ -13,10 +14,12 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from indimail.accounts.port import ALIAS_LINE_LENGTH, Accounts
+from indimail.accounts.port import ALIAS_LINE_LENGTH, Accounts, AliasLine
+from indimail.durable.disk import Disk
 from indimail.manage.names import check_user
+from indimail.manage.room import check_room_for_line
 from indimail.manage.row_writes import AddAlias, RemoveAlias
-from indimail.manage.site import Refused
+from indimail.manage.site import Refused, Site
 from indimail.manage.writes import TellAccount, Write
 
 _LINE: Final = re.compile(
@@ -34,6 +37,18 @@ class LineChange:
 
     def __str__(self) -> str:
         return f"+[{self.new or ''}] -[{self.gone or ''}]"
+
+
+def plan_alias_change(
+    site: Site, accounts: Accounts, disk: Disk, name: str, domain: str, change: LineChange
+) -> list[Write] | Refused:
+    """Return what changes the lines of an address, where the limits of its domain leave room."""
+    writes = plan_alias_lines(accounts, name, domain, change)
+    if isinstance(writes, Refused) or change.new is None:
+        return writes
+    gone = None if change.gone is None else AliasLine(name, domain, change.gone)
+    new = AliasLine(name, domain, change.new)
+    return check_room_for_line(site, accounts, disk, new, gone) or writes
 
 
 def plan_alias_lines(

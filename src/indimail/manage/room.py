@@ -30,7 +30,6 @@ from indimail.manage.autoreply import TEXT
 from indimail.manage.site import Refused, Site
 
 SWITCH: Final = ".domain_limits"
-REFUSED: Final = 100
 
 
 def limits_in_force(site: Site, accounts: Accounts, disk: Disk, domain: str) -> Limits | None:
@@ -84,17 +83,15 @@ def check_room_for_reply(
     limits = limits_in_force(site, accounts, disk, account.domain)
     if limits is None or _is_free(account) or limits.maxautoresponders < 0:
         return None
-    others = [
-        other
+    answering = {
+        other.name
         for other in _counted(accounts, account.domain)
-        if disk.exists(os.path.join(other.directory, TEXT)) and other.name != account.name
-    ]
-    has_one = disk.exists(os.path.join(account.directory, TEXT))
-    after = len(others) + 1
+        if disk.exists(os.path.join(other.directory, TEXT))
+    }
+    after = len(answering | {account.name})
     return _refused(
-        account.domain, "automatic replies", after, after - (not has_one),
-        limits.maxautoresponders, "-R",
-    )  # fmt: skip
+        account.domain, "automatic replies", after, len(answering), limits.maxautoresponders, "-R"
+    )
 
 
 def check_room_for_quota(
@@ -124,9 +121,9 @@ def check_room_for_quota(
             continue
         told = f"{account.domain}: its users may hold {most} {what} (vlimit {option})"
         if not after:
-            return Refused(f"{told}: {account.address} needs a quota of {what}", REFUSED)
+            return _too_many(f"{told}: {account.address} needs a quota of {what}")
         if held + after > max(most, held + (before or 0)):
-            return Refused(f"{told}, and the others have {held}: {after} is too much", REFUSED)
+            return _too_many(f"{told}, and the others have {held}: {after} is too much")
     return None
 
 
@@ -135,7 +132,11 @@ def _refused(
 ) -> Refused | None:
     if most < 0 or after <= max(most, before):
         return None
-    return Refused(f"{domain}: has {before} {what}, its limit (vlimit {option}) is {most}", REFUSED)
+    return _too_many(f"{domain}: has {before} {what}, its limit (vlimit {option}) is {most}")
+
+
+def _too_many(text: str) -> Refused:
+    return Refused(text, 100, os.EX_NOPERM)
 
 
 def _is_free(account: Account) -> bool:

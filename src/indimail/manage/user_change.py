@@ -1,7 +1,7 @@
 """Change a user: quota, name, password, flags, active or not, date folders, automatic reply.
 
     change = UserChange(quota="+5M", given=Flag.NO_POP)
-    plan_user_change(accounts, disk, "alice", "example.com", change, now)
+    plan_user_change(site, accounts, disk, "alice", "example.com", change, now)
         -> [SetQuota(...), SetFlags(...), TellAccount(...), Recount(...)], or Refused(...)
 
 What the server writes at the same time (the lock of a full mailbox) is not undone: each write sets
@@ -16,7 +16,7 @@ Not here: the files of an automatic reply (`manage.autoreply`).
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from indimail.accounts.port import (
@@ -32,8 +32,9 @@ from indimail.mail.secret import Secret
 from indimail.manage.autoreply import no_reply_writes, reply_writes
 from indimail.manage.file_writes import MakeHome, Recount, RemoveFile, WriteFile
 from indimail.manage.quota_change import EXPECTED, new_quota
+from indimail.manage.room import check_room_for_quota, check_room_for_reply
 from indimail.manage.row_writes import SetActive, SetFlags, SetGecos, SetPassword, SetQuota
-from indimail.manage.site import Refused
+from indimail.manage.site import Refused, Site
 from indimail.manage.writes import TellAccount, Write
 
 DATE_FOLDER: Final = "folder.dateformat"
@@ -90,7 +91,13 @@ class UserChange:
 
 
 def plan_user_change(
-    accounts: Accounts, disk: Disk, name: str, domain: str, change: UserChange, now: float
+    site: Site,
+    accounts: Accounts,
+    disk: Disk,
+    name: str,
+    domain: str,
+    change: UserChange,
+    now: float,
 ) -> list[Write] | Refused:
     """Return what changes a user; nothing is changed where anything is refused."""
     account = accounts.find(name, domain)
@@ -103,6 +110,9 @@ def plan_user_change(
     if quota is None:
         what = f"invalid quota [{change.quota}] for {account.address}, which has [{account.quota}]"
         return Refused(f"{what}: expected {EXPECTED}", 100)
+    refused = _check_room(site, accounts, disk, account, change, quota)
+    if refused is not None:
+        return refused
     is_to_be_active = _is_switched(account, change) and not account.active
     needs_home = change.date_format or change.autoreply or is_to_be_active
     rows = list(_rows(account, change, quota, int(now)))
@@ -139,6 +149,20 @@ def _check(account: Account, change: UserChange) -> Refused | None:
         what = "a folder's name with the letters of strftime, like %Y-%m"
         return Refused(f"invalid date format [{date}]: expected {what}", 100)
     return None
+
+
+def _check_room(
+    site: Site, accounts: Accounts, disk: Disk, account: Account, change: UserChange, quota: str
+) -> Refused | None:
+    """Refuse what the limits of the domain leave no room for, by the flags that will be."""
+    given, gone = _flags(account, change)
+    account = replace(account, flags=account.flags & ~gone | given)
+    refused = None
+    if change.quota is not None:
+        refused = check_room_for_quota(site, accounts, disk, account, quota)
+    if refused is None and change.autoreply:
+        refused = check_room_for_reply(site, accounts, disk, account)
+    return refused
 
 
 def _rows(account: Account, change: UserChange, quota: str, now: int) -> Iterator[Write]:
