@@ -1,6 +1,7 @@
 """`indimail import`: take over domains, users and mail of another system.
 
     indimail import vpopmail --from /home/vpopmail --dry-run
+    indimail import indimail --from /var/indimail --database mysql://reader:...@db.example.com/indimail
 
 The source is read and never written.  Each domain is a change of its own, then mailboxes are copied;
 killed, the same command goes on where it was, and a second time it takes what came meanwhile.  A
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Take over domains, users and mail of another system, which stays as it is."
     )
-    parser.add_argument("kind", choices=["vpopmail"])
+    parser.add_argument("kind", choices=["indimail", "vpopmail"])
     parser.add_argument(
         "--from", dest="source", metavar="DIR", required=True, help="its directory, with domains/"
     )

@@ -40,6 +40,8 @@ from indimail.manage.importing.source import Source
 from indimail.manage.importing.tree import Tree
 from indimail.manage.importing.ways import Mail, Ways
 
+_EXAMPLE = "mysql://user:password@host/indimail (control/host.mysql names it)"
+
 
 def take_over(program: str, args: argparse.Namespace) -> int:
     """Read the source, make the changes, copy the mail, print the report; return the exit code."""
@@ -107,6 +109,9 @@ def _read(args: argparse.Namespace, url: str, report: Report) -> tuple[Tree, Sou
     places = find_places(args.kind, root, args.config, [_pair(text) for text in args.map])
     if isinstance(places, str):
         raise Failed(places, os.EX_NOINPUT)
+    url = url or places.database
+    if args.kind == "indimail" and not url:
+        raise Failed(f"users are in its database: --database {_EXAMPLE}", os.EX_USAGE)
     with _tables(url) as tables:
         source = places.read(tables, report)
     if args.domain:

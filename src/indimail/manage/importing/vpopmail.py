@@ -1,6 +1,6 @@
 """A vpopmail as a `Source`: its domains with their users, in files or in SQL.
 
-    read_vpopmail(Tree("/home/vpopmail"), "/var/qmail", None, report)
+    read_vpopmail(Tree("/home/vpopmail"), "/home/vpopmail/domains", "/var/qmail", None, report)
 
 `config` is qmail's directory, with control/, users/ and alias/.  With `tables` the users are read
 there, whatever vpasswd files there are beside.
@@ -41,10 +41,11 @@ _LIMIT_TABLES: Final = ("limits", "vlimits")
 _NOT_YET: Final = "limits of domains: not yet"
 
 
-def read_vpopmail(tree: Tree, config: str, tables: Tables | None, report: Report) -> Source:
-    """Read all of it."""
-    folder = os.path.join(tree.root, "domains")
-    source = read_domains(tree, folder, config, read_assign(tree, config, report), report)
+def read_vpopmail(
+    tree: Tree, domains: str, config: str, tables: Tables | None, report: Report
+) -> Source:
+    """Read all of it; `domains` is the directory that holds theirs."""
+    source = read_domains(tree, domains, config, read_assign(tree, config, report), report)
     source.kind = "vpopmail"
     if tables is None:
         for domain in source.domains:
