@@ -8,7 +8,7 @@ Raises `ConfigErrors` with every mistake of every file; then the caller does not
 snapshot it has.  Reads files only: no socket is bound and no database opened.
 
 Not here: the parts (`app.read_process`, `app.read_clients`, `app.read_recipients`,
-`app.read_queue`), the settings (`app.settings`), which level wins (`app.resolve`).
+`app.read_queue`, `app.read_remote`), the settings (`app.settings`), which level wins (`app.resolve`).
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from indimail.app.read_clients import client_rules, client_sessions
 from indimail.app.read_process import configured_listeners, process_settings
 from indimail.app.read_queue import queue_settings
 from indimail.app.read_recipients import relay_rules, routing_rules
+from indimail.app.read_remote import remote_settings
 from indimail.app.reading import NO_OVERRIDES, Overrides, Reading
 from indimail.app.resolve import Scope
 from indimail.app.settings import CONTROLS, VARIABLES
@@ -64,6 +65,7 @@ def _snapshot(reading: Reading, running: Snapshot | None) -> Snapshot:
     assign = reading.noted(*parse_assign(reading.file(reading.instance.assign).lines))
     queue = queue_settings(reading, process)
     sessions = client_sessions(reading, listeners, process, rules)
+    remote = remote_settings(reading, listeners)
     reading.values(Scope)  # also what no listener and no queue asked for
     _notice_waiting(reading)
     mistakes = reading.all_mistakes()
@@ -74,7 +76,7 @@ def _snapshot(reading: Reading, running: Snapshot | None) -> Snapshot:
         running.generation + 1 if running else 0,
         _fingerprint(reading, *fingerprinted, queue, variables),
         reading.me, listeners, process, rules, relay, routing, assign, queue, sessions,
-        variables, tuple(dict.fromkeys(reading.notices)),
+        variables, tuple(dict.fromkeys(reading.notices)), remote,
     )  # fmt: skip
 
 

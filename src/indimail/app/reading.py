@@ -152,12 +152,18 @@ class Reading:
             return default(setting, self.me)
 
     def variables(self) -> dict[str, str]:
-        """Return the variables that hold for all clients, for deliveries and commands."""
+        """Return the variables that hold for all clients, for deliveries and commands.
+
+        Secrets are ours alone: what is returned is told to users' programs.
+        """
         found = {name: self.environ[name] for name in VARIABLES if name in self.environ}
         for name, given in self.setup.variables.items():
             found.pop(name, None)
             if given.value is not None:
                 found[name] = str(given.value)
+        for name, setting in VARIABLES.items():
+            if setting.kind.secret:
+                found.pop(name, None)
         return found
 
     def _me(self) -> str:

@@ -23,6 +23,7 @@ from indimail.accounts.url import EXPECTED, check_url
 from indimail.control.files import ControlFile
 from indimail.mail.errors import Mistake, Misuse
 from indimail.mail.verdict import Rule
+from indimail.net import dns
 
 Value = str | int | bool | tuple[str, ...] | None
 
@@ -110,6 +111,10 @@ def _sync_mode(text: str) -> str:
     return text
 
 
+def _servers(text: str) -> tuple[str, ...]:
+    return tuple(str(dns.parse_server(word)) for word in text.split())
+
+
 OCTETS: Final = number(0, 2**53, "octets")
 COUNT: Final = number(0, 1_000_000)
 SECONDS: Final = number(0, 2**31, "seconds")
@@ -121,6 +126,8 @@ HOSTS: Final = Kind("host names", "a host name in each line", str, whole=True)
 ADDRESSES: Final = Kind("IP addresses", "an IP address in each line", _address, whole=True)
 RULES: Final = Kind("list", "the name of a control file", str, whole=True)
 SECRET: Final = Kind("secret", "text", str, secret=True)
+SECRETS: Final = Kind("secret list", "text", str, whole=True, secret=True)
+SERVERS: Final = Kind("servers", f"{dns.EXPECTED}, each", _servers, whole=True)
 DATABASE: Final = Kind("secret", EXPECTED, _database, secret=True)
 SYNC_MODE: Final = Kind("word", "auto, each or filesystem", _sync_mode)
 CHECK: Final = Kind(

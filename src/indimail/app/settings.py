@@ -27,6 +27,7 @@ from indimail.app.resolve import (
     OCTETS,
     RULES,
     SECONDS,
+    SERVERS,
     SWITCH,
     SYNC_MODE,
     TEXT,
@@ -74,10 +75,11 @@ def _both(
 
 
 def _toml(
-    name: str, kind: Kind, default: str | None, meaning: str, reader: str, *, unit: str = ""
-) -> Setting:
+    name: str, kind: Kind, default: str | None, meaning: str, reader: str,
+    *, waits: str = "", unit: str = "",
+) -> Setting:  # fmt: skip
     """Return the row of a key of indimail.toml."""
-    return Setting(name, kind, default, meaning, reader, _PROCESS, "", "", name, unit)
+    return Setting(name, kind, default, meaning, reader, _PROCESS, "", "", name, unit, waits)
 
 
 _SESSION = "smtp/session.py"
@@ -346,6 +348,8 @@ LOCATIONS: Final = (
     _toml("tls.key", TEXT, "", "private key; default: in the certificate's file", "net/tls.py"),
     _toml("database.url", DATABASE, "",
           "accounts: sqlite:, mysql: or postgresql: URL; default: SQLite in db/", "accounts/sql.py"),
+    _toml("dns.servers", SERVERS, None,
+          "recursive name servers; default: those of /etc/resolv.conf", "net/dns.py", waits=REMOTE),
 )  # fmt: skip
 
 SETTINGS: Final = (*NAMES, *RECEPTION, *QUEUE, *PROGRAM, *BOUNCE, *QUOTAS, *LOCATIONS, *WAITING)

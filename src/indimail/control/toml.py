@@ -36,16 +36,25 @@ SECTIONS: Final[Mapping[str, Mapping[str, type]]] = {
     },
     "tls": {"certificate": str, "key": str},
     "database": {"url": str},
+    "dns": {"servers": list},
 }
 LISTENER: Final[Mapping[str, type]] = {"role": str, "address": str, "port": int}
-_WORDS: Final = {int: "a whole number", str: 'text in quotes ("...")', dict: "a section"}
+_WORDS: Final = {
+    int: "a whole number",
+    str: 'text in quotes ("...")',
+    dict: "a section",
+    list: 'a list of texts (["...", "..."])',
+}
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _POSITION: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A value and its line; None is a variable that is taken away."""
+    """A value and its line; None is a variable that is taken away.
+
+    The items of a list are words of one text.
+    """
 
     value: str | int | None
     line: int | None
@@ -189,9 +198,11 @@ class _Reader:
         if not isinstance(found, dict):
             return {}
         return {
-            key: Given(value, self._line((*path, key)))
+            key: Given(
+                " ".join(value) if isinstance(value, list) else value, self._line((*path, key))
+            )
             for key, value in self._checked(path, found, keys).items()
-            if isinstance(value, str | int)
+            if isinstance(value, str | int | list)
         }
 
     def _variables(self, path: Path, found: object) -> dict[str, Given]:
@@ -216,7 +227,7 @@ class _Reader:
             if key not in keys:
                 what = "key" if path else "section"
                 self._mistake(where, f"{what} '{key}'", "one of " + " ".join(keys))
-            elif type(value) is not keys[key]:
+            elif type(value) is not keys[key] or not _has_texts(value):
                 self._mistake(where, f"{key} = {_kind(value)}", _WORDS[keys[key]])
             else:
                 good[key] = value
@@ -229,6 +240,11 @@ class _Reader:
 
     def _mistake(self, path: Path, found: str, expected: str) -> None:
         self.mistakes.append(Mistake(self._name, self._line(path), found, expected))
+
+
+def _has_texts(value: object) -> bool:
+    """Whether a list is one of texts; all else is no list."""
+    return not isinstance(value, list) or all(isinstance(item, str) for item in value)
 
 
 def _kind(value: object) -> str:

@@ -12,11 +12,13 @@ from indimail.mail.verdict import Rule
 class Line:
     """`file` is relative to the instance (``control/rcpthosts``), `number` counts from 1.
 
+    What a variable says is a line without a number.
+
     `text` has no trailing white space; comment lines and empty lines never become a `Line`.
     """
 
     file: str
-    number: int
+    number: int | None
     text: str
 
     @property

@@ -43,6 +43,9 @@ class Logins:
         self._prefixes = prefixes or {}
         self._lengths = sorted({len(prefix) for prefix in self._prefixes}, reverse=True)
 
+    def __bool__(self) -> bool:
+        return bool(self._exact or self._prefixes)
+
     def find(self, key: str) -> Entry | None:
         """Return the credentials for an address or a word."""
         key = key.lower()
@@ -65,7 +68,7 @@ def parse_logins(lines: Sequence[Line]) -> tuple[Logins, list[Mistake]]:
         kind, (key, colon, rest) = line.text[:1], line.text[1:].partition(":")
         entry = _entry(rest[:-1], line.rule) if rest.endswith(":") else None
         if kind not in tables or not colon or entry is None or (kind == "=" and not key):
-            shown = line.text.split(":")[0]
+            shown = "".join(line.text.partition(":")[0].split()[:1])  # no password
             mistakes.append(Mistake(line.file, line.number, quoted(shown), _EXPECTED))
         else:
             tables[kind].setdefault(key.lower(), entry)

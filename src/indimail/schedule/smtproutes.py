@@ -117,6 +117,13 @@ class RouteTable:
     def __bool__(self) -> bool:
         return bool(self._routes or self._patterns)
 
+    @property
+    def has_logins(self) -> bool:
+        """Whether there is a password in it."""
+        routes = [route for route, _ in self._routes.values()]
+        routes += [route for _, route, _ in self._patterns]
+        return any(isinstance(route.login, Login) for route in routes)
+
     def get(self, key: str) -> Routed | None:
         """Return the route of this very key."""
         found = self._routes.get(key)

@@ -19,17 +19,21 @@ from indimail.delivery.assign import Assign
 from indimail.delivery.blackhole import EMPTY, BlackHole
 from indimail.delivery.bounce import BounceSettings
 from indimail.delivery.daily import DailyLimits
+from indimail.delivery.mx import Ourselves
 from indimail.delivery.overquota import MAILSIZE
 from indimail.delivery.program import Limits
 from indimail.mail.channel import Channel
 from indimail.mail.secret import Secret
 from indimail.mail.verdict import NO_RULE, Rule
 from indimail.mailbox.maildirsize import Counting
+from indimail.net.dns import Server
 from indimail.policy.limits import ConnectionLimits
 from indimail.policy.recipient import RecipientLimits
 from indimail.policy.relay import RelayRules
 from indimail.policy.sender import SenderRules
 from indimail.policy.tcprules import ClientRule, TcpRules
+from indimail.schedule.nexthop import Routes
+from indimail.schedule.outgoing import Outgoing
 from indimail.schedule.route import Routing
 from indimail.smtp.rules import SessionRules
 
@@ -184,6 +188,16 @@ class QueueSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteSettings:
+    """Where mail for other hosts goes, and how; without `servers`, resolv.conf names them."""
+
+    servers: tuple[Server, ...] = ()
+    routes: Routes = field(default_factory=Routes)
+    outgoing: Outgoing = Outgoing(("", NO_RULE))
+    ourselves: Ourselves = Ourselves()
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessSettings:
     """What is decided before the first fork; a change takes effect at the next start."""
 
@@ -223,6 +237,7 @@ class Snapshot:
     sessions: Mapping[tuple[str, Grant], SessionSettings]
     variables: Mapping[str, str]  # for deliveries and commands: [variables], then the environment
     notices: tuple[str, ...] = ()
+    remote: RemoteSettings = field(default_factory=RemoteSettings)
     _by_rule: dict[tuple[str, Rule], SessionSettings] = field(default_factory=dict, repr=False)
 
     @property
