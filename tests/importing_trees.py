@@ -185,7 +185,7 @@ TABLES = {
     "userquota": "user char(40) not null, domain char(67) not null, quota bigint",
     "aliasdomain": "alias char(64) not null, domain char(67) not null",
     "ip_alias_map": "ipaddr char(46) not null, domain char(67) not null",
-    "vlimits": "domain char(67) not null, maxpopaccounts int",
+    "vlimits": "domain char(67) not null, maxpopaccounts int, defaultquota bigint",
     "vfilter": "emailid char(107) not null, filter_no smallint",
     "relay": "email char(96), ipaddr char(46)",
     "dir_control_home_A2E": "domain char(67), cur_users int",

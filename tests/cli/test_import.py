@@ -11,7 +11,7 @@ from cli.accounts_commands import Ran, Terminal
 from importing_trees import HASHES, MD5, PASSWORD, VpopmailTree, dump
 from indimail.accounts.login import Storing, open_account
 from indimail.accounts.passwords import Method
-from indimail.accounts.port import Account, Flag, LastEvent
+from indimail.accounts.port import Account, Flag, LastEvent, Limits
 from indimail.accounts.sql import SqlAccounts
 
 AT = 1_230_865_445
@@ -175,6 +175,16 @@ def test_alias_domains_and_qmail_files_come_along(old: Import, terminal: Termina
         "not there on this machine",
     ]
     assert terminal("check_config").code == 0
+
+
+def test_limits_of_a_domain_count_here_too(old: Import) -> None:
+    here = old.old.domain("example.com", [line("postmaster")])
+    old.old.write(f"{here}/.qmailadmin-limits", "maxpopaccounts: 10\ndisable_pop\n")
+    assert old().code == 0
+    limits = Limits("", "example.com", maxpopaccounts=10, disable_pop=1)
+    assert old.accounts.limits("", "example.com") == limits
+    assert old.exists("domains/example.com/.domain_limits")
+    assert not old.exists("domains/example.com/.qmailadmin-limits")
 
 
 def test_what_is_odd_is_taken_or_told(old: Import) -> None:

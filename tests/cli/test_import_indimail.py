@@ -13,7 +13,7 @@ from databases import SERVERS, Database, database
 from importing_trees import HASHES, MD5, PASSWORD, TABLES, IndimailTree, dump, for_kind, tables
 from indimail.accounts.login import Storing, open_account
 from indimail.accounts.passwords import Method
-from indimail.accounts.port import Account, Flag, LastEvent
+from indimail.accounts.port import Account, Flag, LastEvent, Limits
 from indimail.accounts.sql import SqlAccounts
 
 STORING = Storing(Method.DES, None)
@@ -96,6 +96,9 @@ def test_an_indimail_comes_with_its_tables_homes_and_files(old: Import) -> None:
              timestamp="2009-01-02 03:04:05")  # fmt: skip
     tree.row("userquota", user="carol", domain="example.com", quota=60_000_000)
     tree.row("ip_alias_map", ipaddr="192.0.2.7", domain="example.com")
+    tree.row("vlimits", domain="example.com", maxpopaccounts=5, defaultquota=10)
+    tree.row("vlimits", domain="alice@example.com", maxpopaccounts=1)
+    tree.write(f"{here}/.domain_limits", "")
     tree.row("relay", email="alice@example.com", ipaddr="192.0.2.1")
     old.fill()
     before = old.dumped()
@@ -120,6 +123,12 @@ def test_an_indimail_comes_with_its_tables_homes_and_files(old: Import) -> None:
     assert events == [LastEvent("imap", 1_230_865_445, "192.0.2.1")]
     assert old.accounts.address_domains() == [("192.0.2.7", "example.com")]
     assert old.accounts.real_domain("example.net") == "example.com"
+    limits = Limits("", "example.com", maxpopaccounts=5, defaultquota=10)
+    assert old.accounts.limits("", "example.com") == limits
+    assert old.accounts.limits("alice", "example.com") == Limits(
+        "alice", "example.com", maxpopaccounts=1
+    )
+    assert os.path.exists(f"{old.root}/domains/example.com/.domain_limits")
     assert [(line.name, line.line) for line in old.accounts.domain_aliases("example.com")] == [
         ("abuse", "&postmaster@example.com"), ("copy", f"{home}/alice/Maildir/"),
     ]  # fmt: skip
@@ -145,16 +154,16 @@ def test_an_indimail_comes_with_its_tables_homes_and_files(old: Import) -> None:
 
 def test_what_has_no_equivalent_is_told_with_its_rows(old: Import) -> None:
     tree = old.old
-    here = tree.domain("example.com")
+    tree.domain("example.com")
     tree.alias("example.net", "example.com")
-    tree.write(f"{here}/.domain_limits", "")
     tree.write("indimail/domains/forgotten.example/.qmail-default", "x\n")
     tree.write("indimail/control/host.mysql", "localhost:indimail:secret:3306\n", 0o640)
     tree.user("postmaster@example.com", MD5)
     tree.user("Alice@example.com", MD5, pw_gid=0x4002)
     tree.user("alice@Example.com", MD5)
     tree.user("zoe@gone.example", MD5)
-    tree.row("vlimits", domain="example.com", maxpopaccounts=5)
+    tree.row("vlimits", domain="nobody@example.com", maxpopaccounts=5)
+    tree.row("vlimits", domain="gone.example", maxpopaccounts=5)
     tree.row("vfilter", emailid="alice@example.com", filter_no=1)
     tree.row("valias", alias="x", domain="gone.example", valias_line="&y@example.com")
     tree.row("valias", alias="x", domain="example.net", valias_line="&y@example.com")
@@ -165,15 +174,15 @@ def test_what_has_no_equivalent_is_told_with_its_rows(old: Import) -> None:
     assert [text.replace(old.old.folder, "") for text in left] == [
         "domains/forgotten.example: : no line of users/assign leads to it",
         "indimail Alice@example.com: Alice: 0x4000: no such flag here",
+        "@gone.example: limits: no such domain",
         "@gone.example: 1 users: no such domain",
         "@example.net: 1 alias lines: an alias domain: its rows are not looked at",
         "@gone.example: 1 alias lines: no such domain",
         "vfilter: 1 rows: filters (vfilter): not yet",
-        "vlimits: 1 rows: quota and limits of domains: not yet",
-        "domains/example.com/.domain_limits: : quota and limits of domains: not yet",
         "indimail alice@example.com: alice: a second one; the first counts",
         "valias x@example.com: no line: invalid alias line 'no line': expected &user@domain,"
         " user@domain, /path/of/a/Maildir/ or | program",
+        "vlimits nobody@example.com: : no such user",
         "control/host.mysql: : where accounts are stands in indimail.toml, [database] url",
     ]
     assert old.user("alice@example.com").flags == Flag.NO_POP

@@ -9,7 +9,7 @@ import pytest
 from cli.accounts_commands import Ran, Terminal
 from databases import SERVERS, Database, database
 from importing_trees import HASHES, MD5, TABLES, VPOPMAIL, VpopmailTree, for_kind
-from indimail.accounts.port import Account, Flag, LastEvent
+from indimail.accounts.port import Account, Flag, LastEvent, Limits
 from indimail.accounts.sql import SqlAccounts
 
 HOME = "/home/vpopmail/domains/{domain}/{name}"
@@ -87,8 +87,8 @@ def test_users_come_from_the_tables_and_not_from_old_files(old: Import, shared: 
         " remote_ip char(18) not null, timestamp bigint)",
         "insert into lastauth (user, domain, remote_ip, timestamp)"
         " values ('alice', 'example.com', '192.0.2.1', 1230865445)",
-        "create table limits (domain char(96), maxpopaccounts int)",
-        "insert into limits values ('example.com', 5)",
+        "create table limits (domain char(96), maxpopaccounts int, diskquota int, delete_spam int)",
+        "insert into limits values ('example.com', 5, 20, 1)",
         "create table aliasdomains (alias char(96), domain char(96))",
         "insert into aliasdomains values ('example.net', 'example.com')",
     )
@@ -105,9 +105,11 @@ def test_users_come_from_the_tables_and_not_from_old_files(old: Import, shared: 
         LastEvent("pop3", 1_230_865_445, "192.0.2.1")
     ]
     assert old.accounts.real_domain("example.net") == "example.com"
+    limits = Limits("", "example.com", maxpopaccounts=5, diskquota=20 << 20)
+    assert old.accounts.limits("", "example.com") == limits
     left = [n["what"] for n in json.loads(ran.out)["notes"] if n["state"] == "left"]
     assert left == [
-        "1 lines", "1 rows", "example.com: passwords of 1 users that are stored as they are",
+        "1 lines", "delete_spam", "example.com: passwords of 1 users that are stored as they are",
     ]  # fmt: skip
 
 

@@ -24,12 +24,14 @@ from indimail.manage.domains import BOUNCE, POSTMASTER, home_folders
 from indimail.manage.file_writes import MakeDirectory, MakeHomes, WriteFile
 from indimail.manage.homes import domain_base
 from indimail.manage.importing.files import FileWrites
+from indimail.manage.importing.limits import limit_writes
 from indimail.manage.importing.report import State
 from indimail.manage.importing.source import FoundDomain
 from indimail.manage.importing.users import TakenUser, TakenUsers
 from indimail.manage.instruction import default_line
 from indimail.manage.layout import DOMAIN
 from indimail.manage.names import check_domain, check_user
+from indimail.manage.room import SWITCH
 from indimail.manage.routing import begin_writes, is_live, is_named, routed_elsewhere
 from indimail.manage.row_writes import AddArrivals
 from indimail.manage.site import Site
@@ -78,6 +80,7 @@ class DomainPlan:
             *self._files(domain),
             *self._users(domain, taken),
             *taken.counted,
+            *self._limits(domain, taken),
             *([] if was_live else begin_writes(site, name)),
             *self._alias_domains(domain),
         ]
@@ -204,6 +207,14 @@ class DomainPlan:
         self._report.count("alias lines", len(missing))
         self._already("alias lines", len(wanted) - len(missing))
         return missing
+
+    def _limits(self, domain: FoundDomain, taken: TakenUsers) -> list[Write]:
+        names = {user.account.name: user for user in taken.users}
+        writes = limit_writes(self._accounts, domain, names, self._report)
+        if domain.is_limited:
+            path = os.path.join(self._site.domain_dir(domain.name), SWITCH)
+            writes += self._write.file(path, "", 0o644, f"{domain.name}: {SWITCH}")
+        return writes
 
     # -- alias domains ---------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from indimail.accounts.port import Flag
+from indimail.manage.importing.limits import read_limits
 from indimail.manage.importing.qmail import (
     read_alias,
     read_assign,
@@ -34,14 +35,14 @@ from indimail.manage.importing.rows import (
 )
 from indimail.manage.importing.source import FoundDomain, Source
 from indimail.manage.importing.tree import Tree
+from indimail.manage.room import SWITCH
 
 _SHARED: Final = {"indimail": True, "indibak": False}
-_LIMITS: Final = "quota and limits of domains: not yet"
 _CLUSTER: Final = "the cluster: not yet"
 _LISTS: Final = "shared block lists: not yet"
 _ADMINISTRATORS: Final = "administrators of indisrvr: not yet"
 _WHY_LEFT: Final = {
-    "vlimits": _LIMITS, "vfilter": "filters (vfilter): not yet",
+    "vfilter": "filters (vfilter): not yet",
     "bulkmail": "bulletins of single users: not yet", "fstab": "vfstab: not yet",
     "hostcntrl": _CLUSTER, "host_table": _CLUSTER, "smtp_port": _CLUSTER, "dbinfo": _CLUSTER,
     "atrn_map": "ETRN and ATRN: not yet", "mgmtaccess": _ADMINISTRATORS, "vpriv": _ADMINISTRATORS,
@@ -49,10 +50,9 @@ _WHY_LEFT: Final = {
 }  # fmt: skip
 # Taken, or made anew: logins of the last hour, homes that are counted, versions of the schema.
 _READ: Final = frozenset({
-    *_SHARED, "valias", "lastauth", "userquota", "ip_alias_map", "aliasdomain", "relay", "vlog",
+    *_SHARED, "valias", "vlimits", "lastauth", "userquota", "ip_alias_map", "aliasdomain", "relay", "vlog",
     "ischema", "indimail_schema", "alembic_version",
 })  # fmt: skip
-_LIMITED: Final = ".domain_limits"
 
 
 def read_indimail(tree: Tree, domains: str, config: str, tables: Tables, report: Report) -> Source:
@@ -65,8 +65,7 @@ def read_indimail(tree: Tree, domains: str, config: str, tables: Tables, report:
         lies = tree.locate(domain.directory)
         folder = os.path.join(lies, "bulk_mail")
         domain.bulletins = tree.files(folder, tree.names(folder), report)
-        if _LIMITED in tree.names(lies):
-            report.note(State.LEFT, tree.shown(os.path.join(lies, _LIMITED)), "", _LIMITS)
+        domain.is_limited = SWITCH in tree.names(lies)
     source.controls = read_controls(tree, config, report)
     source.alias = read_alias(tree, tree.root, report) or read_alias(tree, config, report)
     source.clients = read_clients(tree, [config, tree.root])
@@ -87,6 +86,11 @@ def _read_tables(tables: Tables, source: Source, report: Report) -> None:
     aliases = {alias for domain in source.domains for alias in domain.aliases}
     users = read_accounts(tables, _SHARED, list(here), known_flags, report)
     lines, events, usage = read_lines(tables), read_events(tables), read_usage(tables)
+    for name, limits in read_limits(tables, "vlimits", report).items():
+        if name in here:
+            here[name].limits = limits
+        else:
+            _tell_of_strangers(name, "limits", aliases, report)
     for name, found in users.items():
         if name not in here:
             _tell_of_strangers(name, f"{len(found)} users", aliases, report)

@@ -10,6 +10,7 @@ where it was moved since (`manage.importing.tree`).
 Not here: what is told of it (`manage.importing.report`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from indimail.accounts.port import LastEvent
@@ -61,12 +62,22 @@ class FoundLine:
     line: str
 
 
+@dataclass(frozen=True, slots=True)
+class FoundLimits:
+    """Limits of a domain, or with a name of a user; `values` are our columns."""
+
+    where: str
+    name: str
+    values: Mapping[str, int]
+
+
 @dataclass(slots=True)
 class FoundDomain:
     """A virtual domain; `directory` is what the source calls it, `files` are its .qmail files.
 
     `settings` are the first lines of the files that a domain of ours may have (hash_method, ...),
-    `bulletins` the files of bulk_mail, `aliases` its alias domains with where they are named.
+    `bulletins` the files of bulk_mail, `aliases` its alias domains with where they are named;
+    `is_limited`: limits count in it.
     """
 
     name: str
@@ -79,6 +90,8 @@ class FoundDomain:
     files: list[FoundFile] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
     bulletins: list[FoundFile] = field(default_factory=list)
+    limits: list[FoundLimits] = field(default_factory=list)
+    is_limited: bool = False
 
 
 @dataclass(slots=True)

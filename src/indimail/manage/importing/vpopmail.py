@@ -14,6 +14,12 @@ from dataclasses import replace
 from typing import Final
 
 from indimail.accounts.port import LastEvent
+from indimail.manage.importing.limits import (
+    MEGABYTE,
+    limits_of_file,
+    parse_limits_file,
+    read_limits,
+)
 from indimail.manage.importing.qmail import (
     read_alias,
     read_assign,
@@ -36,9 +42,9 @@ from indimail.manage.importing.tree import Tree
 from indimail.manage.importing.vpasswd import flags_of, parse_vpasswd
 
 LIMITS: Final = ".qmailadmin-limits"
+DEFAULT_LIMITS: Final = "etc/vlimits.default"
 _SHARED: Final = {"vpopmail": True}
 _LIMIT_TABLES: Final = ("limits", "vlimits")
-_NOT_YET: Final = "limits of domains: not yet"
 
 
 def read_vpopmail(
@@ -54,7 +60,12 @@ def read_vpopmail(
         _read_tables(tables, source, report)
     for domain in source.domains:
         domain.users = [_with_home(tree, user, report) for user in domain.users]
-        _tell_of_limits(tree, domain, report)
+        for file in tree.files(tree.locate(domain.directory), [LIMITS], report):
+            domain.limits = domain.limits or [limits_of_file(file.octets, file.where, report)]
+        domain.is_limited = bool(domain.limits)
+    if parse_limits_file(tree.read(os.path.join(tree.root, DEFAULT_LIMITS))):
+        why = "of domains without their own: vlimit sets them for each"
+        report.note(State.LEFT, DEFAULT_LIMITS, "", why)
     source.controls = read_controls(tree, config, report)
     source.alias = read_alias(tree, config, report)
     source.clients = read_clients(tree, [tree.root, config])
@@ -95,8 +106,9 @@ def _read_tables(tables: Tables, source: Source, report: Report) -> None:
         for address, name in read_pairs(tables, "ip_alias_map", "ip_addr")
     ]
     for table in _LIMIT_TABLES:
-        if number := tables.count(table):
-            report.note(State.LEFT, table, f"{number} rows", _NOT_YET)
+        for name, limits in read_limits(tables, table, report, unit=MEGABYTE).items():
+            if name in here:
+                here[name].limits = limits
 
 
 def _with_home(tree: Tree, user: FoundUser, report: Report) -> FoundUser:
@@ -114,9 +126,3 @@ def _last_login(tree: Tree, home: str) -> tuple[LastEvent, ...]:
     address = tree.read(path).decode("ascii", "replace").strip()[:46]
     shown = address if address.isprintable() else ""
     return (LastEvent(UNNAMED_SERVICE, int(os.stat(path).st_mtime), shown),)
-
-
-def _tell_of_limits(tree: Tree, domain: FoundDomain, report: Report) -> None:
-    path = os.path.join(tree.locate(domain.directory), LIMITS)
-    if os.path.exists(path):
-        report.note(State.LEFT, tree.shown(path), "", _NOT_YET)
