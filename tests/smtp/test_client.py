@@ -257,6 +257,15 @@ def test_a_mail_that_was_answered_is_not_tried_again_at_once():
     assert outcomes(events + taken(client)) == ("Z", 0, False, True)
 
 
+def test_what_we_give_up_is_not_tried_again_at_once():
+    client = ready(PIPELINING)
+    client.begin(MAIL)
+    said(client, b"451 later\r\n503 no\r\n503 no\r\n")
+    client.begin(MAIL)
+    client.give_up("Unable to read message. (#4.3.0)")
+    assert outcomes(taken(client)) == ("Z", 0, False, True)
+
+
 def test_after_the_end_nothing_happens():
     client = at_body()
     client.timed_out()

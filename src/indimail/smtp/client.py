@@ -174,7 +174,7 @@ class SmtpClient:
             raise Misuse(f"a transaction with {len(envelope.forward_paths)} recipients")
         self._leave_idle()
         self._fresh = True
-        self._at = self._unknown = 0
+        self._at = 0
         self._prepare(envelope)
         if self._under_way.is_over:
             self._settle()

@@ -40,7 +40,7 @@ class AuthExchange:
         command = f"AUTH {self.mechanism}".encode()
         first = self._sasl.first
         if first is not None:
-            command += b" " + (b64encode(first) or b"=")
+            command += b" " + b64encode(first)
         return command + b"\r\n"
 
     @property

@@ -148,7 +148,7 @@ class Transfer:
             command += f" SIZE={path.size}"
         if authenticated and path.auth:
             command += _parameter("AUTH", path.auth)
-        if offer.eight_bit and path.body == "8BITMIME":
+        if path.body == "8BITMIME":  # offered, or it were downgraded
             command += " BODY=8BITMIME"
         if offer.smtputf8 and not (
             command.isascii() and not path.smtputf8 and all(map(bytes.isascii, self.rcpts))
