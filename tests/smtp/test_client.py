@@ -206,6 +206,29 @@ def test_a_server_that_reads_no_more_is_heard_while_the_rest_waits(reply, letter
     assert client.data_to_send() == b""
 
 
+def test_half_a_reply_to_a_chunk_holds_no_other_chunk_up():
+    client = at_body(CHUNKING)
+    client.send_body(b"one\n")
+    assert taken(client) == [SendBody()]
+    client.receive(b"250 oc")
+    client.send_body(b"two\n", last=True)
+    assert client.data_to_send() == b"BDAT 5\r\none\r\nBDAT 5 LAST\r\ntwo\r\n"
+    assert outcomes(said(client, b"tets\r\n250 taken\r\n")) == ("K", 0, False, False)
+
+
+@pytest.mark.parametrize(("last", "unknown"), [(False, 0), (True, 1)])
+def test_no_reply_to_a_chunk_leaves_unknown_only_a_message_that_was_sent(last, unknown):
+    client = at_body(CHUNKING)
+    client.send_body(b"one\n")
+    taken(client)
+    if last:
+        client.send_body(b"two\n", last=True)
+    client.receive(b"oops\r\n")
+    if not last:
+        client.send_body(b"two\n")
+    assert outcomes(taken(client)) == ("Z", unknown, False, True)
+
+
 # -- losing the connection
 
 
@@ -286,6 +309,7 @@ def test_a_key_that_is_derived_too_late_is_for_nobody():
     replies = b"220 mx\r\n250-mx\r\n250 AUTH SCRAM-SHA-1\r\n334 " + first + b"\r\n"
     (derive,) = said(client, replies)
     assert isinstance(derive, Derive)
+    assert client.timeout == 0
     client.receive_eof()
     (closed,) = taken(client)
     assert closed.next_host

@@ -1,6 +1,7 @@
-"""SMTP without I/O: the server's session, its questions and rules.
+"""SMTP without I/O: the server's session with its questions and rules, and the client.
 
-Read `session` first, then `event` (what the driver answers), `command` and `message`.
+Read `session` first, then `event` (what the driver answers), `command` and `message`.  Of the client
+`hop`, `client`, `client_event` and `client_transaction`; it is imported from there, by what sends mail.
 """
 
 from indimail.smtp.event import (

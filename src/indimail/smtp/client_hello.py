@@ -179,6 +179,7 @@ class Hello:
         if challenge is None:
             self._respond(None)
         elif exchange.is_slow:
+            self._link.timeout = 0  # it is we who take our time
             self._link.ask(Derive(lambda: exchange.answer(challenge)))
         else:
             self._respond(exchange.answer(challenge))

@@ -7,7 +7,7 @@
 A reply that came before its command was sent is nobody's: `send` then breaks the conversation off.
 So it is, after it was judged, by a 421 or what is no reply (`doomed`).
 
-Not here: what a reply means (`smtp.client_hello`, `smtp.client`).
+Not here: what a reply means (`smtp.client_hello`, `smtp.client_transaction`).
 """
 
 from collections import deque
@@ -25,8 +25,8 @@ class Link:
     """One connection as a conversation sees it."""
 
     __slots__ = (
-        "_break_off", "_host", "_question", "closed", "deaf", "doomed", "events", "on_reply",
-        "out", "replies", "step", "timeout",
+        "_break_off", "_host", "_question", "closed", "deaf", "doomed", "eof", "events",
+        "on_reply", "out", "replies", "step", "timeout",
     )  # fmt: skip
 
     def __init__(self, host: str, break_off: Callable[[str], None]) -> None:
@@ -42,6 +42,7 @@ class Link:
         self.step: Callable[[], bool] = self.read
         self.doomed = False  # nothing more can be said
         self.deaf = False  # what comes is for nobody: a handshake is due
+        self.eof = False  # nothing more comes
         self.closed = False
 
     def send(self, octets: bytes, on_reply: OnReply, timeout: int) -> None:

@@ -44,7 +44,7 @@ class Transfer:
 
     __slots__ = (
         "_accepted", "_host", "_numbers", "_outcomes", "_refusals", "_rule", "_sender", "envelope",
-        "mail", "message_sent", "rcpts",
+        "mail", "rcpts",
     )  # fmt: skip
 
     def __init__(self, envelope: Envelope, offer: Offer, hop: Hop, *, authenticated: bool) -> None:
@@ -54,7 +54,6 @@ class Transfer:
         self._outcomes: list[Outcome | None] = [None] * len(envelope.forward_paths)
         self._accepted: set[int] = set()
         self._refusals: dict[int, tuple[int, str]] = {}
-        self.message_sent = False  # its end, too
         self.mail = b""
         self.rcpts: list[bytes] = []
         self._numbers: list[int] = []  # of the recipients behind `rcpts`
