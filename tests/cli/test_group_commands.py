@@ -1,7 +1,9 @@
 """vgroup, vbulletin, vdeloldusers, resetquota, printdir and vipmap (spec/delivery.md 2)."""
 
 import os
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -182,8 +184,8 @@ def test_a_user_of_whom_nothing_is_known_or_whose_mail_moves_is_not_old(domain: 
     known = accounts(domain)
     known.remove_user("bob", "example.com")
     domain("vadduser", "-e", "bob@example.com", HASH)
-    with known._change() as db:
-        db.exec_driver_sql("delete from lastauth")
+    with closing(sqlite3.connect(f"{domain.root}/db/indimail.db")) as db, db:
+        db.execute("delete from lastauth")
     os.utime(f"{domain.root}/mail/A2E/example.com/bob/Maildir/cur", (0, 0))
     assert domain("vdeloldusers", "-f", "-d", "example.com") == Ran(0, "", "")
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -33,6 +34,7 @@ from .rows import Kept, Rows, told
 # Who waited last; the database is told by its rows, and is named where it is chosen.
 UNCOUNTED = {"change.lock", "indimail.db", "indimail.toml"}
 MEMORY = Path("/dev/shm")
+AT_ONCE = 10
 
 
 @contextmanager
@@ -56,6 +58,7 @@ class Stage:
         self._kept_files = f"{folder}/kept"
         self._kept_rows: Kept = {}
         self._output = f"{folder}/output"
+        self._started = 0
         self._rows = Rows(sqlite_url(f"{self.root}/db/indimail.db"))
         self._is_on_server = False
 
@@ -85,29 +88,52 @@ class Stage:
 
     def run(self, name: str, *arguments: str, fail_after: int = 0, **variables: str) -> int:
         """Run a command in a process of its own; return its exit code, or -9 where it was killed."""
+        started = self.start(name, *arguments, fail_after=fail_after, **variables)
+        code = started.wait()
+        self.said = started.said
+        return code
+
+    def start(self, name: str, *arguments: str, fail_after: int = 0, **variables: str) -> "Started":
+        """Start a command in a process of its own."""
         module = cast(CommandModule, import_module(f"indimail.cli.{name}"))
         sys.stdout.flush()
+        self._started += 1
+        output = f"{self._output}{self._started % AT_ONCE}"
         pid = os.fork()
         if pid == 0:
             code = 70
             try:
                 os.environ.update({**variables, FAIL_AFTER: str(fail_after)})
-                code = self._child(module, name, [*arguments, "--root", self.root])
+                code = _child(module, output, name, [*arguments, "--root", self.root])
             finally:
                 os._exit(code)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        with open(self._output) as file:
+        return Started(pid, output)
+
+
+@dataclass
+class Started:
+    """A command's process; `said` is what it printed, once it has ended."""
+
+    pid: int
+    output: str
+    said: str = ""
+
+    def wait(self) -> int:
+        """Return its exit code, or -9 where it was killed."""
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        with open(self.output) as file:
             self.said = file.read()
         return code
 
-    def _child(self, module: CommandModule, name: str, arguments: list[str]) -> int:
-        with open(os.devnull) as nothing, open(self._output, "w") as output:
-            os.chmod(self._output, 0o666)
-            sys.stdin, sys.stdout, sys.stderr = nothing, output, output
-            os.dup2(output.fileno(), 1)  # also for a hook
-            parser = Parser(prog=name)
-            module.add_arguments(parser)
-            return module.run(parser.parse_args(arguments))
+
+def _child(module: CommandModule, output: str, name: str, arguments: list[str]) -> int:
+    with open(os.devnull) as nothing, open(output, "w") as printed:
+        os.chmod(output, 0o666)
+        sys.stdin, sys.stdout, sys.stderr = nothing, printed, printed
+        os.dup2(printed.fileno(), 1)  # also for a hook
+        parser = Parser(prog=name)
+        module.add_arguments(parser)
+        return module.run(parser.parse_args(arguments))
 
 
 def files_of(root: str) -> list[str]:

@@ -1,11 +1,12 @@
 """valias's changes (spec/delivery.md 2)."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from indimail.accounts.memory import MemoryAccounts
-from indimail.manage.aliases import LineChange, plan_alias_lines
+from indimail.manage.aliases import LineChange, plan_alias_change, plan_alias_lines
 from indimail.manage.row_writes import AddAlias, RemoveAlias
 from indimail.manage.site import Refused, Site
 from indimail.manage.writes import TellAccount
@@ -86,3 +87,9 @@ def test_a_line_is_put_in_another_s_place_first_the_new_one(accounts: MemoryAcco
     assert plan_alias_lines(accounts, *SALES, replaced) == [new, gone, tell]
     itself = LineChange("&a@b.c", "&a@b.c")
     assert plan_alias_lines(accounts, *SALES, itself) == [AddAlias(*SALES, "&a@b.c"), tell]
+
+
+def test_a_domain_that_is_not_ours_has_no_lines(site: Site, accounts: MemoryAccounts) -> None:
+    change = LineChange(new="&a@b.c")
+    outcome = plan_alias_change(site, accounts, QuickDisk(), "sales", "example.net", change)
+    assert outcome == Refused("example.net: No such domain", 1, os.EX_NOHOST)

@@ -86,9 +86,9 @@ def test_a_bad_name_makes_nothing(site: Site) -> None:
     ({"HARD_QUOTA": "nonsense"}, "", "NOQUOTA"),
 ])  # fmt: skip
 def test_the_quota_of_a_new_user(
-    tmp_path: Path, variables: dict[str, str], quota: str, stored: str
+    site: Site, variables: dict[str, str], quota: str, stored: str
 ) -> None:
-    site = make_site(str(tmp_path), **variables)
+    site = replace(site, variables=variables)
     new = NewUser("alice", "example.com", Secret("x"), quota=quota)
     added = add_user(site, MemoryAccounts(), QuickDisk(), new, 0.0)
     assert isinstance(added, Account)

@@ -45,11 +45,13 @@ def _run(args: argparse.Namespace) -> None:
     given = parse_quota_option(args.quota)
     paths = [os.path.abspath(path) for path in args.directory]
     with opened(PROGRAM, args) as command:
-        found = [_maildir(command, path, given) for path in paths]
-        writes = [Recount(maildir, quota) for maildir, quota in found]
-        make_change(command, " ".join([given, *paths]).strip(), lambda: writes)
+        make_change(
+            command,
+            " ".join([given, *paths]).strip(),
+            lambda: [Recount(*_maildir(command, path, given)) for path in paths],
+        )
         if args.verbose and not command.is_dry:
-            for maildir, quota in found:
+            for maildir, quota in (_maildir(command, path, given) for path in paths):
                 used = MaildirSizes(command.disk, SystemClock()).current(maildir)
                 print(f"{maildir}: {quota}, {used or 'not counted'}")
 

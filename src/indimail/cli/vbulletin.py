@@ -9,6 +9,7 @@ Exit codes and texts: spec/delivery.md 2.  The work: `manage.bulletins`.
 
 import argparse
 import os
+from collections.abc import Sequence
 
 from indimail.cli.change import check_name, end_arguments, finish, make_change
 from indimail.cli.site import (
@@ -25,6 +26,8 @@ from indimail.manage.aliasdomains import real_domain
 from indimail.manage.bulletins import Bulletin, plan_bulletin, plan_stored
 from indimail.manage.names import split_address
 from indimail.manage.removal import check_domain_exists
+from indimail.manage.site import Refused
+from indimail.manage.writes import Write
 
 PROGRAM = "vbulletin"
 LATER = {"S": "POP3 and IMAP", "s": "links out of a Maildir"}
@@ -71,24 +74,26 @@ def _run(args: argparse.Namespace) -> int:
     bulletin = Bulletin(octets, args.link, excluded)
     for name in args.name:
         check_name("email" if "@" in name else "domain", name)
-    name = os.path.basename(args.file)
+    if args.stored and any("@" in name for name in args.name):
+        raise Failed("-a: expected domains", 1)
+    how = "".join(letter for letter, is_set in (("-a ", args.stored), ("-h ", args.link)) if is_set)
     with opened(PROGRAM, args) as command:
-        site, accounts = command.site, command.accounts
-        names = [_real(command, name) for name in args.name]
-        subject = f"{args.file} {' '.join(args.name)}"
-        if args.stored:
-            if any("@" in name for name in names):
-                raise Failed("-a: expected domains", 1)
-            make_change(
-                command,
-                subject,
-                lambda: [w for domain in names for w in plan_stored(site, bulletin, name, domain)],
-            )
-        else:
-            make_change(
-                command, subject, lambda: plan_bulletin(site, accounts, bulletin, names, now())
-            )
+        make_change(
+            command,
+            f"{how}{args.file} {' '.join(args.name)}",
+            lambda: _plan(command, args, bulletin),
+        )
     return finish(command, args.name, [f"posted {args.file}"] if args.verbose else [])
+
+
+def _plan(
+    command: Command, args: argparse.Namespace, bulletin: Bulletin
+) -> Sequence[Write] | Refused:
+    names = [_real(command, name) for name in args.name]
+    if not args.stored:
+        return plan_bulletin(command.site, command.accounts, bulletin, names, now())
+    file = os.path.basename(args.file)
+    return [w for domain in names for w in plan_stored(command.site, bulletin, file, domain)]
 
 
 def _real(command: Command, name: str) -> str:

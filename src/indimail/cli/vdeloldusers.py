@@ -93,6 +93,6 @@ def _clean(command: Command, args: argparse.Namespace, domain: str, wanted: Clea
     if not is_report:
         make_change(
             command,
-            f"{domain} {wanted.then.value}",
+            f"{domain} {wanted}",
             lambda: plan_cleaning(site, accounts, disk, domain, wanted, at),
         )

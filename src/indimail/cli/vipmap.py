@@ -11,10 +11,11 @@ import argparse
 import ipaddress
 
 from indimail.cli.change import begin_arguments, check_name, end_arguments, finish, make_change
-from indimail.cli.site import Failed, attempt, check, opened, usage
+from indimail.cli.site import Command, Failed, attempt, check, opened, usage
 from indimail.manage.aliasdomains import real_domain
 from indimail.manage.row_writes import MapAddress
 from indimail.manage.users import check_domain_is_ours
+from indimail.manage.writes import Write
 
 PROGRAM = "vipmap"
 
@@ -40,23 +41,29 @@ def _run(args: argparse.Namespace) -> int:
     if bool(args.show) is is_change or (args.new is not None and args.gone is not None):
         raise usage(args, 1)
     with opened(PROGRAM, args) as command:
-        known = command.accounts.address_domains()
         if args.show:
-            for address, domain in known:
+            for address, domain in command.accounts.address_domains():
                 print(f"{address} {domain}")
             return 0
         check_name("domain", args.domain)
         address = _address(given)
         domain = real_domain(command.site, command.accounts, args.domain)
-        if args.new is not None:
-            check(check_domain_is_ours(command.site, command.disk, domain))
-        elif (address, domain) not in known:
-            raise Failed(f"{address}: not an address of {domain}", 1)
-        write = MapAddress(address, domain if args.new is not None else "")
+        plan = _added if args.new is not None else _removed
         subject = f"{'-d' if args.new is None else '-i'} {address} {domain}"
-        make_change(command, subject, lambda: [write])
+        make_change(command, subject, lambda: plan(command, address, domain))
     said = f"{address} {'is of' if args.new is not None else 'is no longer of'} {domain}"
     return finish(command, [address, domain], [said] if args.verbose else [])
+
+
+def _added(command: Command, address: str, domain: str) -> list[Write]:
+    check(check_domain_is_ours(command.site, command.disk, domain))
+    return [MapAddress(address, domain)]
+
+
+def _removed(command: Command, address: str, domain: str) -> list[Write]:
+    if (address, domain) not in command.accounts.address_domains():
+        raise Failed(f"{address}: not an address of {domain}", 1)
+    return [MapAddress(address, "")]
 
 
 def _address(text: str) -> str:

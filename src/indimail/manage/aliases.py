@@ -20,6 +20,7 @@ from indimail.manage.names import check_user
 from indimail.manage.room import check_room_for_line
 from indimail.manage.row_writes import AddAlias, RemoveAlias
 from indimail.manage.site import Refused, Site
+from indimail.manage.users import check_domain_is_ours
 from indimail.manage.writes import TellAccount, Write
 
 _LINE: Final = re.compile(
@@ -42,8 +43,9 @@ class LineChange:
 def plan_alias_change(
     site: Site, accounts: Accounts, disk: Disk, name: str, domain: str, change: LineChange
 ) -> list[Write] | Refused:
-    """Return what changes the lines of an address, where the limits of its domain leave room."""
-    writes = plan_alias_lines(accounts, name, domain, change)
+    """Return what changes the lines of an address of ours, where its domain's limits leave room."""
+    refused = check_domain_is_ours(site, disk, domain)
+    writes = refused or plan_alias_lines(accounts, name, domain, change)
     if isinstance(writes, Refused) or change.new is None:
         return writes
     gone = None if change.gone is None else AliasLine(name, domain, change.gone)

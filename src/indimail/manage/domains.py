@@ -26,7 +26,7 @@ from indimail.manage.names import check_domain
 from indimail.manage.routing import begin_writes, is_live, routed_elsewhere
 from indimail.manage.row_writes import AddAlias, SetPassword
 from indimail.manage.site import Refused, Site
-from indimail.manage.users import NewUser, plan_user
+from indimail.manage.users import NewUser, user_writes
 from indimail.manage.writes import TellAccount, TellControls, Write
 
 POSTMASTER: Final = "postmaster"
@@ -161,4 +161,4 @@ def _postmaster(
         base=new.base,
         users_per_level=new.users_per_level,
     )
-    return plan_user(site, accounts, disk, user, now)
+    return user_writes(site, accounts, disk, user, now)

@@ -51,6 +51,11 @@ class Cleaning:
     looks_at_cur: bool = True
     kept: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """Return what becomes of whom and what."""
+        ages = f"{self.age} {self.unread_age} {self.trash_age}"
+        return f"{self.then.value}, users, unread mail and trash of {ages} days"
+
 
 def old_users(
     accounts: Accounts, domain: str, wanted: Cleaning, now: float

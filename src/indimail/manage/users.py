@@ -112,7 +112,15 @@ def _password_setting(site: Site, disk: Disk, domain: str, variable: str, file: 
 def plan_user(
     site: Site, accounts: Accounts, disk: Disk, new: NewUser, now: float
 ) -> list[Write] | Refused:
-    """Return what adds a user with home and Maildir; the domain must be ours."""
+    """Return what adds a user with home and Maildir to a domain of ours."""
+    refused = check_domain_is_ours(site, disk, new.domain)
+    return user_writes(site, accounts, disk, new, now) if refused is None else refused
+
+
+def user_writes(
+    site: Site, accounts: Accounts, disk: Disk, new: NewUser, now: float
+) -> list[Write] | Refused:
+    """Return what adds a user to a domain, which may be still to come."""
     refused = check_new_user(site, accounts, disk, new)
     if refused is not None:
         return refused
