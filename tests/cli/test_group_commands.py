@@ -81,6 +81,10 @@ def test_a_group_is_a_user_whose_lines_change(domain: Terminal) -> None:
      "{root}/mail/A2E/example.com/bob/Maildir/maildirsize: no quota there; expected -q"),
     ("resetquota -q much {root}/mail/A2E/example.com/bob", 100,
      "invalid quota [much]: expected 50M, 50M,1000 or NOQUOTA"),
+    ("vreorg -r -d example.org", 1, "example.org: domain does not exist"),
+    ("vreorg -d example.com {file}", 100,
+     "warning: email [Subject: news] has an uppercase character"),
+    ("vreorg -d example.com {other}", 1, "alice@example.net: expected a user of example.com"),
     ("printdir example.org", 1, "example.org: domain does not exist"),
     ("vipmap -i 192.0.2.256 example.com", 1, "192.0.2.256: expected an IP address"),
     ("vipmap -i 192.0.2.1 example.org", 1, "example.org: No such domain"),
@@ -90,7 +94,8 @@ def test_what_is_refused_changes_nothing(
     domain: Terminal, tmp_path: Path, line: str, code: int, said: str
 ) -> None:
     (tmp_path / "file").write_text("Subject: news\n\nHello\n")
-    names = {"root": domain.root, "file": f"{tmp_path}/file"}
+    (tmp_path / "other").write_text("alice@example.net\n")
+    names = {"root": domain.root, "file": f"{tmp_path}/file", "other": f"{tmp_path}/other"}
     program, *arguments = line.format(**names).split(" ")
     assert domain(program, *arguments) == Ran(code, "", f"{program}: {said.format(**names)}\n")
     assert len(accounts(domain).users("example.com")) == 3
@@ -100,7 +105,7 @@ def test_what_is_refused_changes_nothing(
 
 @pytest.mark.parametrize("line", [
     "vgroup a@example.com", "vgroup -a -i x a@example.com", "vgroup -u x a@example.com",
-    "vbulletin -f /x", "resetquota", "printdir", "vcalias", "vcaliasrev", "vipmap",
+    "vbulletin -f /x", "resetquota", "printdir", "vcalias", "vcaliasrev", "vipmap", "vreorg -d a.example",
     "vipmap -p -i 192.0.2.1 a.example",
 ])  # fmt: skip
 def test_what_makes_no_sense_is_answered_with_the_use(terminal: Terminal, line: str) -> None:
@@ -225,6 +230,23 @@ def test_how_homes_are_spread(domain: Terminal) -> None:
         f"{disk:16} A2E          2       2 -",
         f"{disk:16} L2P          1       1 -",
     ]
+
+
+def test_homes_are_counted_anew_and_brought_back(domain: Terminal, tmp_path: Path) -> None:
+    Path(domain.root, "domains/example.com/.users_per_level").write_text("1\n")
+    assert domain("vreorg", "-v", "-r", "-d", "example.com") == Ran(
+        0, "reorganized example.com\n", ""
+    )
+    disk = mount_point(domain.root)
+    assert domain("printdir", "example.com").out.splitlines()[1:] == [
+        f"{disk:16} A2E          2       2 1",
+        f"{disk:16} L2P          1       1 0",
+    ]
+    domain("vmoveuserdir", "alice@example.com", f"{domain.root}/elsewhere")
+    (tmp_path / "list").write_text("# who was moved\nalice@example.com\n")
+    assert domain("vreorg", "-d", "example.com", str(tmp_path / "list")) == Ran(0, "", "")
+    home = f"{domain.root}/mail/A2E/example.com/0/alice"
+    assert domain("vuserinfo", "-d", "alice@example.com").out == f"dir           : {home}\n"
 
 
 def test_a_local_address_has_a_domain(domain: Terminal) -> None:

@@ -46,6 +46,7 @@ COMMANDS = [
     ["vdeloldusers", "-f", "-p", "-a", "60", "-d", "example.com"],
     ["vcalias", "example.com"],
     ["vcaliasrev", "example.com"],
+    ["vreorg", "-r", "-d", "example.com"],
     ["vipmap", "-i", "192.0.2.1", "example.com"],
     ["vlimit", "-A", "5", "example.com"],
     ["vlimit", "-D", "example.com"],
@@ -102,6 +103,7 @@ def _furnish(stage: Stage, folder: str) -> None:
     stage.run("vgroup", "-i", "&alice@example.com", "team@example.com")
     stage.run("vaddaliasdomain", "example.net", "example.com")
     stage.run("vaddaliasdomain", "alias.other.example", "other.example")
+    (root / "domains" / "example.com" / ".users_per_level").write_text("1\n")
     (root / "domains" / "example.com" / ".qmail-alice").write_text("&bob@example.com\n")
     with create_engine(sqlite_url(f"{root}/db/indimail.db")).begin() as db:
         for statement in _rows_of_indimail():

@@ -162,6 +162,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "printdir", "show how homes are spread over directories",
         "printdir example.com", is_script=True,
     ),
+    "vreorg": CommandRow(
+        "vreorg", "bring homes to the places of the layout",
+        "vreorg -r -d example.com", is_script=True,
+    ),
     "vlimit": CommandRow(
         "vlimit", "show and set the limits of a domain or a user",
         "vlimit -P 50 -q 100M example.com", is_script=True,

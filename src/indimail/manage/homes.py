@@ -32,7 +32,7 @@ from indimail.accounts.layout import (
 )
 from indimail.accounts.port import Account, Accounts, above
 from indimail.durable.disk import Disk
-from indimail.manage.file_writes import WriteFile
+from indimail.manage.file_writes import RemoveFile, WriteFile
 from indimail.manage.layout import mount_point
 from indimail.manage.row_writes import SetCount
 from indimail.manage.site import Refused, Site
@@ -67,7 +67,7 @@ class NewHomes:
     """The homes of users to be in one domain, each in the bucket after the last one's.
 
     next("alice") -> '/mail/A2E/example.com/alice'; `writes` counts them.  Empty text and 0 mean the
-    domain's own.
+    domain's own.  `anew`: as if the domain had no home yet.
     """
 
     def __init__(
@@ -78,43 +78,61 @@ class NewHomes:
         domain: str,
         base: str = "",
         users_per_level: int = 0,
+        *,
+        anew: bool = False,
     ) -> None:
         self._site, self._accounts, self._disk, self._domain = site, accounts, disk, domain
         base = base or domain_base(site, disk, domain)
         self._base = os.path.join(site.places.root, base).rstrip("/")
-        self._filesystem = mount_point(self._base)
         level = domain_setting(site, disk, domain, ".users_per_level")
         self._per_level = (
             users_per_level or (int(level) if level.isdecimal() else 0) or USERS_PER_LEVEL
         )
-        self._groups: dict[str, _Group] = {}
+        self._anew = anew
+        self._filesystems: dict[str, str] = {}
+        self._groups: dict[tuple[str, str], _Group] = {}
 
-    def next(self, name: str) -> str:
-        """Return the home of a user."""
-        group_name = group(name)
-        if group_name not in self._groups:
-            count, bucket = self._accounts.homes(self._filesystem, group_name, self._domain)
-            path, free = _free(self._site, self._disk, self._filesystem, group_name, self._domain)
-            self._groups[group_name] = _Group(count, bucket, path, free)
-        counted = self._groups[group_name]
+    def next(self, name: str, base: str = "") -> str:
+        """Return the home of a user, below another base than the domain's where one is given."""
+        base = base or self._base
+        counted = self._counted(base, group(name))
         counted.count += 1
         if counted.taken < len(counted.free):
             counted.taken += 1
-            return home(self._base, name, self._domain, counted.free[counted.taken - 1])
+            return home(base, name, self._domain, counted.free[counted.taken - 1])
         counted.bucket = bucket_after(counted.count, counted.bucket, self._per_level)
-        return home(self._base, name, self._domain, counted.bucket)
+        return home(base, name, self._domain, counted.bucket)
 
     def writes(self) -> list[Write]:
         """Return what counts the homes that were given."""
         made: list[Write] = []
-        for name, counted in sorted(self._groups.items()):
-            made.append(
-                SetCount(self._filesystem, name, self._domain, counted.count, counted.bucket)
-            )
-            if counted.taken:
+        for (filesystem, name), counted in sorted(self._groups.items()):
+            made.append(SetCount(filesystem, name, self._domain, counted.count, counted.bucket))
+            if self._anew and self._disk.exists(counted.path):
+                made.append(RemoveFile(counted.path))
+            elif counted.taken:
                 rest = counted.free[counted.taken :]
                 made.append(WriteFile(counted.path, "".join(f"{line}\n" for line in rest), 0o640))
         return made
+
+    def forget(self, filesystem: str, group_name: str) -> None:
+        """Count no home in a group that gets none."""
+        self._groups.setdefault((filesystem, group_name), self._load(filesystem, group_name))
+
+    def _counted(self, base: str, group_name: str) -> "_Group":
+        if base not in self._filesystems:
+            self._filesystems[base] = mount_point(base)
+        key = self._filesystems[base], group_name
+        if key not in self._groups:
+            self._groups[key] = self._load(*key)
+        return self._groups[key]
+
+    def _load(self, filesystem: str, group_name: str) -> "_Group":
+        path, free = _free(self._site, self._disk, filesystem, group_name, self._domain)
+        if self._anew:
+            return _Group(0, "", path, [])
+        count, bucket = self._accounts.homes(filesystem, group_name, self._domain)
+        return _Group(count, bucket, path, free)
 
 
 @dataclass(slots=True)
@@ -176,8 +194,14 @@ def counted_homes(site: Site, accounts: Accounts, disk: Disk, domain: str) -> li
 
 def group_of(account: Account) -> str:
     """Return the group that a home is counted in; empty where it lies elsewhere."""
+    return place_of(account)[1]
+
+
+def place_of(account: Account) -> tuple[str, str]:
+    """Return base and group of a home that is counted; both empty where it lies elsewhere."""
     found = _IN_GROUP.fullmatch(account.directory)
-    return found["group"] if found is not None and found["domain"] == account.domain else ""
+    is_here = found is not None and found["domain"] == account.domain
+    return (found["base"], found["group"]) if found is not None and is_here else ("", "")
 
 
 def _free(

@@ -129,18 +129,28 @@ def plan_home_move(
 def _moved(
     site: Site, accounts: Accounts, disk: Disk, account: Account, directory: str
 ) -> tuple[list[Write], list[Write]] | Refused:
-    """Return what moves a home before its rows change, and after the server knows."""
+    """Return what moves a home, or refuse one that holds what is not of its user."""
+    refused = check_trees(
+        site, accounts, disk, [account.directory], account.domain, account.name
+    ) or check_new_place(account, directory)
+    return refused or home_moved(site, disk, account, directory)
+
+
+def check_new_place(account: Account, directory: str) -> Refused | None:
+    """Refuse a place where a home cannot go, or one that it cannot leave."""
     if len(directory) > DIRECTORY_LENGTH:
         return Refused(f"{directory}: Name too long", 100)
-    refused = check_trees(site, accounts, disk, [account.directory], account.domain, account.name)
-    if refused is not None:
-        return refused
     if os.path.lexists(directory):
         return Refused(f"{directory}: exists", 1, os.EX_CANTCREAT)
     above = os.path.dirname(directory)
-    refused = check_writable(above) or check_writable(os.path.dirname(account.directory))
-    if refused is not None:
-        return refused
+    return check_writable(above) or check_writable(os.path.dirname(account.directory))
+
+
+def home_moved(
+    site: Site, disk: Disk, account: Account, directory: str
+) -> tuple[list[Write], list[Write]]:
+    """Return what moves a home before its rows change, and after the server knows."""
+    above = os.path.dirname(directory)
     is_ours = above.startswith(f"{site.places.root}/")
     before: list[Write] = [
         *([] if os.path.isdir(above) else [MakeDirectory(above, PRIVATE if is_ours else PASSED)]),
