@@ -81,7 +81,15 @@ def load_where_unreadable() -> None:
     folders = [Path(_FOLDER), *Path(_FOLDER).parents]
     is_open = all(folder.stat().st_mode & stat.S_IXOTH for folder in folders)
     if os.geteuid() == 0 and not is_open:
-        _revisions()
+        load()
+
+
+def load() -> None:
+    """Import what makes tables, for who is about to make them as another user."""
+    import alembic.operations  # noqa: PLC0415
+    import alembic.runtime.migration  # noqa: F401, PLC0415
+
+    _revisions()
 
 
 def _is_current(db: Connection) -> bool:

@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     # The slowest import, and nothing that --help needs.
+    from indimail.accounts.schema import load  # noqa: PLC0415
     from indimail.accounts.sql import SqlAccounts  # noqa: PLC0415
 
     database = _database(args.database or "")
@@ -91,6 +92,7 @@ def _run(args: argparse.Namespace) -> None:
     if not os.path.exists(site.places.toml):
         url = wanted
     accounts = SqlAccounts(url)
+    load()  # as root: the owner may not be able to read the library
     with acting_as(site.uid, site.gid):
         is_named = os.path.exists(site.control("me"))
         changed = make_instance(site, SystemDisk(), me, postmaster, database)
