@@ -1,16 +1,21 @@
 """NSD and Unbound as the DNS: zones as they are, and as they should not be."""
 
+import random
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from indimail.delivery.mx import Hosts, Ourselves
+from indimail.mail.address import NULL, Address
 from indimail.mail.clock import SystemClock
 from indimail.mail.dns import Answer, Exchanger, Found, Type
 from indimail.net.dns import Server
 from indimail.net.dnscache import CachedDns
 from indimail.net.resolver import Resolver
+from indimail.schedule.nexthop import Routes, next_hop
+from indimail.serve.hosts import find_hosts
 from indimail.testing.clock import FakeClock
 from interop.nameservers import Nsd, Unbound
 from support import in_loop
@@ -176,3 +181,35 @@ async def test_a_resolver_that_hangs_is_passed_over(unbound: Unbound, nsd: Nsd) 
         )
     finally:
         unbound.daemon.signal(signal.SIGCONT)
+
+
+US = Ourselves(listening=(("::", 25),))
+LOCAL = frozenset({"192.0.2.2"})
+
+
+@pytest.mark.parametrize(
+    ("domain", "end"),
+    [
+        ("one.example", ["2001:db8::1", "192.0.2.1"]),  # mx2.example is us
+        ("a.example", ["2001:db8::1", "192.0.2.1"]),
+        ("bare.example", ["192.0.2.9"]),
+        ("six.example", ["2001:db8::6"]),
+        ("mx2.example", "5.4.6"),
+        ("nomail.example", "5.1.10"),
+        ("nowhere.example", "5.1.2"),
+        ("dangle.example", "5.1.2"),
+        ("many.example", "5.4.4"),  # no such hosts
+        ("loop1.example", "4.1.2"),
+        ("x.noglue.example", "4.1.2"),
+        ("x.broken", "4.1.2"),
+        ("x.lame", "4.1.2"),
+    ],
+)
+@in_loop
+async def test_the_hosts_of_a_domain(unbound: Unbound, domain: str, end: list[str] | str) -> None:
+    hop = next_hop(Address("ana", domain), domain, NULL, Routes())
+    choice = await find_hosts(hop, asking(unbound.server), US, LOCAL, random.random)
+    if isinstance(choice, Hosts):
+        assert [one.address for one in choice.candidates] == end
+    else:
+        assert f"(#{end})" in choice.text
