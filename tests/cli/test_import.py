@@ -132,6 +132,21 @@ def test_a_second_time_there_is_nothing_to_do(old: Import, terminal: Terminal) -
     assert state(old.root) == before
 
 
+def test_a_second_time_it_tells_the_same_of_what_needs_a_look(old: Import) -> None:
+    tree = old.old
+    here = tree.domain("example.com", [
+        line("postmaster"), line("nobody", ""), line("alice", gid=0x4000) + ":geheim",
+    ])  # fmt: skip
+    tree.write(f"{here}/alice/.qmail", "|no-such-program\n", 0o600)
+    tree.write("qmail/control/badmailfrom", "@evil.example\n")
+    tree.entry("=joe:joe:1001:1001:/home/joe:::", "lists.example:joe")
+    first = old.report()
+    assert {state: len(notes) for state, notes in first.items()} == {
+        "changed": 1, "mend": 4, "waits": 1, "left": 2,
+    }  # fmt: skip
+    assert old.report() == first
+
+
 def state(root: str) -> list[str]:
     return [entry for entry in dump(root) if "change.lock" not in entry and "db/" not in entry]
 

@@ -26,9 +26,10 @@ from indimail.accounts.url import check_url
 from indimail.app.configuration import load
 from indimail.app.instance import open_instance
 from indimail.app.settings import CONTROLS, VARIABLES
-from indimail.cli.change import make_change
+from indimail.cli.change import is_completed, make_change
 from indimail.cli.commands import COMMANDS
 from indimail.cli.process_list import hide_argument
+from indimail.cli.progress import Progress
 from indimail.cli.site import Command, Failed, now, opened
 from indimail.mail.errors import ConfigErrors, Mistake
 from indimail.manage.importing.maildirs import RESERVE, CopyMaildir, wanted
@@ -70,7 +71,9 @@ def take_over(program: str, args: argparse.Namespace) -> int:
         with shown:
             for subject, plan in importing.changes():
                 make_change(command, f"{args.kind} {subject}", plan)
-            _copy_mail(command, importing.mailboxes(), report)
+                if is_completed(command, f"{args.kind} {subject}"):
+                    plan()  # made by now, and told all the same
+            _copy_mail(program, command, importing.mailboxes(), report)
     if args.json:
         values = {**report.values(), "writes": written.getvalue().splitlines()}
         print(json.dumps(values, indent=2))
@@ -156,7 +159,9 @@ def _database(given: str) -> str:
     return given
 
 
-def _copy_mail(command: Command, copies: Iterable[CopyMaildir], report: Report) -> None:
+def _copy_mail(
+    program: str, command: Command, copies: Iterable[CopyMaildir], report: Report
+) -> None:
     """Copy what is missing, or with --dry-run say so; look first whether there is room."""
     sizes: list[tuple[CopyMaildir, int, int]] = []
     for copy in copies:
@@ -168,14 +173,14 @@ def _copy_mail(command: Command, copies: Iterable[CopyMaildir], report: Report) 
     report.count("mails", sum(number for _, number, _ in sizes))
     report.count("octets of mail", sum(octets for _, _, octets in sizes))
     _check_room(command, sizes)
-    bar = _Bar(sum(number for _, number, _ in sizes))
-    for copy, number, octets in sizes:
-        if command.is_dry:
-            if number:
+    total, done = sum(number for _, number, _ in sizes), 0
+    with Progress(program) as progress:
+        for copy, number, octets in sizes:
+            if command.is_dry and number:
                 print(f"{copy}: {number} mails, {octets} octets")
-        else:
-            copy.copy(command.disk, bar.tell)
-    bar.end()
+            for came in () if command.is_dry else copy.batches(command.disk):
+                done += came
+                progress.tell(f"{done} of {total} mails")
 
 
 def _check_room(command: Command, sizes: list[tuple[CopyMaildir, int, int]]) -> None:
@@ -189,27 +194,3 @@ def _check_room(command: Command, sizes: list[tuple[CopyMaildir, int, int]]) -> 
             if needed[device] > free:
                 why = f"no room: {needed[device]} octets and more, {max(free, 0)} can be used"
                 raise Failed(f"{copy.maildir}: {why}", os.EX_IOERR)
-
-
-class _Bar:
-    """How far the copying is, on a terminal."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._mails = self._octets = 0
-        self._is_shown = sys.stderr.isatty() and total > 0
-
-    def tell(self, mails: int, octets: int) -> None:
-        """Draw it anew."""
-        self._mails += mails
-        self._octets += octets
-        if self._is_shown:
-            percent = 100 * self._mails // max(self._total, 1)
-            done = "#" * (percent // 4)
-            line = f"\r[{done:25}] {percent:3}% {self._mails} mails, {self._octets >> 20} MiB"
-            print(line, end="", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._is_shown:
-            print(file=sys.stderr)

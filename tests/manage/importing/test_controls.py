@@ -77,6 +77,12 @@ def test_a_file_that_works_here_is_copied_and_one_that_waits_says_so(plan: Plan)
     assert plan.notes == [(State.WAITS, "control/badmailfrom")]
 
 
+def test_what_waits_is_told_again_where_it_is_here(plan: Plan) -> None:
+    Path(plan.site.control("badmailfrom")).write_text("@evil.example\n")
+    assert plan(rcpthosts="", badmailfrom="@evil.example\n") == []
+    assert plan.notes == [(State.WAITS, "control/badmailfrom")]
+
+
 def test_what_is_not_known_here_is_told(plan: Plan) -> None:
     assert plan(rcpthosts="", concurrencyfrob="3\n") == []
     assert plan.notes == [(State.LEFT, "control/concurrencyfrob")]

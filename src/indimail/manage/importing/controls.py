@@ -37,6 +37,7 @@ _LEFT: Final = {
     "hostid": _CLUSTER, "mysql_lib": _DATABASE, "libindimail": _OURS, "queue_base": _OURS,
     "defaultqueue": _OURS, "me": "this host keeps its own name",
 }  # fmt: skip
+_LOCAL_ROUTE: Final = "routed to a local address: is who gets it here too?"
 _NO_RCPTHOSTS: Final = "not there: it took mail for everybody; here it is taken for what is named"
 
 
@@ -71,16 +72,22 @@ class ControlPlan:
                 self._report.note(State.LEFT, file.where, "", why)
                 continue
             mode = 0o644 if file.mode & 0o004 else 0o600
+            path, where[file.name] = self._site.control(file.name), file.where
+            if os.path.isfile(path) and self._files.disk.read(path) == file.octets:
+                self._tell_what_waits(file.name, file.where)
             text = file.octets.decode("utf-8", "surrogateescape")
-            for write in self._files.file(self._site.control(file.name), text, mode, file.where):
+            for write in self._files.file(path, text, mode, file.where):
                 assert isinstance(write, WriteFile)
-                writes[file.name], where[file.name] = write, file.where
+                writes[file.name] = write
         self._drop_mistakes(writes, where)
         for name in writes:
             self._report.count("control files")
-            if self._known[name]:
-                self._report.note(State.WAITS, where[name], "", self._known[name])
+            self._tell_what_waits(name, where[name])
         return list(writes.values())
+
+    def _tell_what_waits(self, name: str, where: str) -> None:
+        if self._known[name]:
+            self._report.note(State.WAITS, where, "", self._known[name])
 
     def _refusal(self, file: FoundFile, names: set[str]) -> str | None:
         """Say why a file is not copied; empty: it is; None: what it says is here already."""
@@ -165,10 +172,11 @@ class ControlPlan:
                 wanted.append((where, text))
             elif here[key.lower()].lower() != text.lower():
                 self._report.note(State.KEPT, where, text, f"here it is {here[key.lower()]}")
+            else:
+                self._report.note(State.MEND, where, text, _LOCAL_ROUTE)
         right = self._right(file, wanted)
         for where, text in right:
-            why = "routed to a local address: is who gets it here too?"
-            self._report.note(State.MEND, where, text, why)
+            self._report.note(State.MEND, where, text, _LOCAL_ROUTE)
         return [text for _, text in right]
 
     def _right(

@@ -163,17 +163,17 @@ class DomainPlan:
             rows.append(AddArrivals(last, tuple(lines)))
         return [
             *([MakeHomes(tuple(homes))] if homes else []),
-            *(write for user in new for write in self._home_files(user)),
+            *(write for user in taken.users for write in self._home_files(user)),
             *rows,
         ]
 
     def _home_files(self, user: TakenUser) -> list[Write]:
-        """Return the files of a home that was not left where it is."""
+        """Return the files of a new home; tell of those that were brought before, or stay."""
         home = user.account.directory
-        if home == user.found.home:
+        if home == user.found.home or not user.is_new:
             for file in user.found.files:
-                if file.name == ".qmail":  # it stays as it is; told all the same
-                    self._rewriting.text(file, user.found.directory, self._report)
+                if file.name == ".qmail":
+                    self._write.tell_again(os.path.join(home, ".qmail"), file, user.found.directory)
             return []
         writes: list[Write] = []
         for file in user.found.files:

@@ -53,3 +53,10 @@ class FileWrites:
         writes = self.file(path, text, 0o600 | file.mode & 0o100, file.where, pristine)
         self.report.count(what, len(writes))
         return writes
+
+    def tell_again(self, path: str, file: FoundFile, home: str) -> None:
+        """Note what `dotqmail` did, where the file here still is what that made, or its model."""
+        noted = Report()
+        text = self.rewriting.text(file, home, noted).encode("utf-8", "surrogateescape")
+        if os.path.isfile(path) and self.disk.read(path) in (text, file.octets):
+            self.report.take_notes(noted)

@@ -18,7 +18,7 @@ Sources: spec/delivery.md 8.1, 8.2; maildir(5).  Not here: indexes of IMAP serve
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -70,10 +70,11 @@ class CopyMaildir:
 
     def do(self, stores: Stores) -> None:
         """Copy what is missing."""
-        self.copy(stores.disk, lambda _mails, _octets: None)
+        for _ in self.batches(stores.disk):
+            pass
 
-    def copy(self, disk: Disk, tell: Callable[[int, int], None]) -> None:
-        """Copy what is missing, and `tell` how many mails and octets came each time."""
+    def batches(self, disk: Disk) -> Iterator[int]:
+        """Copy what is missing, and yield how many mails came each time."""
         if not os.path.isdir(self.maildir):  # its user was removed meanwhile
             return
         mails = [mail for mail in _mails(self.source) if mail.owner == self.owner]
@@ -83,7 +84,7 @@ class CopyMaildir:
         for batch in _batches(_missing(mails, self.maildir)):
             came = self._copy_batch(disk, batch)
             gone |= {mail.key for mail in batch} - {mail.key for mail in came}
-            tell(len(came), sum(mail.size for mail in came))
+            yield len(came)
         disk.sync_filesystem(self.maildir)
         listed = _listed(self.maildir) | {mail.key for mail in mails} - gone
         text = "".join(f"{key}\n" for key in sorted(listed)).encode("utf-8", "surrogateescape")

@@ -4,7 +4,7 @@
     importing.begin(now)
     for subject, plan in importing.changes():
         ...carry out plan()                     # a change each, whole or not at all
-    for copy in importing.mailboxes(): copy.copy(disk, tell)
+    for copy in importing.mailboxes(): copy.do(stores)
 
 Killed anywhere and begun again it comes to the same end; begun again after its end it has nothing
 to do.  What is read is the source, what is written is ours.

@@ -66,6 +66,11 @@ class Report:
             self._known.add(note)
             self.notes.append(note)
 
+    def take_notes(self, other: "Report") -> None:
+        """Say what another report says."""
+        for note in other.notes:
+            self.note(note.state, note.where, note.what, note.why)
+
     @property
     def is_whole(self) -> bool:
         """Tell whether all was taken, and works as it did."""

@@ -52,13 +52,12 @@ def _entries(site: Site, files: FileWrites, source: Source) -> list[Write]:
             report.note(State.LEFT, where, line, f"expected {mistakes[0].expected}")
         elif entries[0].uid == 0:
             report.note(State.LEFT, where, line, "mail is never handled as root")
-        elif key in here:
-            if here[key] != line:
-                report.note(State.KEPT, where, line, f"here it is {here[key]}")
+        elif here.get(key, line) != line:
+            report.note(State.KEPT, where, line, f"here it is {here[key]}")
         else:
             why = f"delivered as uid {entries[0].uid} in {entries[0].home}: is that right here?"
             report.note(State.MEND, where, line, why)
-            writes.append(AddEntry(users_dir, line))
+            writes += [AddEntry(users_dir, line)] if key not in here else []
     report.count("lines of users/assign", len(writes))
     return [*writes, CompileAssign(users_dir)] if writes else []
 

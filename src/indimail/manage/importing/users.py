@@ -41,11 +41,12 @@ _KNOWN_FLAGS: Final = sum(Flag)
 
 @dataclass(frozen=True, slots=True)
 class TakenUser:
-    """A user as it is here, or will be."""
+    """A user as it is here, or will be; `is_same`: the source says the same of it."""
 
     arrival: Arrival
     found: FoundUser
     is_new: bool
+    is_same: bool
 
     @property
     def account(self) -> Account:
@@ -93,11 +94,15 @@ def take_users(
             directory = _directory(user, source, homes, name, ways, report)
         if source:
             housed.setdefault(source, directory)
-        account = _account(accounts, name, domain.name, user, directory, ways, report, known)
+        noted = Report()
+        account = _account(accounts, name, domain.name, user, directory, ways, noted, known)
+        is_same = known is None or _is_same(known, account, user, report)
+        if is_same:
+            report.take_notes(noted)
         events = user.events or (LastEvent("add", int(now), ""),)
         locked = Flag.BOUNCE_MAIL in account.flags
-        arrival = Arrival(account, events, user.usage if locked else 0)
-        taken[name] = TakenUser(arrival, user, known is None)
+        arrival = Arrival(known or account, events, user.usage if locked else 0)
+        taken[name] = TakenUser(arrival, user, known is None, is_same)
     _tell_of_clear_texts(domain, taken, ways, report)
     return TakenUsers(list(taken.values()), homes.writes())
 
@@ -138,23 +143,24 @@ def _account(
     report: Report,
     known: Account | None,
 ) -> Account:
-    """Return the account; one that is here as it is."""
-    quiet = Report() if known else report  # of who is here nothing is taken
+    """Return the account as the source has it; `known` is the one that is here."""
     hashed = (lambda _: known.password) if known else ways.hashed
-    password, scram = decide(user, keep_clear=ways.keep_clear, hashed=hashed, report=quiet)
-    account = Account(
+    password, scram = decide(user, keep_clear=ways.keep_clear, hashed=hashed, report=report)
+    return Account(
         name=name,
         domain=domain,
         password=password,
         scram=scram,
-        flags=_flags(user, quiet),
-        gecos=_gecos(user, accounts, quiet),
+        flags=_flags(user, report),
+        gecos=_gecos(user, accounts, report),
         directory=directory,
-        quota=_quota(user, quiet),
+        quota=_quota(user, report),
         active=user.active or name in RFC_IDS,
     )
-    if known is None:
-        return account
+
+
+def _is_same(known: Account, account: Account, user: FoundUser, report: Report) -> bool:
+    """Tell whether who is here is as the source has it, and say what is not."""
     different = [
         label
         for label in ("password", "flags", "gecos", "quota", "active")
@@ -162,8 +168,8 @@ def _account(
     ]
     if different:
         why = f"is here already, with another {', '.join(different)}"
-        report.note(State.KEPT, user.where, f"{name}@{domain}", why)
-    return known
+        report.note(State.KEPT, user.where, account.address, why)
+    return not different
 
 
 def _flags(user: FoundUser, report: Report) -> Flag:
@@ -199,7 +205,7 @@ def _quota(user: FoundUser, report: Report) -> str:
 def _tell_of_clear_texts(
     domain: FoundDomain, taken: dict[str, TakenUser], ways: Ways, report: Report
 ) -> None:
-    left = [user for user in taken.values() if user.is_new and user.found.clear]
+    left = [user for user in taken.values() if user.is_same and user.found.clear]
     if left and not ways.keep_clear:
         why = "their hashes are taken; -C keeps them, for CRAM-MD5"
         what = f"{domain.name}: passwords of {len(left)} users that are stored as they are"
