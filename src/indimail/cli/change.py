@@ -160,11 +160,11 @@ def carry(
     plan: Callable[[], Sequence[Write] | Refused],
     *,
     again: bool = False,
-    told: Callable[[int], None] = lambda _: None,
+    told: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Sequence[Write]:
     """Make a change as `make_change`, but print nothing, and return its writes.
 
-    `told` hears how many of them are done.
+    `told` hears how many of them are done, of how many.
     """
     if is_completed(command, subject) and not again:
         return ()

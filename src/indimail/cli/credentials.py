@@ -84,10 +84,7 @@ def make_credentials(
     """Ask for a password, unless the arguments have it, and return what is stored of it."""
     if args.raw and (args.cram or args.scram):
         raise Failed("-C and -m need the password itself, not one that is encrypted", os.EX_USAGE)
-    name, method = method_setting(command.site, command.disk, domain, args.method or "")
-    if method is None:
-        raise Failed(f"wrong hash method {name}: {' '.join(METHODS)}", 100)
-    scram = _Scram(command, args, domain)
+    storing = Storing(command, args, domain)
     if args.random is not None:
         if not 0 < args.random <= LONGEST_RANDOM:
             raise Failed(f"-r {args.random}: expected 1 to {LONGEST_RANDOM}", os.EX_USAGE)
@@ -102,14 +99,35 @@ def make_credentials(
     if args.raw and not (password.isascii() and password.isprintable()):
         raise Failed("an encrypted password is printable ASCII", os.EX_DATAERR)
     if not password or args.raw:
-        return Credentials(Secret(password), Secret(""), name)
+        return Credentials(Secret(password), Secret(""), storing.method_name)
     octets = len(password.encode("utf-8", "surrogateescape"))
     if len(password) > PASSWORD_LENGTH or octets > LONGEST:
         is_new = command.program != "vpasswd"
         raise Failed("iadduser: Name too long" if is_new else "ipasswd: Password too long", 100)
     if "\0" in password:
         raise Failed("a password has no NUL", os.EX_DATAERR)
-    return Credentials(hash_password(password, method), scram.column(password), name)
+    return storing.credentials(password)
+
+
+class Storing:
+    """How passwords of a domain are stored: what the options, the settings and we say, in this order.
+
+    The options are `method`, `scram`, `cram`, and where there are such `salt` and `iterations`.
+    """
+
+    def __init__(self, command: Command, args: argparse.Namespace, domain: str) -> None:
+        self.method_name, method = method_setting(
+            command.site, command.disk, domain, args.method or ""
+        )
+        if method is None:
+            raise Failed(f"wrong hash method {self.method_name}: {' '.join(METHODS)}", 100)
+        self._method = method
+        self._scram = _Scram(command, args, domain)
+
+    def credentials(self, password: str) -> Credentials:
+        """Return what is stored of a password, which has no NUL and is not too long."""
+        hashed = hash_password(password, self._method)
+        return Credentials(hashed, self._scram.column(password), self.method_name)
 
 
 class _Scram:

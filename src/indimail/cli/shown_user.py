@@ -15,7 +15,7 @@ from indimail.accounts.port import Account, Flag
 from indimail.accounts.scram import parse_scram
 from indimail.cli.address import our_address
 from indimail.cli.shown import event_values, print_json, print_table, print_values, size, utc
-from indimail.cli.site import Failed, check, opened
+from indimail.cli.site import Command, Failed, check, opened
 from indimail.delivery.quota import UNLIMITED, Quota, Usage, parse_quota
 from indimail.manage.assign import domains
 from indimail.manage.names import check_case
@@ -31,14 +31,8 @@ def declare_list(parser: argparse.ArgumentParser) -> None:
 
 def list_users(args: argparse.Namespace) -> None:
     """List the users of a domain, or of all."""
-    if args.domain is not None:
-        check(check_case("domain", args.domain))
     with opened(args.program, args) as command:
-        if args.domain is None:
-            names = domains(command.disk, command.site.places.users_dir)
-        else:
-            names = [our_address(command, f"@{args.domain}")[1]]
-        users = [user for name in names for user in command.accounts.users(name)]
+        users = users_of(command, args)
     if args.json:
         print_json({"users": [_brief(user) for user in users]})
         return
@@ -48,6 +42,16 @@ def list_users(args: argparse.Namespace) -> None:
         for user in users
     ]
     print_table(headings, rows)
+
+
+def users_of(command: Command, args: argparse.Namespace) -> list[Account]:
+    """Return the users of a domain, or of all."""
+    if args.domain is None:
+        names = domains(command.disk, command.site.places.users_dir)
+    else:
+        check(check_case("domain", args.domain))
+        names = [our_address(command, f"@{args.domain}")[1]]
+    return [user for name in names for user in command.accounts.users(name)]
 
 
 def show_user(args: argparse.Namespace) -> None:

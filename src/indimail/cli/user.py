@@ -16,7 +16,7 @@ from operator import or_
 from typing import Final
 
 from indimail.accounts.port import RFC_IDS, Flag
-from indimail.cli import vrenameuser
+from indimail.cli import user_export, user_import, vrenameuser
 from indimail.cli.actions import (
     Action,
     absolute,
@@ -284,6 +284,15 @@ ACTIONS: Final = {
     "passwd": Action(
         "change a password", "indimail user passwd alice@example.com",
         _declare_passwd, _passwd,
+    ),
+    "import": Action(
+        "add users from CSV, all or none", "indimail user import --dry-run users.csv",
+        user_import.declare, user_import.run,
+    ),
+    "export": Action(
+        "write users as CSV, with their hashes",
+        "indimail user export --domain example.com users.csv",
+        user_export.declare, user_export.run, is_change=False,
     ),
     "rename": named_action(
         vrenameuser.CHANGE,

@@ -85,12 +85,12 @@ def carry_out(
     stores: Stores,
     title: str,
     writes: Sequence[Write],
-    told: Callable[[int], None] = lambda _: None,
+    told: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> None:
     """Make a change; nobody else may change the instance meanwhile.
 
     What a write raises goes on: the change is completed by the next command.  `told` hears how
-    many writes are done.
+    many writes are done, of how many.
     """
     path = journal(stores.site)
     text = json.dumps({"title": title, "writes": [_kept(write) for write in writes]})
@@ -117,14 +117,16 @@ def complete(stores: Stores) -> str:
 
 
 def _do(
-    stores: Stores, writes: Sequence[Write], told: Callable[[int], None] = lambda _: None
+    stores: Stores,
+    writes: Sequence[Write],
+    told: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> None:
     left = int(stores.site.variables.get(FAIL_AFTER) or 0)
     _fail_at(left, 1)
     for number, write in enumerate(writes, 2):
         write.do(stores)
         _fail_at(left, number)
-        told(number - 1)
+        told(number - 1, len(writes))
     path = journal(stores.site)
     stores.disk.unlink(path)
     stores.disk.sync_directory(os.path.dirname(path))

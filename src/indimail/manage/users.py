@@ -125,10 +125,22 @@ def user_writes(
     if refused is not None:
         return refused
     homes = NewHomes(site, accounts, disk, new.domain, new.base, new.users_per_level)
-    directory = homes.next(new.name)
+    account = new_account(site, new, homes.next(new.name))
+    if isinstance(account, Refused):
+        return account
+    return [
+        MakeHome(account.directory),
+        AddUser(account, int(now)),
+        *homes.writes(),
+        TellAccount(new.name, new.domain),
+    ]
+
+
+def new_account(site: Site, new: NewUser, directory: str) -> Account | Refused:
+    """Return the row of a user to be, with a home."""
     if len(directory) > DIRECTORY_LENGTH:
         return Refused(f"iadduser: {directory}: Name too long", 100)
-    account = Account(
+    return Account(
         name=new.name,
         domain=new.domain,
         password=new.password,
@@ -138,12 +150,6 @@ def user_writes(
         quota=new_user_quota(site, accounts, disk, new),
         active=new.active or new.name in RFC_IDS,
     )
-    return [
-        MakeHome(directory),
-        AddUser(account, int(now)),
-        *homes.writes(),
-        TellAccount(new.name, new.domain),
-    ]
 
 
 def plan_password(
