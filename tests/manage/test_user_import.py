@@ -92,6 +92,20 @@ def test_a_row_that_can_be_no_user(world: World, given: UserRow, mistake: str) -
     assert ([user.address for user in found], mistakes) == (["first@a.example"], [mistake])
 
 
+def test_a_name_that_the_tables_cannot_hold(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IndiMail's have latin1 alone; one question is asked where all is well."""
+    asked = []
+    monkeypatch.setattr(
+        world.accounts, "can_hold", lambda text: asked.append(text) or text.isascii()
+    )
+    rows = [row(f"u{number}@a.example", number, name=f"U {number}") for number in range(2, 9)]
+    assert world.found(*rows)[1] == []
+    assert len(asked) == 1
+    _, mistakes = world.found(*rows, row("x@a.example", 9, name="\u0141"))
+    expected = "characters that the database's tables can hold"
+    assert mistakes == [f"f:9: found the name '\u0141', expected {expected}"]
+
+
 @pytest.mark.parametrize(("more", "change"), [
     ({}, UserChange()),
     ({"quota": "5242880S,10C", "name": "Alice", "active": True}, UserChange()),

@@ -105,7 +105,20 @@ def find_users(
         else:
             lines[user.address] = row.line
             found.append(user)
-    return found, mistakes
+    return found, [*mistakes, *_unfit(accounts, file, found)]
+
+
+def _unfit(accounts: Accounts, file: str, users: Sequence[FoundUser]) -> list[Mistake]:
+    """Return the rows whose names have characters that the tables lack."""
+    names = {user.row.line: user.row.name or "" for user in users}
+    if accounts.can_hold("".join({letter for name in names.values() for letter in name})):
+        return []
+    expected = "characters that the database's tables can hold"
+    return [
+        Mistake(file, line, f"the name {name!r}", expected)
+        for line, name in names.items()
+        if not accounts.can_hold(name)
+    ]
 
 
 def _our_domain(site: Site, accounts: Accounts, disk: Disk, domain: str) -> str | Refused:
