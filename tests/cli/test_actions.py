@@ -119,17 +119,18 @@ def test_a_user_is_shown_with_all_that_is_known(kept: Terminal) -> None:
         "forwards": ["carol@example.org"],
         "aliases": [{"alias": "sales@example.com", "line": "&alice@example.com"}],
         "last_login": None,
-        "domain_limits": False,
+        "limits_on": False,
+        "limits": None,
     }
     assert (added["service"], added["ip"]) == ("add", None)
     lines = kept("user", "show", "alice@example.com").out.splitlines()
     assert lines[:6] == [
-        "address:       alice@example.com",
-        "name:          Älice, A.",
-        "active:        yes",
-        "flags:         -",
-        "quota:         50 MiB",
-        "usage:         0 B (0 %), 0 mails",
+        "address:    alice@example.com",
+        "name:       Älice, A.",
+        "active:     yes",
+        "flags:      -",
+        "quota:      50 MiB",
+        "usage:      0 B (0 %), 0 mails",
     ]
     assert HASH not in "\n".join(lines)
 
@@ -141,7 +142,7 @@ def test_domains_are_listed_and_shown(kept: Terminal) -> None:
     shown = printed(kept("domain", "show", "example.com", "--json"))
     assert {key: shown[key] for key in real} == real
     assert shown["alias_domains"] == ["example.net"]
-    assert (shown["directory"], shown["base"], shown["limits"]) == (
+    assert (shown["directory"], shown["base"], shown["limits_on"]) == (
         f"{kept.root}/domains/example.com", f"{kept.root}/mail", False,
     )  # fmt: skip
     assert kept("domain", "list").out == (
@@ -149,6 +150,18 @@ def test_domains_are_listed_and_shown(kept: Terminal) -> None:
         "example.com  -            3\n"
         "example.net  example.com  3\n"
     )
+
+
+def test_limits_are_shown(terminal: Terminal) -> None:
+    assert terminal("vlimit", "-P", "7", "example.com").code == 0
+    assert terminal("vlimit", "-g", "p", "alice@example.com").code == 0
+    assert terminal("domain", "set", "--limits", "example.com").code == 0
+    shown = printed(terminal("domain", "show", "--json", "example.com"))
+    assert (shown["limits_on"], shown["limits"]["maxpopaccounts"]) == (True, 7)
+    assert "most accounts: 7" in terminal("domain", "show", "example.com").out
+    shown = printed(terminal("user", "show", "--json", "alice@example.com"))
+    assert (shown["limits_on"], shown["limits"]["disable_pop"]) == (True, 1)
+    assert "closed: POP3" in terminal("user", "show", "alice@example.com").out
 
 
 @pytest.mark.parametrize(("arguments", "lines"), [

@@ -136,6 +136,18 @@ def test_dry_run_lists_every_file_and_row_and_hashes_nothing(
     assert len(users(domain)) == 1
 
 
+def test_what_cannot_be_done_is_known_before_hashing(
+    domain: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indimail.cli.credentials.hash_password", None)
+    assert domain("vlimit", "-P", "1", "example.com").code == 0
+    assert domain("domain", "set", "--limits", "example.com").code == 0
+    text = "email,password\nalice@example.com,secret\nbob@example.com,secret\n"
+    ran = domain("user", "import", "-", stdin=text)
+    said = "indimail user import: example.com: has 0 accounts, its limit (vlimit -P) is 1\n"
+    assert ran == Ran(77, "", said)
+
+
 def test_one_program_runs_after_it_and_hears_the_domains(domain: Terminal) -> None:
     libexec = Path(domain.root, "libexec")
     libexec.mkdir()

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from indimail.accounts.memory import MemoryAccounts
-from indimail.accounts.port import Account, LastEvent
+from indimail.accounts.port import NO_DEFAULT, Account, LastEvent
 from indimail.mail.secret import Secret
 from indimail.manage import user_import
 from indimail.manage.aliasdomains import plan_alias
 from indimail.manage.domains import NewDomain
+from indimail.manage.room import SWITCH, check_room_for_users
 from indimail.manage.site import Refused
 from indimail.manage.user_change import UserChange
 from indimail.manage.user_csv import UserRow
@@ -151,6 +152,49 @@ def test_who_was_made_meanwhile_is_not_made_again(world: World) -> None:
     outcome = world.make(*(FilledUser(user, HASH) for user in found))
     assert outcome == Refused("username y@a.example exists", 100, 73)
     assert world.accounts.find("x", "a.example") is None
+
+
+@pytest.mark.parametrize(("limits", "text"), [
+    ({"maxpopaccounts": 3}, None),
+    ({"maxpopaccounts": 2}, "a.example: has 1 accounts, its limit (vlimit -P) is 2"),
+    ({"diskquota": 5_242_880 + 2_000_000}, None),
+    ({"diskquota": 5_242_880 + 1_999_999}, "a.example: its users may hold 7242879 octets (vlimit -Q), "
+     "and the others have 5242880: 2000000 is too much"),
+    ({"diskquota": 9_000_000, "defaultquota": NO_DEFAULT}, "a.example: its users may hold 9000000 octets "
+     "(vlimit -Q): y@a.example needs a quota of octets"),
+])  # fmt: skip
+def test_all_of_them_together_are_within_the_limits_of_their_domain(
+    world: World, limits: dict[str, int], text: str | None
+) -> None:
+    world.accounts.set_limits("", "a.example", {"defaultquota": 1_000_000, **limits})
+    Path(world.site.domain_dir("a.example"), SWITCH).touch()
+    found, _ = world.found(row("x@a.example", quota="1000000"), row("y@a.example"))
+    outcome = world.make(*(FilledUser(user, HASH) for user in found))
+    assert outcome == (text and Refused(text, 100, 77))
+
+
+@pytest.mark.parametrize(("quotas", "is_refused"), [
+    (("5242880", "1000000"), False),
+    (("5242881", "1000000"), True),
+    (("4242880", "2000000"), False),
+    (("4242880", "2000001"), True),
+    (("NOQUOTA", "1000000"), True),
+])  # fmt: skip
+def test_changed_quotas_are_within_the_limits_together(
+    world: World, quotas: tuple[str, str], is_refused: bool
+) -> None:
+    bob = NewUser("bob", "a.example", HASH, quota="1000000")
+    add_user(world.site, world.accounts, DISK, bob)
+    world.accounts.set_limits("", "a.example", {"diskquota": 6_242_880})
+    Path(world.site.domain_dir("a.example"), SWITCH).touch()
+    rows = [row("alice@a.example", quota=quotas[0]), row("bob@a.example", quota=quotas[1])]
+    users = [
+        replace(account, quota=quota)
+        for user, quota in zip(world.found(*rows)[0], quotas, strict=True)
+        if (account := user.account) is not None
+    ]
+    found = check_room_for_users(world.site, world.accounts, DISK, "a.example", users)
+    assert (found is not None) is is_refused
 
 
 def test_one_who_cannot_be_changed_keeps_all_from_being(world: World) -> None:

@@ -31,7 +31,7 @@ from indimail.cli.given_password import (
     random_given,
     take_password,
 )
-from indimail.cli.shown import print_json, print_table, print_values
+from indimail.cli.shown import limit_lines, limit_values, print_json, print_table, print_values
 from indimail.cli.site import Command, Failed, check, now, opened
 from indimail.mail.secret import Secret
 from indimail.manage.aliasdomains import real_domain
@@ -125,7 +125,7 @@ def _declare_set(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--limits", action=argparse.BooleanOptionalAction,
-        help="the switch of the domain's limits; the limits themselves: not yet",
+        help="turn the limits of the domain, which vlimit sets, on or off",
     )  # fmt: skip
 
 
@@ -176,7 +176,8 @@ def _show(args: argparse.Namespace) -> None:
         "uid": known.entry.uid,
         "gid": known.entry.gid,
         "hash_method": known.method_name,
-        "limits": known.has_limits,
+        "limits_on": known.has_limits,
+        "limits": limit_values(known.limits),
     }
     if args.json:
         print_json(values)
@@ -191,7 +192,8 @@ def _show(args: argparse.Namespace) -> None:
         "homes below": known.base,
         "uid, gid": f"{known.entry.uid}, {known.entry.gid}",
         "new hashes": known.method_name,
-        "limits": "on" if known.has_limits else "off",
+        "limits are": "on" if known.has_limits else "off",
+        "limits": limit_lines(known.limits),
     })  # fmt: skip
 
 

@@ -11,9 +11,11 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Final
 
-from indimail.accounts.port import LastEvent
+from indimail.accounts.port import LastEvent, Limits
+from indimail.cli.vlimit import report
 
 _UNITS: Final = (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10))
 
@@ -56,6 +58,19 @@ def event_values(event: LastEvent | None) -> dict[str, object] | None:
     if event is None:
         return None
     return {"service": event.service, "time": utc(event.time), "ip": event.remote_ip or None}
+
+
+def limit_values(limits: Limits | None) -> dict[str, int] | None:
+    """Return limits by their columns."""
+    if limits is None:
+        return None
+    return {name: value for name, value in asdict(limits).items() if isinstance(value, int)}
+
+
+def limit_lines(limits: Limits | None) -> list[str]:
+    """Return limits as `vlimit -s` prints them, in one column."""
+    lines = [] if limits is None else report(limits)
+    return [": ".join(map(str.strip, line.split(":", 1))) for line in lines]
 
 
 def utc(seconds: int) -> str:

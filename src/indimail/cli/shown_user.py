@@ -14,7 +14,16 @@ from indimail.accounts.passwords import method_label
 from indimail.accounts.port import Account, Flag
 from indimail.accounts.scram import parse_scram
 from indimail.cli.address import our_address
-from indimail.cli.shown import event_values, print_json, print_table, print_values, size, utc
+from indimail.cli.shown import (
+    event_values,
+    limit_lines,
+    limit_values,
+    print_json,
+    print_table,
+    print_values,
+    size,
+    utc,
+)
 from indimail.cli.site import Command, Failed, check, opened
 from indimail.delivery.quota import UNLIMITED, Quota, Usage, parse_quota
 from indimail.manage.assign import domains
@@ -97,7 +106,8 @@ def _values(known: UserReport) -> dict[str, object]:
         "aliases": [{"alias": f"{a.name}@{a.domain}", "line": a.line} for a in known.aliases],
         "events": [event_values(event) for event in known.events],
         "last_login": event_values(known.last_login),
-        "domain_limits": known.has_limits,
+        "limits_on": known.has_limits,
+        "limits": limit_values(known.limits),
     }
 
 
@@ -119,7 +129,8 @@ def _lines(known: UserReport) -> dict[str, str | list[str]]:
         "aliases": [f"{alias.name}@{alias.domain}" for alias in known.aliases],
         "last login": f"{utc(login.time)} {login.service} {login.remote_ip}" if login else "never",
         "events": [f"{utc(e.time)} {e.service} {e.remote_ip}".rstrip() for e in known.events],
-        "domain limits": "on" if known.has_limits else "off",
+        "limits are": "on" if known.has_limits else "off",
+        "limits": limit_lines(known.limits),
     }
 
 

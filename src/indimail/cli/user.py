@@ -16,7 +16,7 @@ from operator import or_
 from typing import Final
 
 from indimail.accounts.port import RFC_IDS, Flag
-from indimail.cli import user_export, user_import, vrenameuser
+from indimail.cli import vrenameuser
 from indimail.cli.actions import (
     Action,
     absolute,
@@ -32,6 +32,7 @@ from indimail.cli.credentials import parse_quota_option
 from indimail.cli.given_password import (
     STDIN,
     add_password,
+    add_storing,
     new_credentials,
     random_given,
     take_password,
@@ -257,6 +258,36 @@ def _reply(args: argparse.Namespace) -> bytes | None:
         raise Failed(f"{args.reply}: {error.strerror}", os.EX_NOINPUT) from None
 
 
+# -- import, export ------------------------------------------------------------------------------
+
+
+def _declare_import(parser: argparse.ArgumentParser) -> None:
+    columns = "email, password or hash, name, quota, active"
+    parser.add_argument("file", help=f"CSV, -: standard input; columns: {columns}")
+    parser.add_argument(
+        "--update", action="store_true", help="change users who are there with other values"
+    )
+    add_storing(parser.add_argument_group("of the column password"))
+
+
+def _import(args: argparse.Namespace) -> int:
+    from indimail.cli import user_import  # noqa: PLC0415 - more than --help needs
+
+    return user_import.run(args)
+
+
+def _declare_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", default=STDIN, help="left out, or -: standard output")
+    declare_list(parser)
+    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+
+
+def _export(args: argparse.Namespace) -> None:
+    from indimail.cli import user_export  # noqa: PLC0415 - as above
+
+    user_export.run(args)
+
+
 ACTIONS: Final = {
     "add": Action(
         "make a mailbox in a virtual domain",
@@ -287,12 +318,12 @@ ACTIONS: Final = {
     ),
     "import": Action(
         "add users from CSV, all or none", "indimail user import --dry-run users.csv",
-        user_import.declare, user_import.run,
+        _declare_import, _import,
     ),
     "export": Action(
         "write users as CSV, with their hashes",
         "indimail user export --domain example.com users.csv",
-        user_export.declare, user_export.run, is_change=False,
+        _declare_export, _export, is_change=False,
     ),
     "rename": named_action(
         vrenameuser.CHANGE,

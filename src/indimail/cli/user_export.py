@@ -13,17 +13,10 @@ from contextlib import suppress
 
 from indimail.cli.given_password import STDIN
 from indimail.cli.shown import print_json
-from indimail.cli.shown_user import declare_list, users_of
+from indimail.cli.shown_user import users_of
 from indimail.cli.site import Failed, opened
 from indimail.durable.disk import SystemDisk
 from indimail.manage.user_csv import write_users
-
-
-def declare(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("file", nargs="?", default=STDIN, help="left out, or -: standard output")
-    declare_list(parser)
-    parser.add_argument("--force", action="store_true", help="replace a file that is there")
 
 
 def run(args: argparse.Namespace) -> None:

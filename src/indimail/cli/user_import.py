@@ -22,27 +22,21 @@ from indimail.accounts.passwords import verify
 from indimail.cli.actions import end_change
 from indimail.cli.change import carry
 from indimail.cli.credentials import Storing
-from indimail.cli.given_password import STDIN, add_storing
+from indimail.cli.given_password import STDIN
 from indimail.cli.progress import Progress
-from indimail.cli.site import Command, Failed, now, opened
+from indimail.cli.site import Command, Failed, check, now, opened
 from indimail.mail.errors import Mistake
 from indimail.mail.secret import Secret
+from indimail.manage.site import Refused
 from indimail.manage.user_change import UserChange
-from indimail.manage.user_csv import COLUMNS, UserRow, read_users
+from indimail.manage.user_csv import UserRow, read_users
 from indimail.manage.user_import import FilledUser, FoundUser, find_users, plan_import
+from indimail.manage.writes import Write
 
 MOST_TOLD: Final = 50  # mistakes
 HOOK: Final = "user-import"
-OUTCOMES: Final = ("added", "changed", "unchanged")
-
-
-def declare(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("file", help=f"CSV, -: standard input; columns: {', '.join(COLUMNS)}")
-    parser.add_argument(
-        "--update", action="store_true", help="change users who are there with other values"
-    )
-    add_storing(parser.add_argument_group("of the column password"))
+SAME: Final = "unchanged"
+OUTCOMES: Final = ("added", "changed", SAME)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,21 +47,28 @@ def run(args: argparse.Namespace) -> int:
         users, more = find_users(command.site, command.accounts, command.disk, name, rows)
         mistakes = sorted([*mistakes, *more, *_differing(args, name, users)], key=_place)
         _refuse(mistakes)
+        # Before a minute of hashing; asked again when no other command can come between.
+        check(_plan(command, [FilledUser(user, None) for user in users]))
         filled, mistakes = _filled(command, args, name, users)
         _refuse(mistakes)
-        counts = Counter(map(_outcome, filled))
         with Progress(args.program) as progress:
             writes = carry(
                 command,
                 name,
-                lambda: plan_import(command.site, command.accounts, command.disk, filled, now()),
+                lambda: _plan(command, filled),
                 again=True,
                 told=lambda done, total: progress.show("writing", done, total),
             )
+    outcomes = [_outcome(user) for user in filled]
+    counts = Counter(outcomes)
     said = ", ".join(f"{what} {counts[what]}" for what in OUTCOMES)
     told = {f"{what}_users": counts[what] for what in OUTCOMES}
-    domains = sorted({user.found.domain for user in filled if _outcome(user) != "unchanged"})
-    return end_change(command, args, HOOK if domains else None, domains, writes, said, told)
+    domains = {u.found.domain for u, what in zip(filled, outcomes, strict=True) if what != SAME}
+    return end_change(command, args, HOOK if domains else None, sorted(domains), writes, said, told)
+
+
+def _plan(command: Command, users: Sequence[FilledUser]) -> list[Write] | Refused:
+    return plan_import(command.site, command.accounts, command.disk, users, now())
 
 
 def _octets(path: str) -> bytes:
@@ -141,7 +142,7 @@ def _filled(
 def _outcome(user: FilledUser) -> str:
     if user.found.account is None:
         return "added"
-    return "unchanged" if user.change() == UserChange() else "changed"
+    return SAME if user.change() == UserChange() else "changed"
 
 
 def _place(mistake: Mistake) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from indimail.accounts.passwords import METHODS
-from indimail.accounts.port import Account, Accounts, AliasLine, LastEvent
+from indimail.accounts.port import Account, Accounts, AliasLine, LastEvent, Limits
 from indimail.delivery.quota import UNLIMITED, Quota, Usage, parse_quota
 from indimail.durable.disk import Disk
 from indimail.mail.clock import SystemClock
@@ -33,6 +33,7 @@ class UserReport:
     """A user with what its mailbox holds and what leads to it.
 
     `forwards` are the alias lines of its own address, `aliases` those of others that forward to it.
+    `limits` are its own; `has_limits` tells whether limits are on in its domain.
     """
 
     account: Account
@@ -42,6 +43,7 @@ class UserReport:
     events: list[LastEvent]
     forwards: list[str]
     aliases: list[AliasLine]
+    limits: Limits | None
     has_limits: bool
 
     @property
@@ -61,6 +63,7 @@ def report_user(site: Site, accounts: Accounts, disk: Disk, account: Account) ->
         events=accounts.events(account.name, account.domain),
         forwards=accounts.aliases(account.name, account.domain),
         aliases=accounts.aliases_to(account.address),
+        limits=accounts.limits(account.name, account.domain),
         has_limits=_has_limits(site, account.domain),
     )
 
@@ -76,7 +79,10 @@ def usage_of(disk: Disk, account: Account) -> Usage:
 
 @dataclass(frozen=True, slots=True)
 class DomainReport:
-    """A domain, or an alias domain, which stands for `real`; `base` is where homes lie."""
+    """A domain, or an alias domain, which stands for `real`; `base` is where homes lie.
+
+    `has_limits` tells whether its limits are on.
+    """
 
     domain: str
     real: str
@@ -86,6 +92,7 @@ class DomainReport:
     method_name: str
     users: int
     alias_domains: list[str]
+    limits: Limits | None
     has_limits: bool
     is_live: bool
 
@@ -108,6 +115,7 @@ def report_domain(
         method_name=next((label for label, way in METHODS.items() if way is method), name),
         users=len(accounts.users(real)),
         alias_domains=alias_names(site, accounts, disk, real),
+        limits=accounts.limits("", real),
         has_limits=_has_limits(site, real),
         is_live=is_live(site, disk, domain),
     )

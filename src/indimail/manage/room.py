@@ -18,7 +18,7 @@ Not here: setting limits (`manage.limits`), logins (`accounts.limits`), mailing 
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -109,20 +109,53 @@ def check_room_for_quota(
         for other in _counted(accounts, account.domain)
         if other.name != account.name
     ]
-    old = (parse_quota(account.quota) or UNLIMITED) if account.quota else None
-    new = parse_quota(wanted) or UNLIMITED
+    old = [parse_quota(account.quota) or UNLIMITED] if account.quota else []
+    return _check_quotas(limits, others, old, [(account, parse_quota(wanted) or UNLIMITED)])
+
+
+def check_room_for_users(
+    site: Site, accounts: Accounts, disk: Disk, domain: str, users: Sequence[Account]
+) -> Refused | None:
+    """Refuse users, as they shall be, of whom some are there, where they are or may hold too much."""
+    limits = limits_in_force(site, accounts, disk, domain)
+    if limits is None:
+        return None
+    wanted = {user.name: user for user in users if not _is_free(user)}
+    there = {user.name: user for user in _counted(accounts, domain)}
+    after = len(there | wanted)
+    refused = _refused(domain, "accounts", after, len(there), limits.maxpopaccounts, "-P")
+    quotas = {name: parse_quota(user.quota) or UNLIMITED for name, user in there.items()}
+    changed = [
+        (user, quota)
+        for user in wanted.values()
+        if (quota := parse_quota(user.quota) or UNLIMITED) != quotas.get(user.name)
+    ]
+    names = {user.name for user, _ in changed}
+    others = [quota for name, quota in quotas.items() if name not in names]
+    old = [quotas[user.name] for user, _ in changed if user.name in quotas]
+    return refused or _check_quotas(limits, others, old, changed)
+
+
+def _check_quotas(
+    limits: Limits,
+    others: Sequence[Quota],
+    old: Sequence[Quota],
+    new: Sequence[tuple[Account, Quota]],
+) -> Refused | None:
+    """Refuse quotas in the place of old ones with which users may hold more than their domain."""
     for what, most, option in (
         ("octets", limits.diskquota, "-Q"),
         ("messages", limits.maxmsgcount, "-M"),
     ):
-        held = sum(getattr(quota, what) for quota in others)
-        before, after = getattr(old, what, None), getattr(new, what)
-        if not most or before in (after, 0):
+        held, before = (sum(getattr(quota, what) for quota in quotas) for quotas in (others, old))
+        after = sum(getattr(quota, what) for _, quota in new)
+        if not most or not all(getattr(quota, what) for quota in old):
             continue
-        told = f"{account.domain}: its users may hold {most} {what} (vlimit {option})"
-        if not after:
-            return _too_many(f"{told}: {account.address} needs a quota of {what}")
-        if held + after > max(most, held + (before or 0)):
+        told = f"{limits.domain}: its users may hold {most} {what} (vlimit {option})"
+        for account, quota in new:
+            if not getattr(quota, what):
+                return _too_many(f"{told}: {account.address} needs a quota of {what}")
+        if held + after > max(most, held + before):
             return _too_many(f"{told}, and the others have {held}: {after} is too much")
     return None
 

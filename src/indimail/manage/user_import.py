@@ -26,11 +26,12 @@ from indimail.manage.aliasdomains import real_domain
 from indimail.manage.file_writes import MakeHomes
 from indimail.manage.homes import NewHomes
 from indimail.manage.names import check_user, split_address
+from indimail.manage.room import check_room_for_users
 from indimail.manage.row_writes import AddUsers
 from indimail.manage.site import Refused, Site
 from indimail.manage.user_change import UserChange, plan_user_change
 from indimail.manage.user_csv import UserRow
-from indimail.manage.users import NewUser, check_domain_is_ours, new_account
+from indimail.manage.users import NewUser, check_domain_is_ours, domain_quota, new_account
 from indimail.manage.writes import TellAccount, Write
 
 BATCH: Final = 500  # homes, and rows, of one write
@@ -62,6 +63,11 @@ class FoundUser:
             active = None
         name = None if row.name == account.gecos else row.name
         return UserChange(quota=quota, gecos=name, active=active)
+
+    def after(self) -> list[Account]:
+        """Return an account that is there with its quota as it shall be."""
+        quota = self.change().quota
+        return [] if self.account is None or quota is None else [replace(self.account, quota=quota)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,55 +138,66 @@ def plan_import(
     """Return what adds and changes users; those who are as they should be are left out."""
     writes: list[Write] = []
     by_domain = attrgetter("found.domain")
-    for domain, group in groupby(sorted(users, key=by_domain), key=by_domain):
-        members = list(group)
-        new = [user for user in members if user.found.account is None]
-        added = _added(site, accounts, disk, domain, new, int(now))
-        if isinstance(added, Refused):
-            return added
-        there = [user for user in members if user.found.account is not None]
-        changed = _changed(accounts, disk, there, now)
-        if isinstance(changed, Refused):
-            return changed
-        if added or changed:
-            writes += [*added, *changed, TellAccount("", domain)]
+    for domain, members in groupby(sorted(users, key=by_domain), key=by_domain):
+        planned = _plan_domain(site, accounts, disk, domain, list(members), now)
+        if isinstance(planned, Refused):
+            return planned
+        writes += planned
     return writes
 
 
-def _added(
+def _plan_domain(
     site: Site,
     accounts: Accounts,
     disk: Disk,
     domain: str,
     users: Sequence[FilledUser],
-    now: int,
+    now: float,
 ) -> list[Write] | Refused:
-    if not users:
-        return []
-    there = {account.name for account in accounts.users(domain)}
     homes = NewHomes(site, accounts, disk, domain)
+    quota = domain_quota(site, accounts, disk, domain)
+    added = _added(accounts, homes, quota, [user for user in users if user.found.account is None])
+    if isinstance(added, Refused):
+        return added
+    there = [user for user in users if user.found.account is not None]
+    changed = _changed(site, accounts, disk, there, now)
+    if isinstance(changed, Refused):
+        return changed
+    after = [account for user in there for account in user.found.after()]
+    refused = check_room_for_users(site, accounts, disk, domain, [*added, *after])
+    if refused is not None:
+        return refused
+    writes = [*_batches(added, int(now)), *homes.writes(), *changed]
+    return [*writes, TellAccount("", domain)] if writes else []
+
+
+def _added(
+    accounts: Accounts, homes: NewHomes, quota: str, users: Sequence[FilledUser]
+) -> list[Account] | Refused:
+    there: set[str] = set()
+    if users:
+        there = {account.name for account in accounts.users(users[0].found.domain)}
     made = []
     for user in users:
         if user.found.name in there:  # somebody made it while passwords were hashed
             return Refused(f"username {user.found.address} exists", 100, os.EX_CANTCREAT)
-        account = _account(site, user, homes)
+        account = _account(user, homes, quota)
         if isinstance(account, Refused):
             return account
         made.append(account)
-    return [*_batches(made, now), *homes.writes()]
+    return made
 
 
-def _account(site: Site, user: FilledUser, homes: NewHomes) -> Account | Refused:
+def _account(user: FilledUser, homes: NewHomes, quota: str) -> Account | Refused:
     found, row = user.found, user.found.row
     new = NewUser(
         name=found.name,
         domain=found.domain,
         password=user.password or Secret(""),
         scram=user.scram,
-        quota=row.quota or "",
         active=row.active is not False,
     )
-    account = new_account(site, new, homes.next(found.name))
+    account = new_account(new, homes.next(found.name), row.quota or quota)
     if isinstance(account, Refused) or row.name is None:
         return account
     return replace(account, gecos=row.name)
@@ -194,14 +211,16 @@ def _batches(accounts: Sequence[Account], now: int) -> Iterator[Write]:
 
 
 def _changed(
-    accounts: Accounts, disk: Disk, users: Iterable[FilledUser], now: float
+    site: Site, accounts: Accounts, disk: Disk, users: Iterable[FilledUser], now: float
 ) -> list[Write] | Refused:
     writes: list[Write] = []
     for user in users:
         change = user.change()
         if change == UserChange():
             continue
-        planned = plan_user_change(accounts, disk, user.found.name, user.found.domain, change, now)
+        planned = plan_user_change(
+            site, accounts, disk, user.found.name, user.found.domain, change, now
+        )
         if isinstance(planned, Refused):
             return replace(planned, text=f"{user.found.address}: {planned.text}")
         writes += [write for write in planned if not isinstance(write, TellAccount)]

@@ -125,7 +125,8 @@ def user_writes(
     if refused is not None:
         return refused
     homes = NewHomes(site, accounts, disk, new.domain, new.base, new.users_per_level)
-    account = new_account(site, new, homes.next(new.name))
+    quota = new_user_quota(site, accounts, disk, new)
+    account = new_account(new, homes.next(new.name), quota)
     if isinstance(account, Refused):
         return account
     return [
@@ -136,8 +137,8 @@ def user_writes(
     ]
 
 
-def new_account(site: Site, new: NewUser, directory: str) -> Account | Refused:
-    """Return the row of a user to be, with a home."""
+def new_account(new: NewUser, directory: str, quota: str) -> Account | Refused:
+    """Return the row of a user to be, with a home and a quota."""
     if len(directory) > DIRECTORY_LENGTH:
         return Refused(f"iadduser: {directory}: Name too long", 100)
     return Account(
@@ -147,7 +148,7 @@ def new_account(site: Site, new: NewUser, directory: str) -> Account | Refused:
         scram=new.scram,
         gecos=new.gecos or new.name,
         directory=directory,
-        quota=new_user_quota(site, accounts, disk, new),
+        quota=quota,
         active=new.active or new.name in RFC_IDS,
     )
 
@@ -175,9 +176,14 @@ def check_new_password(accounts: Accounts, name: str, domain: str) -> Refused | 
 
 
 def new_user_quota(site: Site, accounts: Accounts, disk: Disk, new: NewUser) -> str:
-    """Return what was given, else what the limits of the domain say, else HARD_QUOTA."""
-    limits = limits_in_force(site, accounts, disk, new.domain)
-    return new.quota or limited_quota(limits, default_quota(site.variables))
+    """Return what was given, else what the domain's new users have."""
+    return new.quota or domain_quota(site, accounts, disk, new.domain)
+
+
+def domain_quota(site: Site, accounts: Accounts, disk: Disk, domain: str) -> str:
+    """Return the quota of a domain's new users: what its limits say, else HARD_QUOTA."""
+    limits = limits_in_force(site, accounts, disk, domain)
+    return limited_quota(limits, default_quota(site.variables))
 
 
 def check_new_user(site: Site, accounts: Accounts, disk: Disk, new: NewUser) -> Refused | None:
