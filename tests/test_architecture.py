@@ -80,9 +80,11 @@ REVEALS = {
     "accounts/passwords.py", "accounts/scram.py",  # to compare with
     "accounts/changes.py",  # into its columns
     "app/build.py",  # the database's URL, to its library
+    "cli/user_import.py",  # a file's passwords, to be hashed
     "cli/vuserinfo.py",  # the hash, as IndiMail shows it
     "manage/change.py",  # into the list of a change, which its owner alone can read
     "manage/importing/credentials.py",  # to see whether it is a hash
+    "manage/user_csv.py",  # hashes, into a file that its owner alone can read
     "manage/users.py", "manage/user_change.py",  # lengths
 }  # fmt: skip
 
