@@ -9,6 +9,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -78,7 +79,10 @@ def is_waiting(command: Started) -> bool:
     for _ in range(2):  # once it may only have looked
         if os.waitid(os.P_PID, command.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
             return True
-        names = {os.readlink(f.path) for f in os.scandir(f"/proc/{command.pid}/fd")}
+        names = []
+        for number in os.listdir(f"/proc/{command.pid}/fd"):
+            with suppress(FileNotFoundError):  # closed meanwhile
+                names.append(os.readlink(f"/proc/{command.pid}/fd/{number}"))
         if not any(name.endswith("/change.lock") for name in names):
             return False
         threading.Event().wait(0.02)

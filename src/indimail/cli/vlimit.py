@@ -118,18 +118,19 @@ def _run(args: argparse.Namespace) -> None:
         if None not in (getattr(args, f"{option}_date"), getattr(args, f"{option}_days")):
             raise Failed(f"-{option} and -{other}: expected one of them", 1)
     with opened(PROGRAM, args) as command:
-        domain = real_domain(command.site, command.accounts, domain)
-        refused = check_domain_is_ours(command.site, command.disk, domain)
+        site, accounts, disk = command.site, command.accounts, command.disk
+        domain = real_domain(site, accounts, domain)
+        refused = check_domain_is_ours(site, disk, domain)
         if refused is not None:
             raise Failed(refused.text, 100)
-        before = command.accounts.limits(name, domain)
+        before = accounts.limits(name, domain)
         values = _values(args, before or Limits(name, domain))
         if not (args.show or args.gone or values) or (args.gone and values):
             raise usage(args, 1)
         if args.gone:
             make_change(
                 command, f"-D {args.name}",
-                lambda: plan_limits_removal(command.accounts, name, domain),
+                lambda: plan_limits_removal(accounts, name, domain),
             )  # fmt: skip
             if not command.is_dry:
                 print("Limits deleted")
@@ -137,10 +138,10 @@ def _run(args: argparse.Namespace) -> None:
             _warn_where_off(command, domain)
             make_change(
                 command, f"{args.name} {values}",
-                lambda: plan_limits(command.accounts, name, domain, values),
+                lambda: plan_limits(site, accounts, disk, name, domain, values),
             )  # fmt: skip
         if args.show:
-            found = command.accounts.limits(name, domain)
+            found = accounts.limits(name, domain)
             for line in report(check(found or no_records(name, domain))):
                 print(line)
 

@@ -10,15 +10,20 @@ Not here: what they leave room for (`manage.room`), what they do at a login (`ac
 from collections.abc import Mapping
 
 from indimail.accounts.port import DOMAIN_LENGTH, Accounts, limited
+from indimail.durable.disk import Disk
 from indimail.manage.row_writes import RemoveLimits, SetLimits
-from indimail.manage.site import Refused
+from indimail.manage.site import Refused, Site
+from indimail.manage.users import check_domain_is_ours
 from indimail.manage.writes import TellAccount, Write
 
 
 def plan_limits(
-    accounts: Accounts, name: str, domain: str, values: Mapping[str, int]
+    site: Site, accounts: Accounts, disk: Disk, name: str, domain: str, values: Mapping[str, int]
 ) -> list[Write] | Refused:
-    """Return what sets limits by their columns; the domain is one of ours, given by its real name."""
+    """Return what sets limits by their columns, for a domain of ours, given by its real name."""
+    refused = check_domain_is_ours(site, disk, domain)
+    if refused is not None:
+        return refused
     subject = limited(name, domain)
     if name and accounts.find(name, domain) is None:
         return Refused(f"{subject}: No such user", 1)
