@@ -61,6 +61,8 @@ SYNCS = {
 }
 EMPTY_NAMES = re.compile(r"Manager|Helper|Util|Base(?![a-z])|Handler")
 
+FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
+
 # The task boundaries: what escapes to there is a temporary failure, told once.
 BOUNDARIES = {
     ("durable/committer.py", "_finish"),  # of the committer's thread
@@ -68,6 +70,7 @@ BOUNDARIES = {
     ("serve/attempt.py", "guarded"),  # of a delivery, which would keep its slot for ever
     ("app/supervise.py", "_become_worker"),  # of the worker's process
     ("app/residents.py", "_become"),  # of another user's process
+    ("serve/peers.py", "_open"),  # of a connection, whose mail would wait for ever
     ("serve/lspawn.py", "_on_frame"),  # of a worker's request
     ("serve/guard.py", "_serve"),  # of the process that stays with a program
     ("app/logs.py", "emit"),  # logging's own: a handler never raises into who logs
@@ -204,7 +207,7 @@ def has_a_telling_name(module: Module) -> Offenders:
 
 def catches_what_it_expects(module: Module) -> Offenders:
     """`except Exception` only at a boundary; who cleans up and raises again catches nothing."""
-    functions = [n for n in ast.walk(module.tree) if isinstance(n, ast.FunctionDef)]
+    functions = [n for n in ast.walk(module.tree) if isinstance(n, FUNCTION)]
     for node in ast.walk(module.tree):
         if isinstance(node, ast.ExceptHandler):
             if node.type is not None and not _is_broad(node.type):
@@ -270,7 +273,7 @@ def test_every_exception_that_is_listed_is_still_needed() -> None:
         (module.path, node.name)
         for module in modules()
         for node in ast.walk(module.tree)
-        if isinstance(node, ast.FunctionDef)
+        if isinstance(node, FUNCTION)
     }
     assert paths >= PURE_BUT.keys()
     assert found >= BOUNDARIES

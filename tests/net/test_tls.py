@@ -6,7 +6,8 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from indimail.mail.errors import ConfigErrors
-from indimail.net.tls import TlsContext, TlsLayer
+from indimail.net import tls
+from indimail.net.tls import ClientTls, TlsContext, TlsLayer
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +172,74 @@ def test_what_does_not_load_is_a_mistake_with_the_file_that_is_wrong(
     [mistake] = raised.value.mistakes
     assert (mistake.file, mistake.found) == (file, found)
     assert str(tmp_path) not in str(mistake)
+
+
+# -- the client's side ---------------------------------------------------------------------------
+
+
+def joined(client: TlsLayer, server: TlsLayer) -> tuple[str, str]:
+    """Let both shake hands and greet; return what each of them heard."""
+    heard: list[str] = ["", ""]
+    to_server = client.decrypt(b"")[1]
+    said = False
+    while to_server or not said:
+        clear, to_client = server.decrypt(to_server)
+        heard[1] += clear.decode()
+        if server.established and not said:
+            to_client += server.encrypt(b"220 hello")
+            said = True
+        clear, to_server = client.decrypt(to_client)
+        heard[0] += clear.decode()
+        if client.failed or server.failed:
+            server.decrypt(to_server)
+            break
+    return heard[0], heard[1]
+
+
+@pytest.fixture(scope="module")
+def trusted(authority, tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    return str(path)
+
+
+def test_a_client_that_does_not_verify_takes_any_certificate(context) -> None:
+    client = ClientTls().connect("elsewhere.example.net")
+    assert joined(client, context.serve())[0] == "220 hello"
+    assert client.version == "TLSv1.3"
+
+
+def test_a_client_that_verifies_wants_the_name_and_who_vouches_for_it(context, trusted) -> None:
+    client = ClientTls(trusted).connect("mx.example.com")
+    assert joined(client, context.serve())[0] == "220 hello"
+    for verifying, host, reason in (
+        (ClientTls(trusted), "elsewhere.example.net", "Hostname mismatch"),
+        (ClientTls(""), "mx.example.com", "unable to get local issuer certificate"),
+    ):
+        client = verifying.connect(host)
+        assert joined(client, context.serve())[0] == ""
+        assert client.failed.startswith(reason)
+
+
+def test_a_session_is_resumed_with_the_same_host_alone(context) -> None:
+    contexts = ClientTls()
+    first = contexts.connect("mx.example.com")
+    joined(first, context.serve())
+    assert not first.is_resumed
+    contexts.keep("mx.example.com", first)
+    again = contexts.connect("mx.example.com")
+    assert joined(again, context.serve())[0] == "220 hello"
+    assert again.is_resumed
+    other = contexts.connect("other.example.com")
+    joined(other, context.serve())
+    assert not other.is_resumed
+
+
+def test_sessions_have_a_bound(context, monkeypatch) -> None:
+    monkeypatch.setattr(tls, "SESSIONS", 2)
+    contexts = ClientTls()
+    for host in ("a.example", "b.example", "c.example"):
+        layer = contexts.connect(host)
+        joined(layer, context.serve())
+        contexts.keep(host, layer)
+    assert sorted(contexts._sessions) == ["b.example", "c.example"]

@@ -4,10 +4,15 @@
     clear, out = tls.decrypt(data)      # out goes to the peer, clear to the session
     transport.write(tls.encrypt(b"250 ok\r\n"))
 
+    context = ClientTls()               # or ClientTls(authorities="ca.pem"), which verifies
+    tls = context.connect("mx.example.net")
+    transport.write(tls.decrypt(b"")[1])        # the client begins
+    context.keep("mx.example.net", tls)         # the next connection resumes the session
+
 The layer works on memory, so what was read before the handshake never reaches it, and its engine
 can change without the transports (docs/adr: the engine is the standard library's `ssl`).
 
-Source: RFC 3207, RFC 8446, RFC 9325 (TLS 1.2 and newer).  Not here: who may offer TLS (`policy`).
+Source: RFC 3207, RFC 8446, RFC 9325 (TLS 1.2 and newer), RFC 7435.  Not here: who may offer TLS (`policy`).
 """
 
 import contextlib
@@ -18,6 +23,7 @@ from typing import Final, Self
 
 from indimail.mail.errors import ConfigErrors, Mistake
 
+SESSIONS: Final = 1000  # hosts whose sessions a worker remembers
 EXPECTED: Final = "a PEM file with a certificate chain, and its private key there or in `key`"
 
 
@@ -51,6 +57,51 @@ class TlsContext:
     def serve(self) -> "TlsLayer":
         """Return the server's side of a new connection."""
         return TlsLayer(self._context)
+
+
+class ClientTls:
+    """What a worker's connections to other servers share: whom it trusts, sessions to resume.
+
+    Without `authorities` any certificate will do, for who does not verify has no use for a refusal
+    (RFC 7435).  With them the chain and the name have to be right; empty: those of the system.
+    """
+
+    def __init__(self, authorities: str | None = None, certificate: str = "") -> None:
+        """`authorities` and `certificate` (ours, with its key) are PEM files.
+
+        Raises OSError or ssl.SSLError where one cannot be used.
+        """
+        self._context = context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        if authorities is None:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        elif authorities:
+            context.load_verify_locations(authorities)
+        else:
+            context.load_default_certs()
+        if certificate:
+            context.load_cert_chain(certificate)
+        self._sessions: dict[str, ssl.SSLSession] = {}
+
+    def connect(self, host: str) -> "TlsLayer":
+        """Return the client's side of a new connection to a host of that name."""
+        layer = TlsLayer(self._context, host)
+        session = self._sessions.get(host)
+        if session is not None:
+            layer.resume(session)
+        return layer
+
+    def keep(self, host: str, layer: "TlsLayer") -> None:
+        """Remember a session for the next connection; servers of TLS 1.3 send it a while later."""
+        session = layer.session
+        if session is None:
+            return
+        self._sessions.pop(host, None)
+        self._sessions[host] = session
+        if len(self._sessions) > SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
 
 
 class _Unusable(Exception):
@@ -100,10 +151,13 @@ class TlsLayer:
 
     __slots__ = ("_incoming", "_object", "_outgoing", "ended", "established", "failed")
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, host: str = "") -> None:
+        """The server's side, or with a `host` the client's."""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._object = context.wrap_bio(
+            self._incoming, self._outgoing, server_side=not host, server_hostname=host or None
+        )
         self.established = False
         self.ended = False
         self.failed = ""
@@ -112,6 +166,21 @@ class TlsLayer:
     def version(self) -> str:
         """The protocol (``TLSv1.3``), empty before the handshake."""
         return (self._object.version() or "") if self.established else ""
+
+    @property
+    def session(self) -> ssl.SSLSession | None:
+        """What a later connection may resume; None before there is something."""
+        session = self._object.session if self.established else None
+        return session if session is not None and session.has_ticket else None
+
+    @property
+    def is_resumed(self) -> bool:
+        """Tell whether the handshake went on with an earlier session."""
+        return bool(self._object.session_reused)
+
+    def resume(self, session: ssl.SSLSession) -> None:
+        """Offer an earlier session of the same context; before the handshake."""
+        self._object.session = session
 
     @property
     def description(self) -> str:
@@ -135,6 +204,8 @@ class TlsLayer:
             pass
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             self.ended = True
+        except ssl.SSLCertVerificationError as error:
+            self.failed = error.verify_message
         except ssl.SSLError as error:
             self.failed = error.reason or str(error)
         return bytes(clear), self._outgoing.read()

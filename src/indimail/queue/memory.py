@@ -3,7 +3,7 @@
 Kept as plain as can be: it is what the SQLite adapter is compared with.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from msgspec import structs
@@ -113,7 +113,12 @@ class MemoryQueue:
         return tuple(self._recipients[key] for key in keys)
 
     def due(
-        self, channel: Channel, before: float, after: tuple[float, int, int], limit: int
+        self,
+        channel: Channel,
+        before: float,
+        after: tuple[float, int, int],
+        limit: int,
+        without: Collection[str] = (),
     ) -> list[Due]:
         """Return waiting recipients with ``due <= before``, ordered by (due, id, number)."""
         found = sorted(
@@ -123,6 +128,7 @@ class MemoryQueue:
             and s.recipient.channel is channel
             and s.recipient.due <= before
             and (s.recipient.due, id_, number) > after
+            and s.recipient.target not in without
         )
         return [Due(id_, number, channel, due) for due, id_, number in found[:limit]]
 

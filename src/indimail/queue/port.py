@@ -20,7 +20,7 @@ Source: spec/queue.md B.4 (the contract), DESIGN 4.  Not here: which recipient i
 (`schedule`), the lock that makes one process the owner (`durable.lock`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -220,11 +220,17 @@ class QueueReader(Protocol):
         """Return a message with its body (None in the value when it is in a spool file)."""
 
     def due(
-        self, channel: Channel, before: float, after: tuple[float, int, int], limit: int
+        self,
+        channel: Channel,
+        before: float,
+        after: tuple[float, int, int],
+        limit: int,
+        without: Collection[str] = (),
     ) -> list[Due]:
         """Return waiting recipients with ``due <= before``, ordered by (due, id, number).
 
-        Only those ordered after the triple `after` (``(-1, 0, 0)`` to begin), at most `limit`.
+        Only those ordered after the triple `after` (``(-1, 0, 0)`` to begin), at most `limit`, and
+        none whose target is one of `without`.
         """
 
     def staged(self) -> list[tuple[QueueId, Step]]:

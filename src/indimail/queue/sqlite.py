@@ -17,7 +17,7 @@ Source: DESIGN 4; sqlite.org "Write-Ahead Logging", "PRAGMA synchronous".
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, Self
 
@@ -155,38 +155,47 @@ class SqliteReader:
         return None
 
     def due(
-        self, channel: Channel, before: float, after: tuple[float, int, int], limit: int
+        self,
+        channel: Channel,
+        before: float,
+        after: tuple[float, int, int],
+        limit: int,
+        without: Collection[str] = (),
     ) -> list[Due]:
         """Return waiting recipients with ``due <= before``, ordered by (due, id, number)."""
         found: list[Due] = []
+        left_out = " AND target NOT IN (SELECT value FROM json_each(?))" if without else ""
+        targets = (msgspec.json.encode(list(without)).decode(),) if without else ()
         with _translated():
             if after[0] <= 0:
-                found = self._due_at_once(channel, after, limit)
+                found = self._due_at_once(channel, after, limit, left_out, targets)
                 after = (0.0, 0, 0)
             if len(found) < limit:
                 found += [
                     Due(QueueId(id_), number, channel, due)
                     for due, id_, number in self._db.execute(
-                        "SELECT due, id, number FROM recipient WHERE channel = ?"
+                        "SELECT due, id, number FROM recipient WHERE channel = ?"  # noqa: S608
                         " AND state = 'waiting' AND due > 0"
-                        " AND due <= ? AND (due, id, number) > (?, ?, ?)"
+                        f" AND due <= ? AND (due, id, number) > (?, ?, ?){left_out}"
                         " ORDER BY due, id, number LIMIT ?",
-                        (channel.value, before, *after, limit - len(found)),
+                        (channel.value, before, *after, *targets, limit - len(found)),
                     )
                 ]
         return found
 
     def _due_at_once(
-        self, channel: Channel, after: tuple[float, int, int], limit: int
-    ) -> list[Due]:
+        self, channel: Channel, after: tuple[float, int, int], limit: int, left_out: str,
+        targets: tuple[str, ...],
+    ) -> list[Due]:  # fmt: skip
         """Return recipients never tried: they are in no index, so this walks the table."""
         start = (0, -1) if after[0] < 0 else after[1:]
         return [
             Due(QueueId(id_), number, channel, 0.0)
             for id_, number in self._db.execute(
-                "SELECT id, number FROM recipient WHERE (id, number) > (?, ?)"
-                " AND channel = ? AND state = 'waiting' AND due = 0 ORDER BY id, number LIMIT ?",
-                (*start, channel.value, limit),
+                "SELECT id, number FROM recipient WHERE (id, number) > (?, ?)"  # noqa: S608
+                f" AND channel = ? AND state = 'waiting' AND due = 0{left_out}"
+                " ORDER BY id, number LIMIT ?",
+                (*start, channel.value, *targets, limit),
             )
         ]
 

@@ -68,7 +68,7 @@ class Outgoing:
     def source(self, sender: Address, domain: str, remote: str, draw: float) -> Source:
         """Decide for one connection; `draw` is a number of chance from 0 to below 1."""
         helo, helo_rule = self.helohost
-        bound = self._of_sender(sender)
+        bound = self.binding(sender)
         if bound is None:
             bound = self._of_domain(domain, remote, draw)
         elif bound[0]:
@@ -80,7 +80,8 @@ class Outgoing:
         helo, helo_rule = self.helohostbyip.get(address, (helo, helo_rule))
         return Source(address, helo, rule, helo_rule)
 
-    def _of_sender(self, sender: Address) -> Bound | None:
+    def binding(self, sender: Address) -> Bound | None:
+        """Return what domainbindings has for a sender: such mail shares no other's connection."""
         if not (sender and self.domainbindings):
             return None
         domain = domain_key(sender.domain)

@@ -34,7 +34,7 @@ again (`schedule.retry`).
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Final, Generic, TypeVar
 
 RESERVED: Final = 5  # one slot in five, rounded up; with a cap of 1 none
@@ -68,6 +68,9 @@ class _Ring(Generic[T]):
 
     def length(self, destination: str) -> int:
         return len(self._lines.get(destination, ()))
+
+    def destinations(self) -> Iterable[str]:
+        return self._lines
 
     def next(self, is_full: Callable[[str], bool] | None) -> str | None:
         """Return the destination whose turn it is; those that are full are parked."""
@@ -164,6 +167,13 @@ class Window(Generic[T]):
         if not self._line:
             return False
         return self._fresh.length(destination) + self._due.length(destination) >= self._line
+
+    def crowded(self) -> set[str]:
+        """Return the destinations that are crowded."""
+        if not self._line:
+            return set()
+        here = {*self._fresh.destinations(), *self._due.destinations()}
+        return {destination for destination in here if self.is_crowded(destination)}
 
     def add_fresh(self, item: T, destination: str) -> None:
         """Add what was just accepted."""

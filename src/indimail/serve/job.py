@@ -4,6 +4,7 @@ A `Mail` is shared by its jobs.  Its body is in `message.body`, or None and read
 """
 
 from indimail.delivery.quota import Quota, Usage
+from indimail.mail.events import Facts
 from indimail.queue.port import QueuedMessage, QueuedRecipient, Step
 
 
@@ -28,11 +29,12 @@ class Job:
     `life` is the life of the queue it belongs to: after the queue was closed and recovered, what
     an old job still says is not heard.  `steps` are what earlier attempts made: one of them may be
     staged and not done, and has to be settled before anything else.  `mailbox` is what the mailbox
-    held before this mail, and may hold, where a quota was obeyed.  `lead` is the first of those that
+    held before this mail, and may hold, where a quota was obeyed.  `facts` are of the trace: which host
+    took it.  `lead` is the first of those that
     go together, where there are several.
     """
 
-    __slots__ = ("delivery", "lead", "life", "mail", "mailbox", "recipient", "steps")
+    __slots__ = ("delivery", "facts", "lead", "life", "mail", "mailbox", "recipient", "steps")
 
     def __init__(
         self, mail: Mail, recipient: QueuedRecipient, life: int, steps: tuple[Step, ...] = ()
@@ -42,6 +44,7 @@ class Job:
         self.life = life
         self.steps = steps
         self.delivery = 0
+        self.facts: Facts | None = None
         self.lead: Job | None = None
         self.mailbox: tuple[Usage, Quota] | None = None
 

@@ -10,7 +10,7 @@ Memory is bounded: by the window, and by the octets of the bodies that its mails
 Not here: what starts them (`serve.send`), whose turn it is (`schedule.window`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Final
 
@@ -29,15 +29,19 @@ NEVER_TRIED_DONE: Final = (1e-9, 0, 0)  # what is accepted from now on comes by 
 class Lane:
     """The local or the remote channel of one queue.
 
-    `after` is the due time, id and number of the recipient that was loaded last.
+    `after` is the due time, id and number of the recipient that was loaded last; `has_more`: there
+    were as many as are loaded at once.
     """
 
     def __init__(self, channel: Channel, window: Window[Job]) -> None:
         self.channel = channel
         self.after = BEGINNING
         self.running = 0
+        self.has_more = False
         self._window = window
         self._octets = 0
+        self._left_out: set[str] = set()
+        self._passed_over = BEGINNING  # where `after` was when the first of them was left out
         self._held: dict[int, int] = {}  # jobs here, by the mail's id
         self._open: dict[Job, int] = {}  # jobs of a group that have not ended, by its first
 
@@ -50,9 +54,25 @@ class Lane:
             and not window.is_crowded(destination(recipient))
         )
 
+    def left_out(self) -> Collection[str]:
+        """Return destinations of which nothing is to be loaded, for as much waits here as may."""
+        crowded = self._window.crowded()
+        if self._left_out - crowded:  # what was passed over has its turn now
+            self.after = min(self.after, self._passed_over)
+            self._left_out = set()
+        if crowded and not self._left_out:
+            self._passed_over = self.after
+        self._left_out |= crowded
+        return crowded
+
     def wants_more(self) -> bool:
         """Tell whether recipients that are due may be loaded."""
         return self._octets < MEMORY and self._window.wants_more()
+
+    def is_hungry(self) -> bool:
+        """Tell whether recipients that are due are wanted now, and not with the next second."""
+        idle = not self.running or (self.has_more and not self._window)
+        return idle and self.wants_more()
 
     def add(self, job: Job, *, fresh: bool) -> None:
         """Let a job wait for its turn."""

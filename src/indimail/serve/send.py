@@ -17,7 +17,7 @@ is next (`schedule.window`), when to retry (`schedule.retry`).
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -55,6 +55,7 @@ from indimail.serve.snapshot import SendSettings
 from indimail.serve.traced import Endings
 
 LOADED_AT_ONCE: Final = 200
+LINE: Final = 1_000  # of one remote destination in memory, so that there is room for others
 SETTLED: Final = 1.0  # a row younger than this may still be followed by an older one: loaded later
 
 
@@ -63,6 +64,17 @@ class LocalDeliverer(Protocol):
 
     def start(self, job: Job, send: "Send", /) -> None:
         """Begin; the end is told to `send.finish`."""
+
+
+class RemoteDeliverer(Protocol):
+    """Makes remote deliveries; `at_once` are those to one destination that are of use."""
+
+    @property
+    def at_once(self) -> int:
+        """How many may be begun before one ends."""
+
+    def start(self, jobs: Sequence[Job], send: "Send", /) -> None:
+        """Begin for recipients of one mail at one destination; each ends in `send.finish`."""
 
 
 class Send:
@@ -77,6 +89,7 @@ class Send:
         opened: Opened,
         commits: Commits,
         local: LocalDeliverer,
+        remote: RemoteDeliverer | None = None,
         bounces: Bounces,
         settings: Callable[[], SendSettings],
         clock: Clock,
@@ -88,6 +101,7 @@ class Send:
         self.directory = directory
         self.draining = False
         self._local = local
+        self._remote = remote
         self._bounces = bounces
         self._settings = settings
         self._clock = clock
@@ -148,8 +162,11 @@ class Send:
 
     def _nothing_in_work(self) -> None:
         self._jobs: dict[tuple[int, int], Job] = {}
-        # Mail for other hosts is kept in the queue until there is a way out.
         self._lanes = {Channel.LOCAL: Lane(Channel.LOCAL, Window())}
+        if self._remote is not None:
+            per_host = self._remote.at_once
+            window: Window[Job] = Window(per_destination=per_host, line=LINE)
+            self._lanes[Channel.REMOTE] = Lane(Channel.REMOTE, window)
 
     # -- accepting -----------------------------------------------------------------------------
 
@@ -250,9 +267,11 @@ class Send:
         before = self._clock.now() - SETTLED
         if before < lane.after[0]:  # the clock stepped back: look at everything again
             lane.after = BEGINNING
-        due = self._queue.look.due(lane.channel, before, lane.after, LOADED_AT_ONCE)
+        left_out = lane.left_out()
+        due = self._queue.look.due(lane.channel, before, lane.after, LOADED_AT_ONCE, left_out)
         if lane.after[0] <= 0 and (not due or due[0].due > 0):
             lane.after = NEVER_TRIED_DONE
+        lane.has_more = len(due) == LOADED_AT_ONCE
         loaded: dict[QueueId, _Loaded] = {}
         for entry in due:
             lane.after = (entry.due, entry.id, entry.number)
@@ -295,15 +314,19 @@ class Send:
             for group in lane.take(settings.at_once(lane.channel)):
                 for job in group:
                     self._begin(job, settings)
-                self._local.start(group[0], self)
+                if lane.channel is Channel.LOCAL or self._remote is None:
+                    self._local.start(group[0], self)
+                else:
+                    self._remote.start(group, self)
 
     def _begin(self, job: Job, settings: SendSettings) -> None:
         message, recipient = job.mail.message, job.recipient
         channel = recipient.channel.value
+        shown = recipient.target if recipient.channel is Channel.LOCAL else recipient.address
         self._log.envelope(
-            channel, message.reverse_path, recipient.target, message.id, message.size, "compat mode"
+            channel, message.reverse_path, shown, message.id, message.size, "compat mode"
         )
-        job.delivery = self._log.starting_delivery(message.id, channel, recipient.target)
+        job.delivery = self._log.starting_delivery(message.id, channel, shown)
         self._log_status(settings)
         self._trace.add(
             Record(message.id, self._clock.now(), Event.ATTEMPT, "start", f"{channel} delivery",
@@ -382,6 +405,8 @@ class Send:
         if job.mailbox is not None:
             held, quota = job.mailbox
             facts |= {"held": str(held), "quota": quota.definition}
+        if job.facts is not None:
+            facts |= job.facts
         rule = outcome.rule
         self._trace.add(
             Record(message.id, now, Event.DELIVERY, verdict, outcome.text, rule, facts=facts)
@@ -403,7 +428,7 @@ class Send:
             for forward in change.forwards:
                 self._begin_own(forward, f"forwarded by the delivery of {message.id}")
         self._pump()
-        if not lane.running and lane.wants_more():
+        if lane.is_hungry():
             self._load()
 
     def tell(self, job: Job, verdict: str, text: str, rule: Rule) -> None:

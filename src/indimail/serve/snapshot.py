@@ -189,12 +189,23 @@ class QueueSettings:
 
 @dataclass(frozen=True, slots=True)
 class RemoteSettings:
-    """Where mail for other hosts goes, and how; without `servers`, resolv.conf names them."""
+    """Where mail for other hosts goes, and how; without `servers`, resolv.conf names them.
+
+    Times are seconds.  `per_host` are connections of one worker to one next hop; `no_tls` hosts with
+    which there is no TLS; `auth` the variables AUTH_SMTP and SECURE_AUTH.
+    """
 
     servers: tuple[Server, ...] = ()
     routes: Routes = field(default_factory=Routes)
     outgoing: Outgoing = Outgoing(("", NO_RULE))
     ourselves: Ourselves = Ourselves()
+    timeoutconnect: float = 60.0
+    timeoutremote: float = 1200.0
+    per_host: int = 10
+    no_tls: frozenset[str] = frozenset()
+    auth: Mapping[str, str] = field(default_factory=dict)
+    next_after_hello: bool = False
+    chunking: bool = True
 
 
 @dataclass(frozen=True, slots=True)

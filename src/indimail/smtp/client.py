@@ -114,6 +114,11 @@ class SmtpClient:
         return self._hello.offer
 
     @property
+    def greeted(self) -> bool:
+        """The server said 220: it is there, whatever came of it."""
+        return self._hello.greeted
+
+    @property
     def tls(self) -> bool:
         """The conversation is in TLS."""
         return self._hello.tls

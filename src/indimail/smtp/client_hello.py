@@ -2,7 +2,7 @@
 
     hello = Hello(link, hop, nonce, then)
     hello.begin()                    # `then` is called once mail may be sent; else link is closed
-    hello.offer, hello.tls, hello.authenticated
+    hello.greeted, hello.offer, hello.tls, hello.authenticated
 
 What follows where something is refused or not offered is the table of `smtp.hop`.
 
@@ -28,7 +28,7 @@ class Hello:
     """Makes a connection ready for mail."""
 
     __slots__ = (
-        "_exchange", "_hop", "_link", "_nonce", "_then", "authenticated", "offer", "tls",
+        "_exchange", "_hop", "_link", "_nonce", "_then", "authenticated", "greeted", "offer", "tls",
     )  # fmt: skip
 
     def __init__(self, link: Link, hop: Hop, nonce: str, then: Callable[[], None]) -> None:
@@ -38,6 +38,7 @@ class Hello:
         self._nonce = nonce
         self._then = then
         self._exchange: AuthExchange | None = None
+        self.greeted = False
         self.offer = Offer()
         self.tls = False
         self.authenticated = False
@@ -82,7 +83,8 @@ class Hello:
             self._respond(result)
 
     def _on_greeting(self, code: int) -> None:
-        if code == 220:
+        self.greeted = code == 220
+        if self.greeted:
             self._say_ehlo()
         elif code >= 500:
             self._turn_away(Failed(self._said(report.GREETING_FAILED), self._hop.rule))

@@ -1,0 +1,411 @@
+"""Connections to a next hop: how many, which hosts, and what becomes of the mail when one fails."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from indimail.delivery.mx import Candidate, Choice, Hosts
+from indimail.mail.address import Address
+from indimail.mail.envelope import Envelope, ForwardPath, ReversePath
+from indimail.mail.outcome import Deferred, Delivered, Failed, Outcome
+from indimail.mail.verdict import Rule
+from indimail.net.tls import ClientTls
+from indimail.schedule.deadhosts import DeadHosts
+from indimail.schedule.nexthop import NextHop
+from indimail.serve.letter import Kept, Spooled
+from indimail.serve.peer import DEADLINE, Letter, Owner, Peer
+from indimail.serve.peers import ENOUGH, IDLE, Note, Peers
+from indimail.smtp.client import SmtpClient
+from indimail.smtp.client_event import Settled
+from indimail.smtp.hop import Hop
+from indimail.testing.clock import FakeClock
+
+HOP = NextHop("example.com", "", 25, False, 3600, 120, Rule("control/smtproutes"))
+RULE = Rule("DNS", key="MX example.com")
+HANG, RESET = "hang", "reset"
+
+
+class Server:
+    """Answers each command line with the next of its replies, by default as a good server does."""
+
+    def __init__(self, **replies: list[str]) -> None:
+        self.replies = {word.upper(): deque(said) for word, said in replies.items()}
+        self.heard: list[str] = []
+        self.mails: list[bytes] = []
+
+    def said(self, word: str, usual: str) -> str:
+        waiting = self.replies.get(word)
+        return waiting.popleft() if waiting else usual
+
+
+class Session:
+    """One conversation with it."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._unread = b""
+        self._body: bytes | None = None
+
+    def answer(self, data: bytes) -> list[str]:
+        self._unread += data
+        said = []
+        while b"\r\n" in self._unread:
+            line, _, self._unread = self._unread.partition(b"\r\n")
+            reply = self._line(line)
+            if reply:
+                said.append(reply)
+        return said
+
+    def _line(self, line: bytes) -> str:
+        if self._body is not None:
+            if line != b".":
+                self._body += line + b"\n"
+                return ""
+            self._server.mails.append(self._body)
+            self._body = None
+            return self._server.said("END", "250 ok")
+        word = line.split(maxsplit=1)[0].decode().upper()
+        self._server.heard.append(line.decode())
+        reply = self._server.said(
+            word, {"DATA": "354 go on", "QUIT": "221 bye"}.get(word, "250 ok")
+        )
+        if word == "DATA" and reply.startswith("3"):
+            self._body = b""
+        return reply
+
+
+class Wire:
+    """A transport to a `Server`."""
+
+    def __init__(self, peer: Peer, server: Server) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.peer, self.server, self.closed, self.written = peer, server, False, 0
+        self._session = Session(server)
+        self._loop.call_soon(self._start)
+
+    def _start(self) -> None:
+        self.peer.connection_made(self)  # type: ignore[arg-type]
+        self._say(self.server.said("GREETING", "220 hello"))
+
+    def write(self, data: bytes) -> None:
+        self.written += len(data)
+        for reply in self._session.answer(data):
+            self._say(reply)
+
+    def _say(self, reply: str) -> None:
+        if reply == RESET:
+            self._loop.call_soon(self._lose)
+        elif reply != HANG:
+            self._loop.call_soon(self._hear, f"{reply}\r\n".encode())
+
+    def _hear(self, data: bytes) -> None:
+        if not self.closed:
+            self.peer.data_received(data)
+
+    def _lose(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.peer.connection_lost(None)
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self._loop.call_soon(self._lose)
+
+
+@dataclass
+class Post:
+    """A delivery that remembers its end."""
+
+    name: str
+    envelope: Envelope = Envelope(
+        ReversePath(Address.parse("ana@example.net")), (ForwardPath(Address.parse("bo@a.example")),)
+    )
+    body: Callable[[], Letter] = lambda: Kept(b"a line\n")
+    tries: int = 0
+    outcomes: list[Outcome] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+    def letter(self) -> Letter:
+        return self.body()
+
+    def began(self, _peer: Peer, notes: Sequence[Note]) -> None:
+        self.notes += notes
+
+    def ended(self, settled: Settled) -> None:
+        self.outcomes += settled.outcomes
+
+    def all_ended(self, outcome: Outcome, notes: Sequence[Note]) -> None:
+        self.outcomes.append(outcome)
+        self.notes += notes
+
+
+class World:
+    """Servers by address; who is not there refuses the connection."""
+
+    def __init__(self, per_host: int = 2, **servers: Server) -> None:
+        self.clock, self.dead = FakeClock(), DeadHosts()
+        self.servers = {name.replace("_", "."): server for name, server in servers.items()}
+        self.wires: list[tuple[str, Wire]] = []
+        self.choice: Choice = Hosts(
+            tuple(Candidate(name, 25, f"mx.{name}", 10, "MX") for name in self.servers), RULE
+        )
+        self.down: set[str] = set()
+        self.peers = Peers(HOP, self, self.clock, self.dead, per_host)
+
+    async def find(self) -> Choice:
+        return self.choice
+
+    async def connect(
+        self, owner: Owner, candidate: Candidate, rule: Rule, *, in_clear: bool
+    ) -> Peer:
+        if candidate.address in self.down:
+            raise ConnectionRefusedError(111, "Connection refused")
+        client = SmtpClient(Hop(candidate.address, "client.example.net", rule=rule))
+        peer = Peer(client, owner, self.clock, aside, ClientTls(), candidate.host)
+        self.wires.append((candidate.address, Wire(peer, self.servers[candidate.address])))
+        return peer
+
+    def post(self, name: str = "mail", **more: Any) -> Post:
+        post = Post(name, **more)
+        self.peers.deliver(post)
+        return post
+
+    async def settle(self) -> None:
+        for _ in range(300):
+            await asyncio.sleep(0)
+
+    async def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.peers.tick(self.clock.steady())
+        await self.settle()
+
+
+def aside(work: Callable[[], object], then: Callable[[object], None]) -> None:
+    asyncio.get_running_loop().call_soon(lambda: then(work()))
+
+
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    def inner() -> None:
+        asyncio.run(test())
+
+    inner.__name__ = test.__name__
+    return inner
+
+
+# -- how many ------------------------------------------------------------------------------------
+
+
+@run
+async def test_one_connection_carries_mail_after_mail() -> None:
+    world = World(a=Server())
+    for number in range(5):
+        post = world.post(str(number))
+        await world.settle()
+        assert [type(outcome) for outcome in post.outcomes] == [Delivered]
+    assert len(world.wires) == 1
+    assert len(world.servers["a"].mails) == 5
+
+
+@run
+async def test_much_mail_opens_as_many_connections_as_may_be() -> None:
+    world = World(per_host=3, a=Server())
+    posts = [world.post(str(number)) for number in range(10)]
+    await world.settle()
+    assert [len(post.outcomes) for post in posts] == [1] * 10
+    assert len(world.wires) == 3
+
+
+@run
+async def test_an_idle_connection_takes_leave() -> None:
+    world = World(a=Server())
+    world.post()
+    await world.settle()
+    await world.pass_time(IDLE)
+    assert not world.peers.is_over
+    await world.pass_time(1)
+    assert world.servers["a"].heard[-1] == "QUIT"
+    assert world.peers.is_over
+
+
+@run
+async def test_a_server_that_takes_fewer_connections_gets_fewer() -> None:
+    world = World(per_host=3, a=Server(greeting=["220 hello", "421 too many", "421 too many"]))
+    posts = [world.post(str(number)) for number in range(6)]
+    await world.settle()
+    assert [type(outcome) for post in posts for outcome in post.outcomes] == [Delivered] * 6
+    assert len(world.wires) == 3
+    for _ in range(4):
+        world.post()
+    await world.settle()
+    assert len(world.wires) == 3  # it is believed
+    await world.pass_time(ENOUGH)
+    for _ in range(4):
+        world.post()
+    await world.settle()
+    assert len(world.wires) > 3
+
+
+# -- which host ----------------------------------------------------------------------------------
+
+
+@run
+async def test_the_next_host_is_tried_and_the_first_is_told_of() -> None:
+    world = World(a=Server(), b=Server(greeting=["450 not now"]), c=Server())
+    world.down = {"a"}
+    post = world.post()
+    await world.settle()
+    assert [type(outcome) for outcome in post.outcomes] == [Delivered]
+    assert len(world.servers["c"].mails) == 1
+    assert [(note.verdict, note.text.split(":")[0]) for note in post.notes] == [
+        ("failed", "mx.a [a] port 25"),
+        ("failed", "mx.b [b] port 25"),
+    ]
+    assert "connection refused" in post.notes[0].text
+    assert "450 not now" in post.notes[1].text
+    assert post.notes[0].rule == RULE
+
+
+@run
+async def test_where_nobody_is_there_all_that_waits_is_deferred() -> None:
+    world = World(a=Server(), b=Server())
+    world.down = {"a", "b"}
+    posts = [world.post(str(number)) for number in range(5)]
+    await world.settle()
+    for post in posts:
+        (outcome,) = post.outcomes
+        assert isinstance(outcome, Deferred)
+        assert outcome.text == (
+            "Sorry, I wasn't able to establish a SMTP connection for example.com to a b port 25."
+            " (#4.4.1)"
+        )
+        assert outcome.rule == RULE
+    assert world.peers.is_over
+
+
+@run
+async def test_what_dns_says_is_the_end_of_all_that_waits() -> None:
+    world = World(a=Server())
+    world.choice = Failed("no such host (#5.1.2)", RULE)
+    post = world.post()
+    await world.settle()
+    assert post.outcomes == [world.choice]
+
+
+@run
+async def test_a_host_that_did_not_answer_is_left_alone_for_a_while() -> None:
+    world = World(a=Server(), b=Server())
+    world.down = {"a"}
+    for _ in range(3):
+        post = world.post()
+        await world.settle()
+        await world.pass_time(200)
+        assert [type(outcome) for outcome in post.outcomes] == [Delivered]
+    assert post.notes[0] == Note("skipped", "mx.a [a] port 25: did not answer lately", RULE)
+
+
+@run
+async def test_a_host_that_speaks_for_the_domain_fails_the_mail() -> None:
+    world = World(a=Server(greeting=["554 go away"]), b=Server())
+    post = world.post()
+    await world.settle()
+    assert [type(outcome) for outcome in post.outcomes] == [Failed]
+    assert world.servers["b"].heard == []
+
+
+# -- what can happen meanwhile -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["MAIL", "RCPT", "DATA", "END"])
+@pytest.mark.parametrize("what", [HANG, RESET, "450 no", "550 no", "junk", "999"])
+def test_every_mail_has_one_end(word: str, what: str) -> None:
+    async def story() -> None:
+        world = World(per_host=1, a=Server(**{word: [what]}))
+        posts = [world.post(str(number)) for number in range(3)]
+        await world.settle()
+        for _ in range(3):
+            await world.pass_time(1300)
+        assert [len(post.outcomes) for post in posts] == [1, 1, 1]
+        assert isinstance(posts[0].outcomes[0], Failed if what == "550 no" else Deferred)
+        assert isinstance(posts[2].outcomes[0], Delivered)
+        await world.pass_time(IDLE + 1)
+        assert world.peers.is_over
+
+    asyncio.run(story())
+
+
+@run
+async def test_a_connection_that_had_gone_is_opened_anew_once() -> None:
+    world = World(per_host=1, a=Server(mail=["250 ok", RESET, RESET]))
+    first = world.post()
+    await world.settle()
+    second = world.post()
+    await world.settle()
+    assert isinstance(first.outcomes[0], Delivered)
+    assert [type(outcome) for outcome in second.outcomes] == [Deferred]
+    assert len(world.wires) == 2
+
+
+@run
+async def test_a_large_mail_goes_in_pieces_and_waits_for_a_slow_server() -> None:
+    world = World(a=Server())
+    pieces = [b"x" * 70_000 + b"\n" for _ in range(3)]
+    post = world.post(body=lambda: Spooled(iter(pieces), 210_003, aside))
+    await asyncio.sleep(0)
+    while not world.wires:
+        await asyncio.sleep(0)
+    peer = world.wires[0][1].peer
+    peer.pause_writing()
+    await world.settle()
+    before = world.wires[0][1].written
+    assert before < 1000
+    peer.resume_writing()
+    await world.settle()
+    assert [type(outcome) for outcome in post.outcomes] == [Delivered]
+    assert world.servers["a"].mails == [b"".join(pieces)]
+
+
+@run
+async def test_a_body_that_cannot_be_read_defers() -> None:
+    def unreadable() -> Any:
+        yield b"first\n"
+        yield b"second\n"
+        raise OSError(5, "EIO")
+
+    def failing(work: Callable[[], object], then: Callable[[object], None]) -> None:
+        def turn() -> None:
+            try:
+                result = work()
+            except OSError as error:
+                result = error
+            then(result)
+
+        asyncio.get_running_loop().call_soon(turn)
+
+    world = World(a=Server())
+    post = world.post(body=lambda: Spooled(unreadable(), 20, failing))
+    await world.settle()
+    assert [type(outcome) for outcome in post.outcomes] == [Deferred]
+    assert "Unable to read message" in post.outcomes[0].text
+    assert world.servers["a"].mails == []
+
+
+@run
+async def test_a_transaction_has_an_end_however_lively_it_is() -> None:
+    world = World(per_host=1, a=Server(end=[HANG]))
+    post = world.post()
+    await world.settle()
+    peer = world.wires[0][1].peer
+    for _ in range(40):
+        peer.since = world.clock.steady() + 100  # it says something all the time
+        await world.pass_time(100)
+        if post.outcomes:
+            break
+    assert world.clock.steady() > DEADLINE
+    assert isinstance(post.outcomes[0], Deferred)
+    assert "Possible duplicate!" in post.outcomes[0].text
