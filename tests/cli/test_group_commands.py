@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -75,7 +76,14 @@ def test_a_group_is_a_user_whose_lines_change(domain: Terminal) -> None:
     ("vdeloldusers -d example.org", 1, "example.org: domain does not exist"),
     ("vdeloldusers -i -p -d example.com", 1, "-i and -p: expected one of them"),
     ("vdeloldusers -a 0 -d example.com", 64, "-a 0: expected a number of days"),
-    ("vdeloldusers -m -d example.com", 69, "-m: not yet: the purge of folders"),
+    ("vdeloldusers -m -d example.com", 1, "-m: expected -u with the age of unread mails"),
+    ("vdeloldusers -c -d example.com", 1,
+     "-c: mails only, expected -u or -t, and neither -i nor -p"),
+    ("vdeloldusers -c -t 1 -i -d example.com", 1,
+     "-c: mails only, expected -u or -t, and neither -i nor -p"),
+    ("vpurge example.org 30 10", 1, "example.org: domain does not exist"),
+    ("vpurge example.com 0 10", 1, "days 0: expected 1 to 36500"),
+    ("vpurge example.com 30 10%", 1, "minfree 10%: expected 1 to 100"),
     ("resetquota {root}/mail", 1, "{root}/mail: not a Maildir"),
     ("resetquota {root}/mail/A2E/example.com/bob", 1,
      "{root}/mail/A2E/example.com/bob/Maildir/maildirsize: no quota there; expected -q"),
@@ -105,7 +113,8 @@ def test_what_is_refused_changes_nothing(
 
 @pytest.mark.parametrize("line", [
     "vgroup a@example.com", "vgroup -a -i x a@example.com", "vgroup -u x a@example.com",
-    "vbulletin -f /x", "resetquota", "printdir", "vcalias", "vcaliasrev", "vipmap", "vreorg -d a.example",
+    "vbulletin -f /x", "resetquota", "printdir", "vcalias", "vcaliasrev", "vipmap",
+    "vreorg -d a.example", "vpurge a.example 30",
     "vipmap -p -i 192.0.2.1 a.example",
 ])  # fmt: skip
 def test_what_makes_no_sense_is_answered_with_the_use(terminal: Terminal, line: str) -> None:
@@ -211,6 +220,45 @@ def test_old_unread_mail_and_trash_go_and_are_counted_no_more(domain: Terminal) 
     assert mails(domain, "alice") == ["cur/4.read,S=5:2,FS", "new/2.new,S=5"]
     assert os.listdir(maildir / ".Trash/cur") == ["6.new:2,S"]
     assert (maildir / "maildirsize").read_text() == "52428800S\n10 2\n"
+
+
+def old_mails(domain: Terminal, folders: Sequence[str], flags: Sequence[str] = ("", "S")) -> Path:
+    """Put a mail of 40 days with each of the flags into each folder of alice."""
+    maildir = Path(domain.root, "mail/A2E/example.com/alice/Maildir")
+    owner = os.stat(maildir)
+    for folder in folders:
+        for part in ("new", "cur", "tmp"):
+            (maildir / folder / part).mkdir(parents=True, exist_ok=True)
+            os.chown(maildir / folder, owner.st_uid, owner.st_gid)
+            os.chown(maildir / folder / part, owner.st_uid, owner.st_gid)
+        for letters in flags:
+            mail = maildir / folder / "cur" / f"1.{letters},S=5:2,{letters}"
+            mail.write_text("mail\n")
+            os.utime(mail, (0, time.time() - 40 * DAY))
+    return maildir
+
+
+def test_old_unread_mail_of_all_folders_but_trash(domain: Terminal) -> None:
+    used(domain, "alice", 700)
+    maildir = old_mails(domain, ["", ".Lists", ".Trash"])
+    assert domain("vdeloldusers", "-c", "-m", "-u", "30", "-d", "example.com") == Ran(0, "", "")
+    assert sorted(map(str, (path.relative_to(maildir) for path in maildir.glob("**/*,S=*")))) == [
+        ".Lists/cur/1.S,S=5:2,S", ".Trash/cur/1.,S=5:2,", ".Trash/cur/1.S,S=5:2,S",
+        "cur/1.S,S=5:2,S",
+    ]  # fmt: skip
+
+
+def test_what_was_thrown_away_goes_from_a_disk_that_is_too_full(domain: Terminal) -> None:
+    domain("vmoduser", "-q", "50M", "alice@example.com")
+    maildir = old_mails(domain, ["", ".Trash", ".Lists"], ["", "S", "ST"])
+    ran = domain("vpurge", "--dry-run", "example.com", "30", "100")
+    assert f"directory {maildir}: remove deleted mails from before " in ran.out
+    assert len(list(maildir.glob("**/*,S=*"))) == 9
+    assert domain("vpurge", "example.com", "30", "100") == Ran(0, "", "")
+    assert sorted(str(path.relative_to(maildir)) for path in maildir.glob("**/*,S=*")) == [
+        ".Lists/cur/1.,S=5:2,", ".Lists/cur/1.S,S=5:2,S", "cur/1.,S=5:2,", "cur/1.S,S=5:2,S",
+    ]  # fmt: skip
+    assert (maildir / "maildirsize").read_text() == "52428800S\n20 4\n"
 
 
 def test_a_maildir_is_counted_anew(domain: Terminal) -> None:

@@ -46,6 +46,7 @@ COMMANDS = [
     ["vdeloldusers", "-f", "-p", "-a", "60", "-d", "example.com"],
     ["vcalias", "example.com"],
     ["vcaliasrev", "example.com"],
+    ["vpurge", "example.com", "30", "100"],
     ["vreorg", "-r", "-d", "example.com"],
     ["vipmap", "-i", "192.0.2.1", "example.com"],
     ["vlimit", "-A", "5", "example.com"],
@@ -92,6 +93,9 @@ def _furnish(stage: Stage, folder: str) -> None:
             (maildir / "new" / "1.a,S=6").write_text("hello\n")
             (maildir / "cur" / "2.b,S=6:2,S").write_text("world\n")
             (maildir / "domain").write_text(f"{domain}\n")
+            (maildir / ".Trash" / "cur").mkdir(parents=True)
+            (maildir / ".Trash" / "cur" / "3.c,S=6:2,S").write_text("trash\n")
+            os.utime(maildir / ".Trash" / "cur" / "3.c,S=6:2,S", (0, 0))
         stage.run("vmoduser", "-l", str(away), f"alice@{domain}")
         stage.run("vmoddomain", "-l", "1", domain)
         stage.run("vlimit", "-P", "9", domain)

@@ -162,6 +162,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "printdir", "show how homes are spread over directories",
         "printdir example.com", is_script=True,
     ),
+    "vpurge": CommandRow(
+        "vpurge", "make room of what users have thrown away",
+        "vpurge --dry-run example.com 30 100", is_script=True,
+    ),
     "vreorg": CommandRow(
         "vreorg", "bring homes to the places of the layout",
         "vreorg -r -d example.com", is_script=True,

@@ -3,6 +3,7 @@
     vdeloldusers -d example.com -r                  # who has not come for 60 days
     vdeloldusers -d example.com -a 90 -i            # make those of 90 days inactive
     vdeloldusers -d example.com -u 30 -t 2          # remove unread mail of 30 days, trash of 2
+    vdeloldusers -d example.com -c -m -u 30         # mails only: unread ones of all folders
 
 Without -i, -p, -u and -t nothing is changed.  An inactive user keeps everything.
 Source: spec/cluster-users.md 1.6, 5.5.  The work: `manage.oldusers`.
@@ -13,19 +14,18 @@ import os
 import time
 
 from indimail.cli.change import begin_arguments, check_name, end_arguments, make_change
-from indimail.cli.site import Command, Failed, attempt, check, now, opened, refuse_later
+from indimail.cli.site import Command, Failed, attempt, check, now, opened
 from indimail.manage.aliasdomains import real_domain
 from indimail.manage.assign import domains
 from indimail.manage.oldusers import Cleaning, Then, old_users, plan_cleaning
 from indimail.manage.removal import check_domain_exists, plan_user_removal
 
 PROGRAM = "vdeloldusers"
-LATER = {"m": "the purge of folders", "c": "the purge of folders"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = begin_arguments(parser, "Clean up after users who have not come for long.", LATER)
+    options = begin_arguments(parser, "Clean up after users who have not come for long.")
     options.add_argument("-d", dest="domain", metavar="DOMAIN", help="left out: all domains")
     options.add_argument("-a", dest="age", type=int, default=60, metavar="DAYS", help="(60)")
     options.add_argument("-r", dest="report", action="store_true", help="print who is old")
@@ -37,6 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_argument(
         "-t", dest="trash", type=int, default=-1, metavar="DAYS", help="remove older trash"
     )
+    options.add_argument(
+        "-m",
+        dest="folders",
+        action="store_true",
+        help="with -u: in all folders, not the INBOX alone",
+    )
+    options.add_argument("-c", dest="mails", action="store_true", help="mails only, no users")
     options.add_argument(
         "-f", dest="fast", action="store_true", help="go by the logins alone, not by Maildir/cur"
     )
@@ -52,7 +59,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    refuse_later(args)
+    if args.mails and (args.inactive or args.purge or max(args.unread, args.trash) < 0):
+        raise Failed("-c: mails only, expected -u or -t, and neither -i nor -p", 1)
+    if args.folders and args.unread < 0:
+        raise Failed("-m: expected -u with the age of unread mails", 1)
     if args.inactive and args.purge:
         raise Failed("-i and -p: expected one of them", 1)
     if args.age < 1:
@@ -63,6 +73,7 @@ def _run(args: argparse.Namespace) -> None:
         unread_age=args.unread,
         trash_age=args.trash,
         looks_at_cur=not args.fast,
+        looks_in_folders=args.folders,
         kept=tuple(args.kept or ()),
     )
     if args.domain is not None:
@@ -80,7 +91,7 @@ def _clean(command: Command, args: argparse.Namespace, domain: str, wanted: Clea
     at = now()
     found = old_users(accounts, domain, wanted, at)
     is_report = wanted.then is Then.NOTHING and max(wanted.unread_age, wanted.trash_age) < 0
-    if args.report or args.verbose or is_report:
+    if (args.report or args.verbose or is_report) and not args.mails:
         for account, last in found:
             print(f"{account.address} {time.strftime('%Y-%m-%d', time.localtime(last))}")
     if wanted.then is Then.REMOVED:

@@ -326,14 +326,17 @@ class PostMail:
 
 @dataclass(frozen=True, slots=True)
 class PurgeMails:
-    """The mails of a folder that are older than a time go; `unread` of those the unread alone."""
+    """The mails of a folder that are older than a time go: "all", or the "unread" or "deleted".
+
+    Deleted is what its reader marked so, and has not expunged.
+    """
 
     folder: str
     before: int
-    unread: bool
+    which: str = "all"
 
     def __str__(self) -> str:
-        what = "unread mails" if self.unread else "mails"
+        what = "mails" if self.which == "all" else f"{self.which} mails"
         return f"directory {self.folder}: remove {what} from before {self.before}"
 
     def do(self, stores: Stores) -> None:
@@ -341,13 +344,22 @@ class PurgeMails:
         for part in ("new", "cur"):
             folder = os.path.join(self.folder, part)
             for name in stores.disk.names(folder) if os.path.isdir(folder) else ():
-                is_read = "S" in name.partition(":2,")[2]
-                if is_read and self.unread:
+                if not self._is_meant(name):
                     continue
                 path = os.path.join(folder, name)
                 with suppress(FileNotFoundError, PermissionError):  # moved, or not ours
-                    if os.stat(path).st_mtime < self.before:
+                    if os.lstat(path).st_mtime < self.before:
                         stores.disk.unlink(path)
+
+    def _is_meant(self, name: str) -> bool:
+        flags = name.partition(":2,")[2]
+        match self.which:
+            case "all":
+                return True
+            case "unread":
+                return "S" not in flags
+            case _:
+                return "T" in flags
 
 
 @dataclass(frozen=True, slots=True)

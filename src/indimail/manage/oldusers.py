@@ -18,6 +18,7 @@ from typing import Final
 
 from indimail.accounts.port import RFC_IDS, Account, Accounts
 from indimail.durable.disk import Disk
+from indimail.mailbox.maildirsize import TRASH
 from indimail.manage.file_writes import PurgeMails, Recount
 from indimail.manage.removal import check_domain_exists
 from indimail.manage.row_writes import SetActive
@@ -41,6 +42,7 @@ class Cleaning:
     """What is asked for; a negative age asks for nothing.
 
     `looks_at_cur`: a mailbox whose `cur` changed within the age is in use, whatever the rows say;
+    `looks_in_folders`: unread mail goes in all folders but Trash, not in the INBOX alone;
     `kept` are beginnings of names (gecos) that are never old.
     """
 
@@ -49,6 +51,7 @@ class Cleaning:
     unread_age: int = -1
     trash_age: int = -1
     looks_at_cur: bool = True
+    looks_in_folders: bool = False
     kept: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -88,17 +91,31 @@ def plan_cleaning(
                 writes.append(TellAccount(account.name, domain))
     for account in accounts.users(domain):
         if account.directory:
-            writes += _purges(account, wanted, now)
+            writes += _purges(disk, account, wanted, now)
     return writes
 
 
-def _purges(account: Account, wanted: Cleaning, now: float) -> Iterator[Write]:
+def folder_names(disk: Disk, maildir: str) -> list[str]:
+    """Return the names of the folders of a Maildir++, Trash among them, sorted."""
+    if not os.path.isdir(maildir):
+        return []
+    return sorted(
+        name
+        for name in disk.names(maildir)
+        if name[0] == "." and os.path.isdir(os.path.join(maildir, name, "cur"))
+    )
+
+
+def _purges(disk: Disk, account: Account, wanted: Cleaning, now: float) -> Iterator[Write]:
     maildir = os.path.join(account.directory, "Maildir")
     if wanted.unread_age >= 0:
-        yield PurgeMails(maildir, int(now) - wanted.unread_age * DAY, unread=True)
-    trash = os.path.join(maildir, ".Trash")
+        others = [name for name in folder_names(disk, maildir) if name != TRASH]
+        for name in ["", *others] if wanted.looks_in_folders else [""]:
+            before = int(now) - wanted.unread_age * DAY
+            yield PurgeMails(os.path.join(maildir, name).rstrip("/"), before, "unread")
+    trash = os.path.join(maildir, TRASH)
     if wanted.trash_age >= 0 and os.path.isdir(trash):
-        yield PurgeMails(trash, int(now) - wanted.trash_age * DAY, unread=False)
+        yield PurgeMails(trash, int(now) - wanted.trash_age * DAY)
     if max(wanted.unread_age, wanted.trash_age) >= 0:
         yield Recount(maildir, account.quota)
 
