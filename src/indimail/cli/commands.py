@@ -74,6 +74,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "alias", "add, remove and list alias lines",
         "indimail alias add sales@example.com '&alice@example.com'",
     ),
+    "completion": CommandRow(
+        "completion", "print the script that lets a shell complete commands and names",
+        "indimail completion bash >/etc/bash_completion.d/indimail",
+    ),
     "vadddomain": CommandRow(
         "vadddomain", "make a virtual domain",
         "vadddomain -E postmaster@example.com example.com", is_script=True, hides=True,

@@ -39,6 +39,9 @@ class CommandModule(Protocol):
 _GIVEN: Final = re.compile(r"(unrecognized arguments: |(?:value: |argument )(?='))(.+)", re.DOTALL)
 
 
+COMPLETING: Final = "_ARGCOMPLETE"  # of `indimail completion`
+
+
 class Parser(argparse.ArgumentParser):
     """Exits 64 (EX_USAGE, or `misused`) where argparse would exit 2, and reads ``-q -5M`` as getopt(3).
 
@@ -81,6 +84,8 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `indimail COMMAND ...`."""
     given = list(sys.argv[1:] if argv is None else argv)
+    if COMPLETING in os.environ:
+        _complete("")
     if given and given[0] in COMMANDS:
         return run_command(given[0], given[1:], f"indimail {given[0]}")
     parser = _overview()
@@ -93,6 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_command(name: str, argv: Sequence[str], program: str) -> int:
     """Import a command, parse its arguments, run it."""
+    if COMPLETING in os.environ:
+        _complete(name)
     if COMMANDS[name].hides:
         from indimail.cli.terminal import hide_arguments  # noqa: PLC0415
 
@@ -118,6 +125,14 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
         print(file=sys.stderr)
         return 128 + signal.SIGINT
     return code
+
+
+def _complete(name: str) -> NoReturn:
+    """Tell a shell how its command line goes on: of a script, or without a name of `indimail`."""
+    from indimail.cli.completion import complete, parser_of  # noqa: PLC0415 - at a Tab alone
+
+    complete(parser_of(name, os.environ.get("COMP_LINE", ""), Parser))
+    os._exit(os.EX_SOFTWARE)
 
 
 def scripts() -> dict[str, str]:
