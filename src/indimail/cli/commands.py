@@ -76,7 +76,7 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     ),
     "completion": CommandRow(
         "completion", "print the script that lets a shell complete commands and names",
-        "indimail completion bash >/etc/bash_completion.d/indimail",
+        "indimail completion bash",
     ),
     "vadddomain": CommandRow(
         "vadddomain", "make a virtual domain",
