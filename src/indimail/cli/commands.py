@@ -54,6 +54,14 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "doctor", "tell what is wrong with an instance, and mend what is safe",
         "indimail doctor --fix --dry-run",
     ),
+    "backup": CommandRow(
+        "backup", "copy a running instance",
+        "indimail backup --mail /srv/backup/monday",
+    ),
+    "restore": CommandRow(
+        "restore", "make an instance of a backup",
+        "indimail restore /srv/backup/monday --root /srv/restored", hides=True,
+    ),
     "explain": CommandRow(
         "explain", "tell what happened to a mail, and why",
         "indimail explain --to alice@example.com --since 1h",

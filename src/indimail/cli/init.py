@@ -71,7 +71,7 @@ def _run(args: argparse.Namespace) -> None:
     from indimail.accounts.schema import load  # noqa: PLC0415
     from indimail.accounts.sql import SqlAccounts  # noqa: PLC0415
 
-    database = _database(args.database or "")
+    database = given_database(args.database or "")
     me = (args.me or "").rstrip(".").lower()
     if me and isinstance(check_domain(me), Refused) and me != "localhost":
         raise Failed(f"--me {args.me}: expected a host name with its domain", os.EX_USAGE)
@@ -112,7 +112,7 @@ def _run(args: argparse.Namespace) -> None:
     print(f"{root}: {'made' if changed else 'nothing to do'}")
 
 
-def _database(given: str) -> str:
+def given_database(given: str) -> str:
     """Check the URL; it is in no list of processes from here on."""
     if given == "-":
         given = sys.stdin.readline().strip()

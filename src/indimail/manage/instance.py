@@ -148,7 +148,7 @@ def make_instance(
 
     `postmaster` is the address that gets the mail of `ROLES`, `database` the URL of the accounts.
     """
-    changed = _make_directories(disk, _directories(site))
+    changed = make_tree(site, disk)
     for path, text, mode in _files(site, me, postmaster, database):
         if not disk.exists(path):
             write_atomic(disk, path, [text.encode()], mode)
@@ -157,6 +157,11 @@ def make_instance(
         compile_assign(disk, site.places.users_dir)
         changed = True
     return changed
+
+
+def make_tree(site: Site, disk: Disk) -> bool:
+    """Make the directories that are missing, as the service account; tell whether any was."""
+    return _make_directories(disk, _directories(site))
 
 
 def _directories(site: Site) -> list[tuple[str, int]]:

@@ -1,0 +1,113 @@
+"""What an instance is, apart from mail and rows: its configuration, domains, certificates.
+
+    copy_configuration(source, archive, site, assign)     -> notes
+
+Left out: `run/`, `log/`, what a crash left of a file that was being written, and sockets.
+`control/queue_base` stays behind too, for a restored instance lies wholly below its root.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from indimail.delivery.assign import AssignEntry
+from indimail.manage.backup.archive import Archive
+from indimail.manage.backup.source import Owner, Source
+from indimail.manage.site import Site
+
+LIBEXEC: Final = "libexec"
+_NOT_COPIED: Final = frozenset({"control/queue_base"})
+_MAIL: Final = ("alias/Maildir/new", "alias/Maildir/cur", "alias/Maildir/tmp")
+
+
+def parts(site: Site) -> list[tuple[str, str]]:
+    """Return the directories, and what they are called below a root."""
+    places = site.places
+    return [
+        (places.control_dir, "control"),
+        (places.tcp_dir, "tcp"),
+        (places.users_dir, "users"),
+        (places.certs, "certs"),
+        (places.alias, "alias"),
+        (places.domains_dir, "domains"),
+        (os.path.join(places.root, LIBEXEC), LIBEXEC),
+    ]
+
+
+def copy_configuration(
+    source: Source, archive: Archive, site: Site, domains: Mapping[str, AssignEntry]
+) -> list[str]:
+    """Copy it; return what was left out and may be missed."""
+    toml = site.places.toml
+    with source.opened(toml) as found:
+        if found is not None:
+            archive.file("indimail.toml", *found)
+    owners = {os.path.basename(entry.home): (entry.uid, entry.gid) for entry in domains.values()}
+    for folder, name in parts(site):
+        if not source.exists(folder):
+            continue
+
+        def owner_of(path: str) -> Owner:
+            first, _, rest = path.partition("/")
+            domain = rest.partition("/")[0] if first == "domains" else ""
+            uid, gid = owners.get(domain, source.owner)
+            return (uid, gid) if uid else source.owner
+
+        copy_tree(source, archive, source.real(folder), name, owner_of, _is_wanted)
+    return _left_out(source, site)
+
+
+def _is_wanted(path: str) -> bool:
+    name = os.path.basename(path)
+    is_unfinished = name.startswith(".") and name.endswith(".tmp")
+    return not is_unfinished and path not in _NOT_COPIED and os.path.dirname(path) not in _MAIL
+
+
+def copy_tree(
+    source: Source,
+    archive: Archive,
+    folder: str,
+    path: str,
+    owner_of: Callable[[str], Owner],
+    is_wanted: Callable[[str], bool],
+) -> None:
+    """Copy a directory with all that is wanted in it; `path` is its place below the root."""
+    above, name = os.path.split(folder)
+    states = dict(source.names(above, owner_of(path)))
+    if name in states and stat.S_ISDIR(states[name].st_mode):
+        archive.directory(path, states[name])
+    for child, state in source.names(folder, owner_of(path)):
+        there, here = os.path.join(folder, child), os.path.join(path, child)
+        if not is_wanted(here):
+            continue
+        if stat.S_ISDIR(state.st_mode):
+            archive.directory(here, state)
+            copy_tree(source, archive, there, here, owner_of, is_wanted)
+        elif stat.S_ISLNK(state.st_mode):
+            archive.link(here, source.target(there, owner_of(path)))
+        elif stat.S_ISREG(state.st_mode):
+            with source.opened(there, owner_of(here)) as found:
+                if found is not None:
+                    archive.file(here, *found)
+
+
+def _left_out(source: Source, site: Site) -> list[str]:
+    """Return the names in the root that no part of an instance has."""
+    places = site.places
+    known = {"indimail.toml", LIBEXEC, "lost+found"}
+    known |= {os.path.basename(folder) for folder, _ in parts(site)}
+    known |= {
+        os.path.basename(path)
+        for path in (
+            places.mail,
+            places.queue_base,
+            places.db,
+            places.trace,
+            places.log,
+            places.run,
+        )
+    }
+    names = [name for name, _ in source.names(places.root)]
+    strange = [name for name in names if name not in known]
+    return [f"not copied: {name}, which is no part of an instance" for name in strange]
