@@ -21,15 +21,26 @@ from indimail.app.instance import Instance
 from indimail.cli.progress import Progress
 from indimail.mail.channel import Channel
 from indimail.mail.ids import QueueId
+from indimail.mail.outcome import Delivered
+from indimail.mail.verdict import Rule
 from indimail.manage import site as sites
 from indimail.manage.backup import manifest
 from indimail.manage.site import Site, locked
-from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient, Staged, Step
+from indimail.queue.port import (
+    Accepted,
+    Finished,
+    QueuedMessage,
+    QueuedRecipient,
+    Staged,
+    Step,
+    Traced,
+)
 from indimail.queue.sqlite import SqliteQueue, SqliteReader
 
 pytestmark = pytest.mark.slow  # each runs commands: too much for `make fast`
 
 LARGE, SMALL = QueueId(1001), QueueId(1002)
+SPOOLED = "1.2." + "0" * 32
 ROOT = os.geteuid() == 0
 
 
@@ -92,7 +103,7 @@ def fill(terminal: Terminal) -> None:
     write(terminal, "certs/old.pem", "a certificate")
     write(terminal, "tcp/tcp.smtp", f'127.0.0.1:allow,SPFRULES="{root}/control/spf"\n', 0o644)
     write(terminal, "trace/0001795000000000-1.jsonl", '{"id":"1"}\n')
-    write(terminal, "queue/spool/1.2." + "0" * 32, "left by a program", 0o644)
+    write(terminal, f"queue/spool/{SPOOLED}", "left by a program", 0o644)
     write(terminal, "queue/refused/1", "not taken")
     write(terminal, "libexec/vadduser", "#!/bin/sh\n", 0o755)
     write(terminal, "run/serve.pid", "1\n")
@@ -208,7 +219,7 @@ def test_queues_are_those_of_the_new_place(full: Terminal, new: Terminal, kept: 
     assert step.place == f"{new.root}/mail/A2E/example.com/alice/Maildir"
     assert (step.boot, step.done) == ("", False)
     assert Path(new.root, f"queue/queue1/mess/{LARGE}").read_text() == "large"
-    assert Path(new.root, "queue/spool/1.2." + "0" * 32).read_text() == "left by a program"
+    assert Path(new.root, f"queue/spool/{SPOOLED}").read_text() == "left by a program"
 
 
 def test_without_mail_the_mailboxes_are_there_and_empty(
@@ -378,6 +389,70 @@ def test_a_restore_that_was_killed_left_no_instance(
         break
     assert number > 4
     assert new("check_config").code == 0
+
+
+def go_on(root: str) -> None:
+    """Do at once what a server does: adopt what is spooled, deliver what is queued."""
+    directory, new = (
+        Path(root, "queue/queue1"),
+        Path(root, "mail/A2E/example.com/alice/Maildir/new"),
+    )
+    spooled = Path(root, "queue/spool", SPOOLED)
+    queue = SqliteQueue.open(str(directory / "queue.db"))
+    if spooled.exists():
+        adopted = QueuedMessage(
+            QueueId(1003), 1.0, "eve@example.net", 5, b"spooled", source=SPOOLED
+        )
+        recipient = QueuedRecipient(0, "bob@example.com", Channel.LOCAL, "example.com-bob@x")
+        queue.apply([Accepted(adopted, (recipient,))])
+        spooled.unlink()
+    for queue_id, text in ((LARGE, "large"), (SMALL, "small")):
+        if not (new / f"3.Q{queue_id}").exists():
+            (new / f"3.Q{queue_id}").write_text(text)
+            done = Finished(queue_id, 0, Delivered("done", Rule("x")), 2.0)
+            queue.apply([done, Traced(((queue_id, 0),))])
+            (directory / "mess" / str(queue_id)).unlink(missing_ok=True)
+    queue.close()
+    if ROOT:
+        shutil.chown(new / f"3.Q{SMALL}", os.stat(root).st_uid)
+        shutil.chown(new / f"3.Q{LARGE}", os.stat(root).st_uid)
+
+
+def mails(root: str) -> set[str]:
+    """Return what a server of this instance has delivered, or will."""
+    reader = SqliteReader.open(f"{root}/queue/queue1/queue.db")
+    found = {status.message.id for status in reader.status()}
+    for queue_id in found:
+        status = reader.message(queue_id)
+        assert status is not None
+        if status.message.body is None:
+            assert Path(root, "queue/queue1/mess", str(queue_id)).read_text() == "large"
+    reader.close()
+    new = os.listdir(f"{root}/mail/A2E/example.com/alice/Maildir/new")
+    spooled = {SPOOLED} & set(os.listdir(f"{root}/queue/spool"))
+    names = {LARGE: "large", SMALL: "small", QueueId(1003): "spooled"}
+    delivered = {name for queue_id, name in names.items() if f"3.Q{queue_id}" in new}
+    return {names[queue_id] for queue_id in found} | delivered | ({"spooled"} if spooled else set())
+
+
+@pytest.mark.parametrize("number", range(1, 15))
+def test_no_mail_is_missing_whenever_the_server_goes_on(
+    full: Terminal, new: Terminal, kept: str, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    words = []
+
+    def tell(_self: Progress, what: str) -> None:
+        words.append(what)
+        if len(words) == number:
+            go_on(full.root)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "tell", tell)
+        assert full("backup", "--mail", kept).code == 0
+    assert new("restore", kept).code == 0
+    assert mails(new.root) == {"large", "small", "spooled"}
+    assert words[-1] == "writing everything to the disk"
+    assert 10 < len(words) < 15
 
 
 def test_no_command_changes_the_instance_while_its_users_are_copied(

@@ -63,7 +63,6 @@ def make_backup(
 def _copy_all(site: Site, url: str, archive: Archive, tell: Tell, *, with_mail: bool) -> Manifest:
     """Copy in the order that keeps the promise; nothing of it counts before the manifest."""
     source, began = Source(site), datetime.now(UTC)
-    tell("queues")
     copied, notes = copy_queues(source, archive, site, tell)
     tell("configuration and users")
     with _undisturbed(site):

@@ -31,7 +31,9 @@ def copy_queues(
 ) -> tuple[dict[str, Copied], list[str]]:
     """Copy all; return what is in each queue, and what is missing in the instance itself."""
     for name in SPOOL:
+        tell(f"queues: {name}")
         _copy_folder(source, archive, os.path.join(site.places.queue_base, name), f"queue/{name}")
+    tell("queues: this moment")
     named = site.variables.get("QUEUEDIR", "")
     with acting_as(*source.owner):
         extra = os.path.join(site.places.root, named) if named else ""
@@ -45,6 +47,7 @@ def copy_queues(
             tell(f"queues: {name}")
             path = f"queue/{name}/queue.db"
             copied[name] = moment.copy(database_of(directory), archive.place(path))
+            tell(f"queues: {name}, large mails")
             copied[name] = _bodies(source, archive, directory, name, copied[name], notes)
             archive.produced(path)
     return copied, notes
