@@ -9,7 +9,7 @@
 Every queue is pinned: a read-only transaction keeps on seeing it as it was.  All are pinned one
 after the other within milliseconds, and then all once more.  The first pins tell the state of each
 mail; a mail that only the second ones see is taken from there.  So a mail that a program of a
-delivery put into another queue is in the copy, or the delivery that made it is (docs/adr/0031): the
+delivery put into another queue is in the copy, or the delivery that made it is (docs/adr/0032): the
 delivery is marked after the other queue has the mail.
 
 Raises `QueueUnwritable`.

@@ -6,7 +6,7 @@
     DIR/files/rows.jsonl   the user database, a row a line (`accounts.rows`)
     DIR/files/queue/queue1/queue.db, mess/...
 
-The order of copying is what makes it consistent (docs/adr/0031): what mail comes from before what it
+The order of copying is what makes it consistent (docs/adr/0032): what mail comes from before what it
 goes to, all queues at one moment, then users and configuration, then mailboxes, then the trace.
 
 Not here: text for a terminal (`cli.backup`, `cli.restore`).

@@ -9,7 +9,7 @@ and together say what one moment said.
 
 Raises `BackupRefused`, MailError, OSError; then there is no manifest, and nobody takes what is there for
 a backup.
-Source: docs/adr/0031.
+Source: docs/adr/0032.
 """
 
 import json

@@ -7,7 +7,7 @@ then all queues at one moment (`queue.copy`), then the bodies of that moment tha
 that goes from the spool into a queue meanwhile is in one of the two, or in both; a restored server
 takes it once, for its row names its file.  A body that is gone belongs to a mail that has ended.
 
-Source: docs/adr/0031; docs/architecture/queue.md.
+Source: docs/adr/0032; docs/architecture/queue.md.
 """
 
 import os
