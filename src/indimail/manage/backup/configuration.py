@@ -1,6 +1,7 @@
 """What an instance is, apart from mail and rows: its configuration, domains, certificates.
 
-    copy_configuration(source, archive, site, assign)     -> notes
+    copy_configuration(source, archive, site, domains)
+    left_out(source, site, homes)       -> ['not copied: old-stuff, which is no part of an instance']
 
 Left out: `run/`, `log/`, what a crash left of a file that was being written, and sockets.
 `control/queue_base` stays behind too, for a restored instance lies wholly below its root.
@@ -8,7 +9,7 @@ Left out: `run/`, `log/`, what a crash left of a file that was being written, an
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from indimail.delivery.assign import AssignEntry
@@ -37,8 +38,8 @@ def parts(site: Site) -> list[tuple[str, str]]:
 
 def copy_configuration(
     source: Source, archive: Archive, site: Site, domains: Mapping[str, AssignEntry]
-) -> list[str]:
-    """Copy it; return what was left out and may be missed."""
+) -> None:
+    """Copy it."""
     toml = site.places.toml
     with source.opened(toml) as found:
         if found is not None:
@@ -55,7 +56,6 @@ def copy_configuration(
             return (uid, gid) if uid else source.owner
 
         copy_tree(source, archive, source.real(folder), name, owner_of, _is_wanted)
-    return _left_out(source, site)
 
 
 def _is_wanted(path: str) -> bool:
@@ -92,8 +92,8 @@ def copy_tree(
                     archive.file(here, *found)
 
 
-def _left_out(source: Source, site: Site) -> list[str]:
-    """Return the names in the root that no part of an instance has."""
+def left_out(source: Source, site: Site, homes: Iterable[str]) -> list[str]:
+    """Tell of what lies in the root, is no part of an instance, and holds no homes."""
     places = site.places
     known = {"indimail.toml", LIBEXEC, "lost+found"}
     known |= {os.path.basename(folder) for folder, _ in parts(site)}
@@ -108,6 +108,8 @@ def _left_out(source: Source, site: Site) -> list[str]:
             places.run,
         )
     }
+    inside = f"{places.root}/"
+    known |= {h.removeprefix(inside).partition("/")[0] for h in homes if h.startswith(inside)}
     names = [name for name, _ in source.names(places.root)]
     strange = [name for name in names if name not in known]
     return [f"not copied: {name}, which is no part of an instance" for name in strange]

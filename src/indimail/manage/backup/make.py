@@ -27,7 +27,7 @@ from indimail.control.files import read_control
 from indimail.delivery.assign import AssignEntry, parse_assign
 from indimail.durable.disk import Disk
 from indimail.manage.backup.archive import Archive
-from indimail.manage.backup.configuration import copy_configuration
+from indimail.manage.backup.configuration import copy_configuration, left_out
 from indimail.manage.backup.mailboxes import Mailboxes
 from indimail.manage.backup.manifest import ROWS, BackupRefused, Manifest, write_manifest
 from indimail.manage.backup.placing import Placing, bases_of
@@ -67,8 +67,9 @@ def _copy_all(site: Site, url: str, archive: Archive, tell: Tell, *, with_mail: 
     tell("configuration and users")
     with _undisturbed(site):
         domains = _domains(source, site)
-        notes += copy_configuration(source, archive, site, domains)
+        copy_configuration(source, archive, site, domains)
         rows = _copy_rows(source, archive, site, url)
+        notes += left_out(source, site, rows.homes)
         places = Placing(site, bases_of(source, domains), rows.homes)
     mails = 0
     if with_mail:
