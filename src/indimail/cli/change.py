@@ -136,6 +136,11 @@ def is_completed(command: Command, subject: str) -> bool:
     return command.completed == _title(command, subject)
 
 
+def tell_completed(command: Command) -> None:
+    """Say that the password of a change that is completed is the one of the command that began it."""
+    print(f"{command.program}: its password is the one given then", file=sys.stderr)
+
+
 def make_change(
     command: Command,
     subject: str,

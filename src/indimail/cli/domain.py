@@ -23,7 +23,7 @@ from indimail.cli.actions import (
     positive,
     run_action,
 )
-from indimail.cli.change import carry, check_name, is_completed
+from indimail.cli.change import carry, check_name, is_completed, tell_completed
 from indimail.cli.credentials import parse_quota_option
 from indimail.cli.given_password import (
     add_password,
@@ -100,7 +100,9 @@ def _add(args: argparse.Namespace) -> int:
         site, accounts, disk = command.site, command.accounts, command.disk
         check(check_domain(args.domain, site.variables.get("CHECK_DOMAIN_REGEXP", "")))
         check(check_catch_all(args.instruction))
-        if not is_completed(command, args.domain):
+        if is_completed(command, args.domain):
+            tell_completed(command)
+        else:
             check(check_absent(site, disk, args.domain))  # before a password is asked for
             made = new_credentials(command, args, new.domain, f"{POSTMASTER}@{new.domain}")
             method_name = made.method_name if args.method else ""

@@ -7,10 +7,9 @@ Not here: the plan (`manage.users`), what the options of a password mean (`cli.c
 """
 
 import argparse
-import sys
 from dataclasses import replace
 
-from indimail.cli.change import is_completed, make_change
+from indimail.cli.change import is_completed, make_change, tell_completed
 from indimail.cli.credentials import (
     add_password_options,
     add_scram_options,
@@ -32,7 +31,7 @@ def make_user(command: Command, args: argparse.Namespace, subject: str, new: New
     """Ask for the password, and make the user."""
     site, accounts, disk = command.site, command.accounts, command.disk
     if is_completed(command, subject):
-        print(f"{command.program}: its password is the one given then", file=sys.stderr)
+        tell_completed(command)
         return
     check(check_domain_is_ours(site, disk, new.domain))
     check(check_new_user(site, accounts, disk, new))  # before asking for a password

@@ -27,7 +27,7 @@ from indimail.cli.actions import (
     run_action,
 )
 from indimail.cli.address import our_address
-from indimail.cli.change import carry, is_completed
+from indimail.cli.change import carry, is_completed, tell_completed
 from indimail.cli.credentials import parse_quota_option
 from indimail.cli.given_password import (
     STDIN,
@@ -102,7 +102,9 @@ def _add(args: argparse.Namespace) -> int:
             base=args.base or "",
             users_per_level=args.users_per_level,
         )
-        if not is_completed(command, args.email):
+        if is_completed(command, args.email):
+            tell_completed(command)
+        else:
             check(check_new_user(site, accounts, disk, new))  # before a password is asked for
             made = new_credentials(command, args, domain, f"{name}@{domain}")
             new = replace(new, password=made.password, scram=made.scram)

@@ -6,10 +6,9 @@ Exit codes and texts: spec/delivery.md 2, 2.1.  The work: `manage.domains`.
 """
 
 import argparse
-import sys
 from dataclasses import replace
 
-from indimail.cli.change import end_arguments, finish, is_completed, make_change
+from indimail.cli.change import end_arguments, finish, is_completed, make_change, tell_completed
 from indimail.cli.credentials import (
     add_password_options,
     new_credentials,
@@ -101,7 +100,7 @@ def _run(args: argparse.Namespace) -> int:
         check(check_domain(args.domain, pattern))
         check(check_catch_all(args.instruction))
         if is_completed(command, args.domain):
-            print(f"{PROGRAM}: its password is the one given then", file=sys.stderr)
+            tell_completed(command)
         else:
             _make(
                 command,

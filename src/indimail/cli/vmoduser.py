@@ -24,6 +24,7 @@ from indimail.cli.change import (
     finish,
     is_completed,
     make_change,
+    tell_completed,
 )
 from indimail.cli.credentials import Credentials, add_storing_options, make_credentials
 from indimail.cli.site import Command, Failed, attempt, check, now, opened, usage
@@ -138,7 +139,7 @@ def _make(
     subject = f"{args.email}: {change}"
     if change.is_relative and is_completed(command, subject):
         if change.password is not None:
-            print(f"{PROGRAM}: its password is the one given then", file=sys.stderr)
+            tell_completed(command)
         return
     if change.password is not None and not command.is_dry:
         made = _credentials(command, args, name, domain)
