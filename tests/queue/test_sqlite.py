@@ -1,6 +1,9 @@
 """What the port's suite cannot ask of every adapter: SQLite on a disk that fails and forgets."""
 
+import errno
+import gc
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -227,3 +230,26 @@ def test_an_sqlite_that_can_lose_commits_is_refused(
     monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: version)
     with pytest.raises(QueueUnwritable, match="can lose commits"):
         SqliteQueue.open(PATH, vfs)
+
+
+def test_what_fails_to_open_is_closed_before_the_failure_is_told() -> None:
+    """A connection that is forgotten writes when nobody expects it, and tells nobody what it met."""
+    failures = 0
+    for number in range(1, 60):
+        disk = SimulatedDisk()
+        disk.make_directories("/queue1")
+        disk.fail_at(len(disk.history) + number, errno.EIO)
+        with SimulatedVfs(disk) as vfs:
+            try:
+                store = SqliteQueue.open(PATH, vfs.name)
+            except QueueUnwritable as failure:
+                before = len(disk.history)
+                failure.__traceback__ = None  # it held the connection
+                failure.__context__ = failure.__cause__ = None
+                gc.collect()
+                assert len(disk.history) == before, number
+                failures += 1
+            else:
+                with suppress(QueueUnwritable):
+                    store.close()
+    assert failures > 10

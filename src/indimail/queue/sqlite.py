@@ -140,8 +140,9 @@ class SqliteReader:
         """Open for reading; never checkpoints, also not when it closes."""
         with _translated():
             db = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
-            db.set_busy_timeout(2000)
-            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            with _closed_on_failure(db):
+                db.set_busy_timeout(2000)
+                db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             return cls(db)
 
     def message(self, queue_id: QueueId) -> MessageStatus | None:
@@ -302,16 +303,8 @@ class SqliteQueue(SqliteReader):
         require_sqlite(apsw.sqlite_lib_version())
         with _translated():
             db = apsw.Connection(path, vfs=vfs)
-            db.set_busy_timeout(2000)
-            if db.pragma("journal_mode", "wal") != "wal":
-                raise QueueUnwritable(f"{path}: no write-ahead log on this file system")
-            db.pragma("synchronous", "FULL")
-            db.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-            _migrate(db, path)
-            # After a failed sync and a kill the log in the cache may hold what no disk has, and
-            # what is appended behind that would be lost with it: begin with an empty log.
-            if db.pragma("wal_checkpoint", "TRUNCATE")[0]:
-                raise QueueUnwritable(f"{path}: another process is in the middle of reading it")
+            with _closed_on_failure(db):
+                _prepare(db, path)
         return cls(db)
 
     def reserve_log(self, pages: int = CHECKPOINT_PAGES + SPARE_PAGES) -> None:
@@ -349,6 +342,29 @@ class SqliteQueue(SqliteReader):
                 if self._db.in_transaction:
                     run.execute("ROLLBACK")
                 raise
+
+
+def _prepare(db: apsw.Connection, path: str) -> None:
+    db.set_busy_timeout(2000)
+    if db.pragma("journal_mode", "wal") != "wal":
+        raise QueueUnwritable(f"{path}: no write-ahead log on this file system")
+    db.pragma("synchronous", "FULL")
+    db.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+    _migrate(db, path)
+    # After a failed sync and a kill the log in the cache may hold what no disk has, and what is
+    # appended behind that would be lost with it: begin with an empty log.
+    if db.pragma("wal_checkpoint", "TRUNCATE")[0]:
+        raise QueueUnwritable(f"{path}: another process is in the middle of reading it")
+
+
+@contextmanager
+def _closed_on_failure(db: apsw.Connection) -> Iterator[None]:
+    """Close at once what does not open whole: forgotten, it would write when nobody expects it."""
+    try:
+        yield
+    except BaseException:
+        db.close()
+        raise
 
 
 def require_sqlite(version: str) -> None:
