@@ -1,8 +1,8 @@
-"""An automatic reply that is taken away."""
+"""An automatic reply: it begins when all is there, and ends before anything goes."""
 
 from indimail.accounts.memory import MemoryAccounts
 from indimail.app.instance import Instance
-from indimail.manage.autoreply import INSTRUCTIONS, no_reply_writes
+from indimail.manage.autoreply import INSTRUCTIONS, no_reply_writes, reply_writes
 from indimail.manage.site import Site
 from indimail.manage.writes import Stores
 from indimail.testing.disk import SimulatedDisk
@@ -27,6 +27,15 @@ def end_replies(disk: SimulatedDisk) -> None:
     stores = Stores(Site(Instance("/"), {}, 555, 555), MemoryAccounts(), disk, lambda _: None)
     for write in no_reply_writes(disk, HOME):
         write.do(stores)
+
+
+def test_replies_begin_when_the_text_is_there_and_end_before_it_goes() -> None:
+    told = [str(write) for write in reply_writes(HOME, b"I am away.\n")]
+    assert [line.partition(": ")[0].rpartition("/")[2] for line in told] == [
+        ".vacation.dir", ".vacation.msg", ".qmail",
+    ]  # fmt: skip
+    ended = no_reply_writes(home_with(b"|autoresponder .vacation.msg x\n"), HOME)
+    assert str(ended[0]) == f"file {FILE}: remove"
 
 
 def test_what_is_taken_away_is_gone_after_a_power_cut() -> None:

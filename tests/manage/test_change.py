@@ -13,7 +13,7 @@ from indimail.accounts.port import Account, AliasLine, Arrival, Flag, LastEvent
 from indimail.mail.errors import InstanceBusy
 from indimail.mail.secret import Secret
 from indimail.manage.aliasdomains import plan_alias
-from indimail.manage.change import KINDS, carry_out, complete, pending
+from indimail.manage.change import FAIL_AFTER, KINDS, carry_out, complete, pending
 from indimail.manage.domains import NewDomain
 from indimail.manage.file_writes import (
     AddLine,
@@ -119,6 +119,29 @@ def test_the_list_is_on_disk_before_the_first_write(site: Site, tmp_path: Path) 
         "sync .change.json.", "rename change.json", "sync db",
         "sync .x.", "rename x", f"sync {tmp_path.name}",
         "unlink change.json", "sync db",
+    ]  # fmt: skip
+
+
+def test_a_process_ends_at_once_after_the_write_that_a_test_names(
+    site: Site, tmp_path: Path
+) -> None:
+    """1: the list is kept; then each write; at last the list is gone; behind that nothing ends."""
+    writes = [WriteFile(f"{tmp_path}/first", "1"), WriteFile(f"{tmp_path}/second", "2")]
+    left = []
+    for number in range(1, 6):
+        failing = replace(site, variables={FAIL_AFTER: str(number)})
+        pid = os.fork()
+        if pid == 0:
+            carry_out(stores_of(failing, QuickDisk()), "a change", writes)
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        paths = [tmp_path / "first", tmp_path / "second", Path(journal(site))]
+        left.append((code, *(path.exists() for path in paths)))
+        for path in paths:
+            path.unlink(missing_ok=True)
+    assert left == [
+        (-9, False, False, True), (-9, True, False, True), (-9, True, True, True),
+        (-9, True, True, False), (0, True, True, False),
     ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from indimail.manage.domains import NewDomain
 from indimail.manage.site import Refused, Site
 from indimail.manage.user_change import UserChange, plan_user_change
 from indimail.manage.users import NewUser
+from indimail.manage.writes import Write
 from manage.site_tree import QuickDisk, add_domain, add_user, carried_out, make_site
 
 NOW = 1_795_000_000
@@ -44,11 +45,18 @@ class World:
         return f"{self.alice.directory}/Maildir"
 
     def change(self, change: UserChange, name: str = "alice") -> Refused | None:
-        disk = QuickDisk()
-        writes = plan_user_change(
-            self.site, self.accounts, disk, name, "example.com", change, NOW + 0.5
+        writes = self.planned(change, name)
+        return carried_out(self.site, self.accounts, QuickDisk(), writes)
+
+    def planned(self, change: UserChange, name: str = "alice") -> list[Write] | Refused:
+        return plan_user_change(
+            self.site, self.accounts, QuickDisk(), name, "example.com", change, NOW + 0.5
         )
-        return carried_out(self.site, self.accounts, disk, writes)
+
+    def plan(self, change: UserChange) -> list[Write]:
+        writes = self.planned(change)
+        assert isinstance(writes, list)
+        return writes
 
 
 @pytest.fixture
@@ -215,3 +223,26 @@ def test_a_row_without_a_home_makes_no_directory_anywhere(
         assert world.change(change) == refused
     assert os.listdir(tmp_path) == ["i"]
     assert world.change(UserChange(given=Flag.NO_POP)) is None
+
+
+def test_who_becomes_active_has_a_home_before_its_row_says_so(world: World) -> None:
+    world.change(UserChange(switch=True))
+    told = [str(write) for write in world.plan(UserChange(switch=True))]
+    assert told == [
+        f"directory {world.maildir}: make",
+        "rows alice@example.com: active",
+        "server: forget alice@example.com",
+    ]
+
+
+def test_what_the_server_sets_between_the_plan_and_its_writes_stays(world: World) -> None:
+    writes = world.plan(UserChange(given=Flag.NO_IMAP, quota="50M"))
+    world.accounts.lock_for_quota("alice", "example.com", 777)
+    carried_out(world.site, world.accounts, QuickDisk(), writes)
+    assert world.alice.flags == Flag.NO_POP | Flag.V_OVERRIDE | Flag.NO_IMAP | Flag.BOUNCE_MAIL
+    assert world.accounts.userquota("alice", "example.com") == 777
+    cleared = world.plan(UserChange(clear=True))
+    carried_out(world.site, world.accounts, QuickDisk(), world.plan(UserChange(clear=True)))
+    world.accounts.lock_for_quota("alice", "example.com", 777)
+    carried_out(world.site, world.accounts, QuickDisk(), cleared)
+    assert world.alice.flags == Flag(0)

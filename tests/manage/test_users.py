@@ -120,6 +120,12 @@ def test_a_home_that_does_not_fit_its_column_is_refused(site: Site) -> None:
     assert outcome.text.endswith("Name too long")
 
 
+def test_a_user_of_a_domain_that_is_not_ours_is_refused(site: Site) -> None:
+    new, accounts = replace(ALICE, domain="example.org"), MemoryAccounts()
+    outcome = add_user(site, accounts, QuickDisk(), new, 0.0)
+    assert outcome == Refused("example.org: No such domain", 1, os.EX_NOHOST)
+
+
 def test_a_password_is_replaced_and_dated(site: Site) -> None:
     accounts = MemoryAccounts()
     assert plan_password(accounts, "alice", "example.com", *NEW, 9.0) == Refused(

@@ -42,6 +42,8 @@ SERVER: Final = {
         "tests/server/test_locks.py",
         "tests/server/test_queue.py",
     ],
+    "cli/change.py": ["tests/cli/test_commands_at_once.py", "tests/cli/test_killed_commands.py"],
+    "cli/vmoduser.py": ["tests/cli/test_killed_commands.py"],
     "cli/serve.py": ["tests/server/test_start.py", "tests/server/test_ending.py"],
 }
 FAILED: Final = re.compile(r"^(?:FAILED|ERROR) ([^\s[]+)", re.M)  # without its parameters
