@@ -15,7 +15,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 
-from bench.server import DOMAIN, MAILBOXES, BenchError, Server
+from bench.server import DOMAIN, BenchError, Server
 
 COMMANDS = os.path.dirname(sys.executable)
 HOST = "bench.example.org"
@@ -46,7 +46,7 @@ class Ours(Server):
             if "Maildir" in folders:
                 self._new[os.path.basename(parent)] = os.path.join(parent, "Maildir", "new")
                 folders.clear()
-        missing = set(MAILBOXES) - self._new.keys()
+        missing = set(self.mailboxes) - self._new.keys()
         if missing:
             raise BenchError(
                 f"{self.name}: no Maildir under {self.root}/mail for {sorted(missing)}"
@@ -55,7 +55,7 @@ class Ours(Server):
     def _init(self) -> None:
         self.run("indimail", "init", "--me", HOST)
         self.run("vadddomain", DOMAIN, given=PASSWORD)
-        for user in MAILBOXES:
+        for user in self.mailboxes:
             self.run("vadduser", f"{user}@{DOMAIN}", given=PASSWORD)
 
     def run(self, command: str, *arguments: str, given: bytes = b"") -> bytes:
@@ -83,7 +83,7 @@ class Ours(Server):
 
     def differences(self) -> list[str]:
         return [
-            f"indimail init --me {HOST}, vadddomain {DOMAIN}, vadduser for {len(MAILBOXES)} users",
+            f"indimail init --me {HOST}, vadddomain {DOMAIN}, vadduser for {len(self.mailboxes)} users",
             "indimail serve --listen smtp=127.0.0.1:0 (loopback only); all else as init made it",
         ]
 

@@ -14,7 +14,7 @@ import pwd
 import subprocess
 from dataclasses import dataclass
 
-from bench.server import DOMAIN, MAILBOXES, BenchError, Server, free_port
+from bench.server import DOMAIN, BenchError, Server, free_port
 
 SHIPPED = "/usr/share/postfix"
 OWNER = "nobody"  # of the Maildirs
@@ -45,11 +45,14 @@ class Postfix(Server):
     """Debian's Postfix; `logs` off lets it log to syslog(3), which may be nobody."""
 
     logs: bool = True
+    everybody: tuple[str, ...] = ()  # also those who get no mail
 
     name = "Postfix"
 
     def build(self) -> None:
         etc = self._in("etc")
+        if os.path.isdir(etc):  # started again
+            return
         account = pwd.getpwnam(OWNER)
         os.chmod(self.folder, 0o755)
         for folder in ("etc", "data", "queue", "mail"):
@@ -62,8 +65,9 @@ class Postfix(Server):
         with open(os.path.join(etc, "master.cf"), "w", encoding="ascii") as file:
             file.write(_services(_read(f"{SHIPPED}/master.cf.dist"), self.port))
         with open(os.path.join(etc, "users"), "w", encoding="ascii") as file:
-            file.writelines(f"{user}@{DOMAIN} {DOMAIN}/{user}/\n" for user in MAILBOXES)
-        for user in MAILBOXES:
+            everybody = self.everybody or self.mailboxes
+            file.writelines(f"{user}@{DOMAIN} {DOMAIN}/{user}/\n" for user in everybody)
+        for user in self.mailboxes:
             for part in ("tmp", "new", "cur"):
                 os.makedirs(self._maildir(user, part), mode=0o700)
                 os.chown(self._maildir(user, part), account.pw_uid, account.pw_gid)

@@ -27,9 +27,19 @@ from bench.scenarios import SCENARIOS, Scenario
 from bench.server import BenchError, Server
 from bench.stream import measure_stream
 from bench.syncs import count_syncs
+from bench.users import measure_users
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-EXTRAS = ("syncs", "idle", "stream", "deferred", "residents", "programs")  # beside the scenarios
+EXTRAS = (
+    "syncs",
+    "idle",
+    "stream",
+    "deferred",
+    "residents",
+    "programs",
+    "users",
+)  # beside the scenarios
+USERS_ROUNDS = 3  # at most: each mail of theirs has a user of its own
 QUICKLY = 4  # so many times fewer mails with --quick
 
 
@@ -129,6 +139,11 @@ class Bench:
                     server.put_away()
         if not self.arguments.postfix_only:
             self.run_our_extras()
+        if self.wants("users"):
+            sides = (not self.arguments.postfix_only, not self.arguments.ours_only)
+            quickly = QUICKLY if self.arguments.quick else 1
+            rounds = min(self.arguments.rounds, USERS_ROUNDS)
+            self.results["users"] = measure_users(self.folder, rounds, quickly, sides)
         report.write_results(self.results)
 
     def run_our_extras(self) -> None:

@@ -38,6 +38,7 @@ class Server:
     """A started server: its port, the `new` folder of each user, and its process tree."""
 
     folder: str
+    mailboxes: tuple[str, ...] = MAILBOXES
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
     clock: CpuClock = field(default_factory=CpuClock)

@@ -57,7 +57,9 @@ def test_a_database_that_indimail_made_is_read_and_written_as_it_is(db: Database
     accounts.record_event(alice, event)
     assert accounts.events("alice", "example.com") == [event]
     assert db.ask("select unix_timestamp(timestamp) from lastauth") == [(1_795_000_000,)]
-    with accounts.database.engine().connect() as session:  # whatever the zone of the server
+    with (
+        accounts.database.engines().changing.connect() as session
+    ):  # whatever the zone of the server
         assert session.execute(text("select @@time_zone")).scalar() == "+00:00"
     assert db.ask("select pw_gid from indimail") == [(0x12,)]
     assert db.ask("select quota from userquota") == [(777,)]
@@ -108,6 +110,26 @@ def test_a_line_that_the_table_cannot_hold_changes_nothing(db: Database) -> None
             change("abuse", "example.com", f"{FOREIGN}@example.com")
     assert accounts.aliases("abuse", "example.com") == ["&postmaster@example.com"]
     assert accounts.aliases_to(f"{FOREIGN}@example.com") == []
+
+
+def test_tables_of_ours_beside_indimails_are_asked_together(db: Database) -> None:
+    """With one query, though their character sets differ."""
+    db.ask("drop table valias", "drop table indibak")
+    accounts = db.accounts()
+    accounts.add_alias("alice", "example.com", f"&{FOREIGN}@example.com")
+    accounts.add_alias(FOREIGN, "example.com", "&alice@example.com")
+    account, lines = accounts.known("alice", "example.com")
+    assert account == accounts.find("alice", "example.com")
+    assert account is not None
+    assert lines == (f"&{FOREIGN}@example.com",)
+    assert accounts.known(FOREIGN, "example.com") == (None, ("&alice@example.com",))
+    assert accounts.known("Alice", "example.com") == (None, ())
+
+
+def test_tables_that_cannot_be_asked_together_are_no_absent_user(db: Database) -> None:
+    db.ask("alter table indibak convert to character set latin1 collate latin1_german2_ci")
+    with pytest.raises(AccountsUnavailable, match="UNION"):
+        db.accounts().find("alice", "example.com")
 
 
 def test_what_the_tables_can_hold_is_known_before(db: Database) -> None:

@@ -80,7 +80,7 @@ def test_the_revisions_are_a_line_to_the_version_and_make_what_is_known(db: Data
     assert ids == [f"{number:04}" for number in range(1, len(ids) + 1)]
     assert (ids[0], directory.get_current_head()) == (OLDEST, VERSION)
     accounts = db.accounts()
-    with accounts.database.engine().connect() as connection:
+    with accounts.database.engines().changing.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
         if db.kind == "mariadb":  # which says all of a table
             made = definitions(db)

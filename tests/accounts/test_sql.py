@@ -53,7 +53,7 @@ def test_the_tables_have_indimails_names_and_lengths(path: str) -> None:
 
 def test_sqlite_syncs_every_commit_and_keeps_the_rollback_journal(path: str) -> None:
     accounts = SqlAccounts(sqlite_url(path))
-    with accounts.database.engine().connect() as db:
+    with accounts.database.engines().changing.connect() as db:
         assert db.exec_driver_sql("pragma synchronous").scalar() == 3  # EXTRA
         assert db.exec_driver_sql("pragma journal_mode").scalar() == "delete"
 

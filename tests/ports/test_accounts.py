@@ -74,6 +74,22 @@ def test_a_user_comes_back_as_added(accounts: Accounts, active: bool) -> None:
     assert accounts.find("alice", "example.org") is None
 
 
+@pytest.mark.parametrize("name", ["alice", "\u8c37\u6b4c"])
+@pytest.mark.parametrize("active", [True, False])
+def test_what_is_known_of_a_name_is_its_account_and_its_lines(
+    accounts: Accounts, active: bool, name: str
+) -> None:
+    assert accounts.known(name, "example.com") == (None, ())
+    accounts.add_alias(name, "example.com", "/home/b/")
+    accounts.add_alias(name, "example.com", "&a@example.com")
+    accounts.add_alias("bob", "example.com", "&c@example.com")
+    assert accounts.known(name, "example.com") == (None, ("&a@example.com", "/home/b/"))
+    account = replace(ALICE, name=name, active=active)
+    accounts.add(account)
+    assert accounts.known(name, "example.com") == (account, ("&a@example.com", "/home/b/"))
+    assert accounts.known(name, "example.org") == (None, ())
+
+
 @pytest.mark.parametrize("active", [True, False])
 def test_a_taken_name_stays_as_it_is(accounts: Accounts, active: bool) -> None:
     accounts.add(ALICE)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Final, cast
 
-from indimail.accounts.port import Account, Limits, Lookup
+from indimail.accounts.port import Account, Known, Limits, Lookup
 from indimail.mail.clock import Clock
 from indimail.mail.errors import AccountsUnavailable
 
@@ -54,15 +54,16 @@ class CachedLookup:
 
     def find(self, name: str, domain: str) -> Account | None:
         """Return the account, active or not."""
-        answer = self._get(("find", name, domain), lambda: self._accounts.find(name, domain))
-        return cast("Account | None", answer)
+        return self.known(name, domain).account
 
     def aliases(self, name: str, domain: str) -> list[str]:
         """Return the alias lines, sorted."""
-        answer = self._get(
-            ("aliases", name, domain), lambda: tuple(self._accounts.aliases(name, domain))
-        )
-        return list(cast("tuple[str, ...]", answer))
+        return list(self.known(name, domain).aliases)
+
+    def known(self, name: str, domain: str) -> Known:
+        """Return both; whoever asks for one will ask for the other."""
+        answer = self._get(("known", name, domain), lambda: self._accounts.known(name, domain))
+        return cast("Known", answer)
 
     def real_domain(self, domain: str) -> str:
         """Return the domain that an alias domain stands for; any other as it is."""
@@ -87,7 +88,7 @@ class CachedLookup:
         with self._lock:
             self._epoch += 1
             if name:
-                for question in ("find", "aliases", "userquota", "limits"):
+                for question in ("known", "userquota", "limits"):
                     self._kept.pop((question, name, domain), None)
             else:
                 for key in [key for key in self._kept if key[2] == domain]:

@@ -6,7 +6,8 @@
 
 What is run gets a connection and its arguments.  A change is one transaction, durable when
 `change` returns.  Either may be run again from its beginning: where a table is missing, for
-somebody dropped it, what is missing is made, and it is run once more.
+somebody dropped it, what is missing is made, and it is run once more; and so is a question whose
+connection was lost since the one before.
 
 It belongs to one process: make it after a fork, not before.  No call waits for a server that fell
 silent for more than some seconds; questions after one that did fail at once for `PAUSE`, and then
@@ -21,7 +22,8 @@ Not here: what is asked (`accounts.lookups`, `accounts.lists`), what is changed 
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -47,6 +49,19 @@ def prepare(url: str) -> None:
     load_where_unreadable()
 
 
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """For questions, each a statement of its own, and for changes, which are transactions."""
+
+    asking: Engine
+    changing: Engine
+
+    def dispose(self) -> None:
+        """Give back the connections."""
+        self.asking.dispose()
+        self.changing.dispose()
+
+
 class Database:
     """One database of accounts."""
 
@@ -54,7 +69,7 @@ class Database:
         """Import what the database needs; it is asked at the first call."""
         prepare(url)
         self._url = url
-        self._engine: Engine | None = None
+        self._engines: Engines | None = None
         self._opening = threading.Lock()
         self._silent_until = 0.0
 
@@ -69,7 +84,7 @@ class Database:
             self._silent_until = begun + TRIAL
         silent_until = 0.0
         try:
-            return self._run(lambda engine: engine.connect(), question, *args, **kwargs)
+            return self._run(_asked, question, *args, **kwargs)
         except AccountsUnavailable:
             ended = time.monotonic()
             if ended - begun > SLOW:
@@ -82,59 +97,64 @@ class Database:
         self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Make a change, whole or not at all, and return what came of it."""
-        return self._run(_transaction, change, *args, **kwargs)
+        return self._run(_changed, change, *args, **kwargs)
 
     def make_tables(self) -> None:
         """Make what is missing now, not at the first question; on a server the database too."""
         with self._errors():
             engines.make_database(engines.normal(self._url))
-            self.engine()
+            self.engines()
 
     def close(self) -> None:
         """Give back the connections."""
-        if self._engine is not None:
-            self._engine.dispose()
-            self._engine = None
+        if self._engines is not None:
+            self._engines.dispose()
+            self._engines = None
 
-    def engine(self) -> Engine:
-        """Return the engine; the first call connects and brings the schema up to date."""
-        if self._engine is not None:
-            return self._engine
+    def engines(self) -> Engines:
+        """Return the engines; the first call connects and brings the schema up to date."""
+        if self._engines is not None:
+            return self._engines
         if not self._opening.acquire(timeout=engines.ANSWER):
             raise AccountsUnavailable("being opened")
         try:
-            if self._engine is None:
-                self._engine = self._opened()
-            return self._engine
+            if self._engines is None:
+                self._engines = self._opened()
+            return self._engines
         finally:
             self._opening.release()
 
-    def _opened(self) -> Engine:
-        engine = engines.make_engine(engines.normal(self._url), engines.ANSWER)
+    def _opened(self) -> Engines:
+        url = engines.normal(self._url)
+        made = Engines(
+            engines.make_engine(url, engines.ANSWER, asks=True),
+            engines.make_engine(url, engines.ANSWER),
+        )
         try:
-            bring_up_to_date(engine)
+            bring_up_to_date(made.asking)
         except BaseException:
-            engine.dispose()
+            made.dispose()
             raise
-        return engine
+        return made
 
     def _run(
         self,
-        connected: Callable[[Engine], Any],
+        connected: Callable[[Engines], AbstractContextManager[Connection]],
         work: Callable[Concatenate[Connection, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
         with self._errors():
-            engine = self.engine()
+            made = self.engines()
             try:
-                with connected(engine) as db:
+                with connected(made) as db:
                     return work(db, *args, **kwargs)
             except DBAPIError as error:
-                if not dialect.is_missing_table(error):
+                if dialect.is_missing_table(error):
+                    make_tables(made.asking)
+                elif not (connected is _asked and error.connection_invalidated):
                     raise
-            make_tables(engine)
-            with connected(engine) as db:
+            with connected(made) as db:
                 return work(db, *args, **kwargs)
 
     @contextmanager
@@ -148,8 +168,12 @@ class Database:
             raise AccountsUnavailable(f"{mask(self._url)}: {error}") from error
 
 
-def _transaction(engine: Engine) -> Any:  # noqa: ANN401 - a context with a connection
-    return engine.execution_options(writes=True).begin()
+def _asked(made: Engines) -> AbstractContextManager[Connection]:
+    return made.asking.connect()
+
+
+def _changed(made: Engines) -> AbstractContextManager[Connection]:
+    return made.changing.begin()
 
 
 def rows(db: Connection, query: Any, **keys: str) -> list[Sequence[Any]]:  # noqa: ANN401

@@ -89,7 +89,10 @@ def reason(error: Exception) -> str:
 
 def is_foreign(error: DBAPIError) -> bool:
     """Tell whether a statement failed for characters that a table, or PostgreSQL's database, lacks."""
-    return not _codes(error).isdisjoint((*ILLEGAL_MIXES, UNTRANSLATABLE))
+    is_mix = not _codes(error).isdisjoint(ILLEGAL_MIXES)
+    if is_mix and "'UNION'" in str(error.orig):  # of two tables: that says nothing of the value
+        return False
+    return is_mix or UNTRANSLATABLE in _codes(error)
 
 
 def is_missing_table(error: DBAPIError) -> bool:

@@ -2,10 +2,15 @@
 
     engine = make_engine(normal("mysql://indimail:secret@db.example.com/indimail"), ANSWER)
 
+    engine = make_engine(normal(url), ANSWER, asks=True)       # for questions alone
+
 SQLite keeps its rollback journal and syncs at every commit, the journal's name too
 (`synchronous=EXTRA`: with FULL a power cut can bring the last commit's journal back).  A server
-gets `CONNECT` seconds for a connection and `answer` for each answer; one that is back after a
-restart or an outage is found again by the ping in front of each use.
+gets `CONNECT` seconds for a connection and `answer` for each answer.
+
+A change is a transaction; one that is back after a restart or an outage is found again by the ping
+in front of each.  A question is one statement, and goes to the server alone: no ping, no BEGIN, no
+ROLLBACK.  Who asks has to ask again where a connection had been lost.
 
 Sessions are in UTC, and strict: a value that does not fit is refused, not cut.  An error has no
 parameters in it, for passwords are among them.
@@ -21,7 +26,7 @@ from importlib import import_module
 from typing import Any, Final
 
 import sqlalchemy.dialects.sqlite.pysqlite  # also for a process that soon may not read the library
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
@@ -35,8 +40,6 @@ CONNECT: Final = 2
 ANSWER: Final = 3
 LOCKED: Final = 2  # how long a server waits for another's transaction: it shall answer in time
 PATIENCE: Final = 600  # for an answer while tables are copied or changed
-
-_SERVER: Final[dict[str, Any]] = {"pool_pre_ping": True, "hide_parameters": True}
 
 
 def normal(url: str) -> sqlalchemy.URL:
@@ -56,24 +59,34 @@ def load_driver(url: str) -> None:
         codecs.lookup("idna")  # a module, which would be imported at the first connection
 
 
-def make_engine(url: sqlalchemy.URL, answer: float, *, kept: bool = True) -> Engine:
-    """Return an engine; `kept`: its connections are used again."""
+def make_engine(
+    url: sqlalchemy.URL, answer: float, *, kept: bool = True, asks: bool = False
+) -> Engine:
+    """Return an engine; `kept`: its connections are used again; `asks`: nothing is changed."""
     pool: dict[str, Any] = {"pool_timeout": CONNECT} if kept else {"poolclass": NullPool}
+    options: dict[str, Any] = {**pool, "hide_parameters": True}
+    if asks:
+        options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+        options["pool_reset_on_return"] = None
+    else:
+        options["pool_pre_ping"] = url.get_backend_name() != "sqlite"
     match url.get_backend_name():
         case "mysql":
-            return _mysql_engine(url, answer, pool)
+            return _mysql_engine(url, answer, options)
         case "postgresql":
-            return _postgresql_engine(url, answer, pool)
+            return _postgresql_engine(url, answer, options)
         case _:
-            return _sqlite_engine(url, pool)
+            return _sqlite_engine(url, options)
 
 
-def _sqlite_engine(url: sqlalchemy.URL, pool: dict[str, Any]) -> Engine:
+def _sqlite_engine(url: sqlalchemy.URL, options: dict[str, Any]) -> Engine:
     if url.database:
         touch(url.database)
-    engine = create_engine(url, connect_args={"timeout": BUSY}, hide_parameters=True, **pool)
+    engine = create_engine(url, connect_args={"timeout": BUSY}, **options)
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    if "isolation_level" not in options:
+        # IMMEDIATE: a reader that turns writer cannot wait, SQLite refuses it at once.
+        event.listen(engine, "begin", lambda db: db.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
 
 
@@ -91,12 +104,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
     cursor.close()
 
 
-def _begin_sqlite(db: Connection) -> None:
-    # IMMEDIATE: a reader that turns writer cannot wait, SQLite refuses it at once.
-    db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get("writes") else "BEGIN")
-
-
-def _mysql_engine(url: sqlalchemy.URL, answer: float, pool: dict[str, Any]) -> Engine:
+def _mysql_engine(url: sqlalchemy.URL, answer: float, options: dict[str, Any]) -> Engine:
     first = (
         "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
         f" innodb_lock_wait_timeout = {LOCKED}"
@@ -108,18 +116,17 @@ def _mysql_engine(url: sqlalchemy.URL, answer: float, pool: dict[str, Any]) -> E
         "write_timeout": answer,
         "init_command": first,
     }
-    return create_engine(
-        url, connect_args=arguments, isolation_level="READ COMMITTED", **_SERVER, **pool
-    )
+    options.setdefault("isolation_level", "READ COMMITTED")
+    return create_engine(url, connect_args=arguments, **options)
 
 
-def _postgresql_engine(url: sqlalchemy.URL, answer: float, pool: dict[str, Any]) -> Engine:
+def _postgresql_engine(url: sqlalchemy.URL, answer: float, options: dict[str, Any]) -> Engine:
     from indimail.accounts.postgresql import BoundedConnection  # noqa: PLC0415 - slow to import
 
     def connect(
-        _dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]
+        _dialect: object, _record: object, arguments: list[Any], given: dict[str, Any]
     ) -> BoundedConnection:
-        connection = BoundedConnection.connect(*arguments, **options)
+        connection = BoundedConnection.connect(*arguments, **given)
         connection.seconds = answer
         connection.execute("SET timezone = 'UTC'")
         connection.execute(f"SET lock_timeout = '{LOCKED}s'")
@@ -131,7 +138,7 @@ def _postgresql_engine(url: sqlalchemy.URL, answer: float, pool: dict[str, Any])
     if "sslcert" not in url.query:
         # libpq would look for one in root's home, which we may not read any more: no TLS then.
         arguments["sslcertmode"] = "disable"
-    engine = create_engine(url, connect_args=arguments, use_native_hstore=False, **_SERVER, **pool)
+    engine = create_engine(url, connect_args=arguments, use_native_hstore=False, **options)
     event.listen(engine, "do_connect", connect)
     return engine
 

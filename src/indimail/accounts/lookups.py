@@ -12,10 +12,10 @@ ask (`accounts.lists`).
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, bindparam, literal, select, union_all
+from sqlalchemy import Connection, Table, bindparam, literal_column, select, union_all
 
 from indimail.accounts.database import rows
-from indimail.accounts.port import LIMITS, NO_DEFAULT, Account, Flag, Limits, limited
+from indimail.accounts.port import LIMITS, NO_DEFAULT, Account, Flag, Known, Limits, limited
 from indimail.accounts.tables import ALIASDOMAIN, INDIBAK, INDIMAIL, USERQUOTA, VALIAS, VLIMITS
 from indimail.mail.secret import Secret
 
@@ -35,7 +35,9 @@ FIELDS: Final = (
 
 def accounts_in(table: Table, active: int) -> Any:  # noqa: ANN401 - a Select of such rows
     """Select accounts of a table, as `account_of` takes them."""
-    return select(*(table.c[field] for field in FIELDS), literal(active).label("active"))
+    return select(
+        *(table.c[field] for field in FIELDS), literal_column(str(active)).label("active")
+    )
 
 
 def named(table: Table, active: int) -> Any:  # noqa: ANN401 - as above
@@ -49,6 +51,16 @@ _FIND: Final = union_all(*(named(*table) for table in ACTIVE))
 _ALIASES: Final = select(VALIAS.c.alias, VALIAS.c.domain, VALIAS.c.valias_line).where(
     VALIAS.c.alias == bindparam("name"), VALIAS.c.domain == bindparam("domain")
 )
+_LINE: Final = 2
+# The lines of a name in the shape of accounts, with a mark of their own.
+_LINES: Final = select(
+    VALIAS.c.alias,
+    VALIAS.c.domain,
+    VALIAS.c.valias_line,
+    *map(literal_column, ("0", "0", "''", "''", "''", "''")),
+    literal_column(str(_LINE)),
+).where(VALIAS.c.alias == bindparam("name"), VALIAS.c.domain == bindparam("domain"))
+_KNOWN: Final = union_all(*(named(*table) for table in ACTIVE), _LINES)
 _REAL_DOMAIN: Final = select(ALIASDOMAIN.c.alias, ALIASDOMAIN.c.domain).where(
     ALIASDOMAIN.c.alias == bindparam("alias")
 )
@@ -69,6 +81,19 @@ def aliases(db: Connection, name: str, domain: str) -> list[str]:
     """Return the alias lines, sorted."""
     lines = rows(db, _ALIASES, name=name, domain=domain)
     return sorted(row[2] for row in lines if row[:2] == (name, domain))
+
+
+def known(db: Connection, name: str, domain: str) -> Known:
+    """Return what `find` and `aliases` do, with one query.
+
+    A name beyond ASCII takes two: one table may have its characters, and another not.
+    """
+    if not name.isascii():
+        return Known(find(db, name, domain), tuple(aliases(db, name, domain)))
+    there = rows(db, _KNOWN, name=name, domain=domain)
+    lines = (row[2] for row in there if row[-1] == _LINE and row[:2] == (name, domain))
+    accounts = (row for row in there if row[-1] != _LINE)
+    return Known(found_in(accounts, name, domain), tuple(sorted(lines)))
 
 
 def real_domain(db: Connection, domain: str) -> str:

@@ -14,6 +14,7 @@ from indimail.accounts.port import (
     AliasLine,
     Arrival,
     Flag,
+    Known,
     LastEvent,
     Limits,
     above,
@@ -49,6 +50,10 @@ class MemoryAccounts:
         """Return the alias lines, sorted."""
         self._check()
         return sorted(self._aliases.get((name, domain), ()))
+
+    def known(self, name: str, domain: str) -> Known:
+        """Return the account and the alias lines."""
+        return Known(self.find(name, domain), tuple(self.aliases(name, domain)))
 
     def real_domain(self, domain: str) -> str:
         """Return the domain that an alias domain stands for; any other as it is."""

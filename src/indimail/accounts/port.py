@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import IntFlag
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from indimail.mail.secret import Secret
 
@@ -179,6 +179,13 @@ def limited(name: str, domain: str) -> str:
     return f"{name}@{domain}" if name else domain
 
 
+class Known(NamedTuple):
+    """What delivery wants to know of a name: its account, active or not, and its alias lines."""
+
+    account: Account | None
+    aliases: tuple[str, ...]
+
+
 def is_lock_changed(before: Account, after: Account) -> bool:
     """Tell whether a change set BOUNCE_MAIL, or took it away."""
     return Flag.BOUNCE_MAIL in after.flags ^ before.flags
@@ -228,6 +235,9 @@ class Lookup(Protocol):
 
     def aliases(self, name: str, domain: str) -> list[str]:
         """Return the alias lines (``&user@domain``, ``/path/``, ``| program``), sorted."""
+
+    def known(self, name: str, domain: str) -> Known:
+        """Return what `find` and `aliases` do, at the price of one."""
 
     def real_domain(self, domain: str) -> str:
         """Return the domain that an alias domain stands for; any other as it is."""

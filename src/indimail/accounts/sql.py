@@ -14,7 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from indimail.accounts import changes, lists, lookups, moves
 from indimail.accounts.database import Database
-from indimail.accounts.port import Account, AliasLine, Arrival, LastEvent, Limits, is_storable
+from indimail.accounts.port import (
+    Account,
+    AliasLine,
+    Arrival,
+    Known,
+    LastEvent,
+    Limits,
+    is_storable,
+)
 from indimail.mail.secret import Secret
 
 
@@ -45,6 +53,9 @@ class SqlAccounts:
 
     def aliases(self, name: str, domain: str) -> list[str]:
         return self.database.ask(lookups.aliases, name, domain)
+
+    def known(self, name: str, domain: str) -> Known:
+        return self.database.ask(lookups.known, name, domain)
 
     def real_domain(self, domain: str) -> str:
         return self.database.ask(lookups.real_domain, domain)

@@ -274,13 +274,13 @@ class Foresight:
     def _facts(self, entry: AssignEntry, host: str, step: VDeliver, seen: _Seen) -> VirtualFacts:
         user = virtual_user(entry.ext)
         domain = self._accounts.real_domain(host.lower())
-        account = self._accounts.find(user, domain) if user else None
-        named = bool(user and entry.ext)  # the postmaster of an empty box has no aliases
-        aliases = tuple(self._accounts.aliases(user, domain)) if named else ()
+        account, aliases = self._accounts.known(user, domain) if user else (None, ())
+        if not entry.ext:  # the postmaster of an empty box has no aliases
+            aliases = ()
         extended = ""
         if account is None and not aliases and (base := self._stand_in(user, domain)) is not None:
             extended, user, account = user, base.name, base
-            aliases = tuple(self._accounts.aliases(user, domain))
+            aliases = self._accounts.known(user, domain).aliases
         if account is not None and self._snapshot().local.no_alias:
             aliases = ()
         if account is not None and not self._is_watched(account.directory, entry):
