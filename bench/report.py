@@ -168,6 +168,62 @@ def write_report(results: Results, folder: str) -> None:
         file.write(text + tables(results))
 
 
+def write_users(results: Results, folder: str) -> None:
+    """Write users.md: a hundred thousand users, known and unknown."""
+    text = "# A hundred thousand users in each database\n\nWritten by `make bench`; how it measures stands"
+    text += " in [bench/README.md](../../bench/README.md).\n\n"
+    with open(os.path.join(folder, "users.md"), "w", encoding="utf-8") as file:
+        file.write(text + users_tables(results) + "\n" + _facts(results))
+
+
+def users_tables(results: Results) -> str:
+    """Return the tables of rates, of ratios and of CPU time as Markdown."""
+    found = results["users"]
+    servers = list(dict.fromkeys(run["server"] for run in found["runs"]))
+    rounds = found["rounds"]
+    text = f"{found['users']:,} users; median and range over the rounds ({rounds}).\n"
+    figures = [("Finished deliveries a second", "rate", 1.0)]
+    figures.append(
+        ("CPU time of a mail without the database's, in microseconds", "cpu_per_mail", 1e6)
+    )
+    for title, figure, unit in figures:
+        text += f"\n## {title}\n\n| load | {' | '.join(servers)} |\n|---|{'---|' * len(servers)}\n"
+        for scenario, cache in _loads(found):
+            sides = [_of_users(found, scenario, cache, server, figure) for server in servers]
+            cells = [Spread.of([v * unit for v in side.values()]).text() for side in sides]
+            text += f"| {scenario} {cache} | {' | '.join(cells)} |\n"
+    if THEIRS in servers:
+        ours = [server for server in servers if server != THEIRS]
+        text += "\n## Rate, ours to Postfix's\n\n"
+        text += f"| load | {' | '.join(ours)} | floor |\n|---|{'---|' * len(ours)}---|\n"
+        for scenario, cache in _loads(found):
+            floor = next(s.rate for s in SCENARIOS if s.name == scenario)
+            theirs = _of_users(found, scenario, cache, THEIRS, "rate")
+            cells = []
+            for server in ours:
+                mine = _of_users(found, scenario, cache, server, "rate")
+                ratios = Spread.of([mine[number] / theirs[number] for number in mine])
+                cells.append(
+                    ratios.text(2) + ("" if ratios.median >= floor else ", **not reached**")
+                )
+            text += f"| {scenario} {cache} | {' | '.join(cells)} | {floor} |\n"
+    return text
+
+
+def _loads(found: dict[str, Any]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((run["scenario"], run["cache"]) for run in found["runs"]))
+
+
+def _of_users(
+    found: dict[str, Any], scenario: str, cache: str, server: str, figure: str
+) -> dict[int, float]:
+    return {
+        run["round"]: run[figure]
+        for run in found["runs"]
+        if (run["scenario"], run["cache"], run["server"]) == (scenario, cache, server)
+    }
+
+
 def plot(results: Results, folder: str) -> list[tuple[str, str]]:
     """Draw the plots that there are figures for and return their names and titles."""
     drawn = []

@@ -144,6 +144,7 @@ class Bench:
             quickly = QUICKLY if self.arguments.quick else 1
             rounds = min(self.arguments.rounds, USERS_ROUNDS)
             self.results["users"] = measure_users(self.folder, rounds, quickly, sides)
+            report.write_users(self.results, self.arguments.report)
         report.write_results(self.results)
 
     def run_our_extras(self) -> None:
@@ -211,8 +212,11 @@ def main() -> int:
         bench = Bench(arguments, folder)
         bench.run_rounds()
         bench.run_extras()
-        report.write_report(bench.results, arguments.report)
-        say(report.tables(bench.results))
+        if arguments.only != ["users"]:
+            report.write_report(bench.results, arguments.report)
+            say(report.tables(bench.results))
+        if "users" in bench.results:
+            say(report.users_tables(bench.results))
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         arguments.keep = True

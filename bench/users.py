@@ -153,6 +153,9 @@ def measure_users(
         if sides[1]:
             place = os.path.join(folder, "users-postfix")
             servers["Postfix"] = Postfix(place, mailboxes=with_mail, everybody=everybody)
+        for server in servers.values():
+            os.makedirs(server.folder, mode=0o711, exist_ok=True)
+            server.build()
         for load in everything:
             order = list(servers) if load.round % 2 else list(servers)[::-1]
             for kind in order:

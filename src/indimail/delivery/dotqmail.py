@@ -26,6 +26,7 @@ spec/founding-text.txt (the line without ``|``).  Not here: what the instruction
 
 import shlex
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from indimail.delivery.instruction import Instruction, parse_instruction
@@ -119,6 +120,7 @@ def missing_dotqmail() -> Fail:
     return Fail(NO_MAILBOX, "5.1.1", Foreseen.ABSENT)
 
 
+@lru_cache(maxsize=1000)
 def read_dotqmail(of: DotQmail) -> tuple[tuple[int, Step], ...] | Defer:
     """Return the steps with their line numbers, none for a file of comments alone.
 
