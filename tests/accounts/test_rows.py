@@ -140,7 +140,7 @@ def test_tables_of_others_are_named_and_left_out(tmp_path: Path) -> None:
     url = sqlite_url(f"{tmp_path}/x.db")
     fill(url)
     accounts = SqlAccounts(url)
-    with accounts.database.engine().begin() as db:
+    with accounts.database.engines().changing.begin() as db:
         db.exec_driver_sql("CREATE TABLE spam (x INTEGER)")
     accounts.close()
     with snapshot(url, str(tmp_path)) as rows:
