@@ -27,7 +27,7 @@ from indimail.mail.secret import Secret
 ALICE = Account("alice", "example.com", Secret("$5$salt$hash"))
 OURS = {
     "indimail", "indibak", "valias", "lastauth", "userquota", "aliasdomain", "ip_alias_map",
-    "vlimits", "alembic_version",
+    "vlimits", "bulkmail", "alembic_version",
 }  # fmt: skip
 NUMBERED = ["create table indimail_schema (version integer not null primary key)"]
 
@@ -38,7 +38,7 @@ def make_older(db: Database, version: str, *, before_alembic: bool = False) -> N
     accounts.add(ALICE)
     accounts.add_alias("list", "example.com", "&alice@example.com")
     accounts.close()
-    db.ask("drop table ip_alias_map", "drop table vlimits")
+    db.ask("drop table ip_alias_map", "drop table vlimits", "drop table bulkmail")
     if version == OLDEST:
         db.ask(f"drop index valias_lines{' on valias' if db.kind == 'mariadb' else ''}")
     if not before_alembic:
@@ -121,6 +121,7 @@ def test_a_table_that_is_missing_fails_nothing(db: Database) -> None:
         "lastauth": lambda: accounts.remove_user("bob", "example.com"),
         "userquota": lambda: accounts.set_userquota("alice", "example.com", 5),
         "ip_alias_map": lambda: accounts.rename_domain("example.com", "example.org", []),
+        "bulkmail": lambda: accounts.remove_bulletin("alice", "example.com", "news"),
         "vlimits": lambda: accounts.limits("", "example.com"),
     }
     assert ask.keys() == METADATA.tables.keys()
@@ -158,12 +159,12 @@ def test_a_newer_schema_is_refused_and_not_touched(db: Database, before_alembic:
     db.accounts().add(ALICE)
     db.ask("drop table lastauth")
     if before_alembic:
-        db.ask("drop table alembic_version", *NUMBERED, "insert into indimail_schema values (5)")
+        db.ask("drop table alembic_version", *NUMBERED, "insert into indimail_schema values (6)")
     else:
-        db.ask("update alembic_version set version_num = '0005'")
+        db.ask("update alembic_version set version_num = '0006'")
     with pytest.raises(AccountsUnavailable) as raised:
         db.accounts().find("alice", "example.com")
-    assert "schema version 0005 is newer than 0004; nothing was changed" in str(raised.value)
+    assert "schema version 0006 is newer than 0005; nothing was changed" in str(raised.value)
     assert "lastauth" not in db.tables
     assert len({"indimail_schema", "alembic_version"} & db.tables) == 1
 

@@ -297,19 +297,24 @@ def test_a_postmaster_that_cannot_be_is_refused(
     assert ran == Ran(64, "", f"indimail init: --postmaster {address}: {reason}\n")
 
 
+@pytest.mark.parametrize(
+    "program",
+    [["vmoduser", "-l", "{}", "alice@example.com"], ["vacation", "alice@example.com", "{}"]],
+    ids=" ".join,
+)
 @pytest.mark.parametrize("given", ["+", "FILE"])
 def test_an_automatic_reply_is_set_and_removed(
-    domain: Terminal, tmp_path: Path, given: str
+    domain: Terminal, tmp_path: Path, given: str, program: list[str]
 ) -> None:
+    def reply(file: str) -> Ran:
+        return domain(*(word.format(file) for word in program), stdin="I am away.\n")
+
     file = tmp_path / "away"
     file.write_text("I am away.\n")
     home = Path(alice(domain).directory)
-    set_ = domain(
-        "vmoduser", "-l", str(file) if given == "FILE" else given, "alice@example.com",
-        stdin="I am away.\n",
-    )  # fmt: skip
+    set_ = reply(str(file) if given == "FILE" else given)
     assert (set_.code, set_.out) == (0, "alice@example.com: automatic reply set\n")
     assert (home / ".vacation.msg").read_text() == "I am away.\n"
-    removed = domain("vmoduser", "-l", "-", "alice@example.com")
+    removed = reply("-")
     assert (removed.code, removed.out) == (0, "alice@example.com: automatic reply removed\n")
     assert os.listdir(home) == ["Maildir"]

@@ -72,7 +72,14 @@ def test_a_group_is_a_user_whose_lines_change(domain: Terminal) -> None:
     ("vbulletin -f {file} example.org", 1, "example.org: No such Domain"),
     ("vbulletin -f {file} nobody@example.com", 1, "nobody@example.com: No such user"),
     ("vbulletin -a -e {file} -f {file} example.com", 1, "-a and -e: expected one of them"),
-    ("vbulletin -S list -f {file} example.com", 69, "-S: not yet: POP3 and IMAP"),
+    ("vbulletin -S {other} -e {file} -f {file} example.com", 1,
+     "-S and -e: expected one of them"),
+    ("vbulletin -S {other} -a -f {file} example.com", 1, "-a and -S: expected one of them"),
+    ("vbulletin -S {other} -s -f {file} example.com", 1,
+     "-S: a login gets a copy, expected neither -h nor -s"),
+    ("vbulletin -S {other} -f {file} bob@example.com", 1, "-S: expected domains"),
+    ("vbulletin -S {who} -f {file},all example.com", 1, "file,all: expected a name of at most 64 "
+     "characters that does not end in ,all"),
     ("vdeloldusers -d example.org", 1, "example.org: domain does not exist"),
     ("vdeloldusers -i -p -d example.com", 1, "-i and -p: expected one of them"),
     ("vdeloldusers -a 0 -d example.com", 64, "-a 0: expected a number of days"),
@@ -102,8 +109,11 @@ def test_what_is_refused_changes_nothing(
     domain: Terminal, tmp_path: Path, line: str, code: int, said: str
 ) -> None:
     (tmp_path / "file").write_text("Subject: news\n\nHello\n")
+    (tmp_path / "file,all").write_text("Subject: news\n\nHello\n")
     (tmp_path / "other").write_text("alice@example.net\n")
-    names = {"root": domain.root, "file": f"{tmp_path}/file", "other": f"{tmp_path}/other"}
+    (tmp_path / "who").write_text("alice@example.com\n")
+    files = {name: f"{tmp_path}/{name}" for name in ("file", "other", "who")}
+    names = {"root": domain.root, **files}
     program, *arguments = line.format(**names).split(" ")
     assert domain(program, *arguments) == Ran(code, "", f"{program}: {said.format(**names)}\n")
     assert len(accounts(domain).users("example.com")) == 3
@@ -113,7 +123,7 @@ def test_what_is_refused_changes_nothing(
 
 @pytest.mark.parametrize("line", [
     "vgroup a@example.com", "vgroup -a -i x a@example.com", "vgroup -u x a@example.com",
-    "vbulletin -f /x", "resetquota", "printdir", "vcalias", "vcaliasrev", "vipmap",
+    "vbulletin a.example", "resetquota", "printdir", "vcalias", "vcaliasrev", "vipmap",
     "vreorg -d a.example", "vpurge a.example 30",
     "vipmap -p -i 192.0.2.1 a.example",
 ])  # fmt: skip
@@ -123,14 +133,15 @@ def test_what_makes_no_sense_is_answered_with_the_use(terminal: Terminal, line: 
     assert (ran.code, ran.out, ran.err.split()[:2]) == (1, "", ["usage:", program])
 
 
-@pytest.mark.parametrize("options", [[], ["-h"]], ids=["copies", "one file"])
+@pytest.mark.parametrize("options", [[], ["-h"], ["-s"]], ids=["copies", "one file", "links"])
 def test_a_bulletin_comes_once_to_all_but_those_excluded(
     domain: Terminal, tmp_path: Path, options: list[str]
 ) -> None:
     domain("vgroup", "-a", "-e", "all@example.com", HASH)
     domain("vadduser", "-e", "-q", "50M", "-i", "carol@example.com", HASH)
     domain("vmoduser", "-q", "50M", "alice@example.com")
-    news, excluded = tmp_path / "news.eml", tmp_path / "not"
+    folder = Path(domain.root).parent  # the owner of the instance may pass it
+    news, excluded = folder / "news.eml", tmp_path / "not"
     news.write_bytes(b"Subject: news\n\nH\xffllo\n")
     excluded.write_text("bob@example.com\n")
     ran = domain("vbulletin", "-n", "-f", str(news), "-e", str(excluded), "example.com")
@@ -142,7 +153,8 @@ def test_a_bulletin_comes_once_to_all_but_those_excluded(
     home = Path(domain.root, "mail/A2E/example.com/alice/Maildir")
     assert (home / mail).read_bytes() == news.read_bytes()
     assert (home / "maildirsize").read_text().splitlines()[1] == f"{len(news.read_bytes())} 1"
-    assert (os.stat(home / mail).st_nlink == 2) is bool(options)
+    assert (os.stat(home / mail).st_nlink == 2) is (options == ["-h"])
+    assert os.path.islink(home / mail) is (options == ["-s"])
     assert mails(domain, "postmaster") == [mail]
     for name in ("bob", "all", "carol"):
         assert mails(domain, name) == []
@@ -156,6 +168,54 @@ def test_a_bulletin_for_the_next_login_lies_in_the_domain(domain: Terminal, tmp_
     kept = Path(domain.root, "domains/example.com/bulk_mail/news.eml,all")
     assert kept.read_text() == news.read_text()
     assert mails(domain, "alice") == []
+
+
+def test_a_bulletin_waits_for_those_who_subscribed(domain: Terminal, tmp_path: Path) -> None:
+    domain("vadddomain", "-e", "example.net", HASH)
+    domain("vaddaliasdomain", "example.org", "example.com")
+    news, who = tmp_path / "news.eml", tmp_path / "who"
+    news.write_text("Subject: news\n\nHello\n")
+    who.write_text("Alice@example.org\nnobody@example.com\nbob@elsewhere.example\n"
+                   "postmaster@example.net\nbob@example.com\n")  # fmt: skip
+    assert domain("vbulletin", "-S", str(who), "-f", str(news)) == Ran(0, "", "")
+    known = accounts(domain)
+    for name, of, waiting in (
+        ("alice", "example.com", ["news.eml"]), ("bob", "example.com", ["news.eml"]),
+        ("postmaster", "example.net", ["news.eml"]), ("postmaster", "example.com", []),
+        ("nobody", "example.com", []), ("bob", "elsewhere.example", []),
+    ):  # fmt: skip
+        assert known.bulletins(name, of) == waiting
+    for of in ("example.com", "example.net"):
+        kept = Path(domain.root, "domains", of, "bulk_mail/news.eml")
+        assert kept.read_text() == news.read_text()
+    news.write_text("Subject: other news\n\nHello\n")
+    ran = domain("vbulletin", "-S", str(who), "-f", str(news), "example.net")
+    kept = Path(domain.root, "domains/example.net/bulk_mail/news.eml")
+    assert ran == Ran(1, "", f"vbulletin: {kept}: is there and says something else\n")
+    domain("vdeluser", "alice@example.com")
+    assert known.bulletins("alice", "example.com") == []
+
+
+def test_a_bulletin_without_a_name_is_for_all_domains(domain: Terminal, tmp_path: Path) -> None:
+    domain("vadddomain", "-e", "example.net", HASH)
+    domain("vaddaliasdomain", "example.org", "example.com")
+    news = tmp_path / "news.eml"
+    news.write_text("Subject: news\n\nHello\n")
+    assert domain("vbulletin", "-f", str(news)) == Ran(0, "", "")
+    assert len(mails(domain, "alice")) == 1
+    other = Path(domain.root, "mail/L2P/example.net/postmaster/Maildir/new")
+    assert len(list(other.iterdir())) == 1
+
+
+def test_a_link_has_to_be_readable(domain: Terminal, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("who runs the command owns the instance")
+    news = tmp_path / "news.eml"
+    news.write_text("Subject: news\n\nHello\n")
+    os.chmod(news, 0o600)
+    assert domain("vbulletin", "-s", "-f", str(news), "example.com") == Ran(
+        77, "", f"vbulletin: {news}: not readable by the owner of the instance\n"
+    )
 
 
 def used(terminal: Terminal, name: str, days: int) -> None:

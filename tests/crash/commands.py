@@ -42,6 +42,8 @@ COMMANDS = [
     ["vgroup", "-u", "&bob@example.com", "-o", "&alice@example.com", "team@example.com"],
     ["vbulletin", "-f", "{root}/../news", "example.com"],
     ["vbulletin", "-a", "-f", "{root}/../news", "example.com"],
+    ["vbulletin", "-S", "{root}/../who", "-f", "{root}/../news"],
+    ["vbulletin", "-s", "-f", "{root}/../news", "example.com"],
     ["vdeloldusers", "-f", "-i", "-a", "60", "-d", "example.com"],
     ["vdeloldusers", "-f", "-p", "-a", "60", "-d", "example.com"],
     ["vcalias", "example.com"],
@@ -84,6 +86,7 @@ def _furnish(stage: Stage, folder: str) -> None:
     away, news = Path(folder, "away"), Path(folder, "news")
     away.write_text("I am away.\n")
     news.write_text("Subject: news\n\nHello\n")
+    Path(folder, "who").write_text("alice@example.com\nbob@elsewhere.example\n")
     assert stage.run("init", "--me", "mx.example.org") == 0
     for domain in ("example.com", "other.example"):
         stage.run("vadddomain", "-e", domain, HASH)

@@ -297,6 +297,7 @@ def filled(accounts: Accounts) -> None:
         accounts.add_alias("alice", domain, "&carol@example.net")
         for name in ("", "alice"):
             accounts.set_limits(name, domain, {"maxaliases": 7})
+        accounts.add_bulletins([f"alice@{domain}", f"bob@{domain}"], "news")
     accounts.add_alias("here", "example.org", "&alice@example.com")
     accounts.add_alias("here", "example.org", "&alice@example.com.au")
     accounts.add_alias_domain("example.net", "example.com")
@@ -312,6 +313,7 @@ def told(accounts: Accounts, domain: str) -> list[str]:
         *(f"{alias.name} {alias.line}" for alias in accounts.domain_aliases(domain)),
         *(
             f"{name} {accounts.userquota(name, domain)} {len(accounts.events(name, domain))}"
+            f"{' '.join(['', *accounts.bulletins(name, domain)])}"
             for name in sorted(names)
         ),
         f"{accounts.homes('/home', 'A2E', domain)}",
@@ -360,7 +362,7 @@ def test_a_user_gets_another_name_and_home_in_all_rows(accounts: Accounts, activ
             "friends &carol@example.net", "friends &zoe@example.com", "friends /new/zoe/Maildir/",
             "friends bob@example.com", "zoe &carol@example.net",
             "zoe &dora@example.net",
-            "alice 0 0", "bob 0 0", "friends 0 0", "zoe 777 1",
+            "alice 0 0", "bob 0 0 news", "friends 0 0", "zoe 777 1 news",
             "(2, '')", "limits example.com", "limits zoe@example.com", "example.net", "192.0.2.1",
         ]  # fmt: skip
     assert accounts.aliases("here", "example.org") == [
@@ -410,6 +412,21 @@ def test_a_domain_gets_another_name_in_all_rows(accounts: Accounts) -> None:
     assert accounts.limits("", "new.example") == Limits("", "new.example", maxaliases=7)
     assert accounts.users("example.com") == []
     assert accounts.users("example.org") == other
+
+
+def test_bulletins_wait_for_their_users(accounts: Accounts) -> None:
+    assert accounts.bulletins("alice", "example.com") == []
+    accounts.add_bulletins(["alice@example.com", "bob@example.com"], "news")
+    accounts.add_bulletins(["alice@example.com"], "hint")
+    accounts.add_bulletins(["alice@example.com", "carol@example.com"], "news")
+    accounts.add_bulletins([], "none")
+    assert accounts.bulletins("alice", "example.com") == ["hint", "news"]
+    assert accounts.bulletins("Alice", "example.com") == []
+    assert accounts.remove_bulletin("alice", "example.com", "news")
+    assert not accounts.remove_bulletin("alice", "example.com", "news")
+    assert accounts.bulletins("alice", "example.com") == ["hint"]
+    assert accounts.bulletins("bob", "example.com") == ["news"]
+    assert accounts.bulletins("carol", "example.com") == ["news"]
 
 
 def test_limits_are_of_a_domain_or_of_a_user(accounts: Accounts) -> None:

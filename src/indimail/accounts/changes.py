@@ -29,6 +29,7 @@ from indimail.accounts.port import (
 )
 from indimail.accounts.tables import (
     ALIASDOMAIN,
+    BULKMAIL,
     INDIBAK,
     INDIMAIL,
     IP_ALIAS_MAP,
@@ -182,6 +183,19 @@ def set_homes(
             counters.create(db, checkfirst=True)
     values = {"cur_users": count, "the_dir": bucket, **_levels(bucket)}
     dialect.upsert(db, counters, {"domain": domain, **values}, replace=list(values))
+
+
+def add_bulletins(db: Connection, addresses: Sequence[str], filename: str) -> None:
+    """Let users get a file of `bulk_mail` at their next login."""
+    rows = [{"emailid": address, "filename": filename} for address in addresses]
+    dialect.upsert_all(db, BULKMAIL, rows)
+
+
+def remove_bulletin(db: Connection, name: str, domain: str, filename: str) -> bool:
+    """Tell that a user got a bulletin; False: it was not waited for."""
+    here = dialect.same(db, BULKMAIL.c.emailid, f"{name}@{domain}")
+    gone = delete(BULKMAIL).where(here, dialect.same(db, BULKMAIL.c.filename, filename))
+    return bool(db.execute(gone).rowcount)
 
 
 def set_limits(db: Connection, name: str, domain: str, values: Mapping[str, int]) -> None:

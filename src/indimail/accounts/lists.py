@@ -18,6 +18,7 @@ from indimail.accounts.lookups import ACTIVE, account_of, accounts_in
 from indimail.accounts.port import Account, AliasLine, LastEvent, above
 from indimail.accounts.tables import (
     ALIASDOMAIN,
+    BULKMAIL,
     IP_ALIAS_MAP,
     LASTAUTH,
     METADATA,
@@ -47,6 +48,9 @@ _DOMAINS: Final = union(
 _ADDRESS_DOMAINS: Final = select(IP_ALIAS_MAP.c.ipaddr, IP_ALIAS_MAP.c.domain)
 _EVENTS: Final = select(LASTAUTH.c.service, LASTAUTH.c.timestamp, LASTAUTH.c.remote_ip).where(
     LASTAUTH.c.user == bindparam("name"), LASTAUTH.c.domain == bindparam("domain")
+)
+_BULLETINS: Final = select(BULKMAIL.c.emailid, BULKMAIL.c.filename).where(
+    BULKMAIL.c.emailid == bindparam("address")
 )
 
 
@@ -138,3 +142,10 @@ def events(db: Connection, name: str, domain: str) -> list[LastEvent]:
 def _seconds(time: object) -> int:
     """Return the seconds of a time of the database; MariaDB's zero time is no datetime."""
     return int(time.replace(tzinfo=UTC).timestamp()) if isinstance(time, datetime) else 0
+
+
+def bulletins(db: Connection, name: str, domain: str) -> list[str]:
+    """Return the files of `bulk_mail` that a user gets at the next login, sorted."""
+    address = f"{name}@{domain}"
+    found = rows(db, _BULLETINS, address=address)
+    return sorted(row[1] for row in found if row[0] == address)

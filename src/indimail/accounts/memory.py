@@ -40,6 +40,7 @@ class MemoryAccounts:
         self._events: dict[tuple[str, str], dict[str, LastEvent]] = {}
         self._addresses: dict[str, str] = {}
         self._limits: dict[tuple[str, str], Limits] = {}
+        self._bulletins: dict[tuple[str, str], set[str]] = {}
 
     def find(self, name: str, domain: str) -> Account | None:
         """Return the account, active or not."""
@@ -290,6 +291,25 @@ class MemoryAccounts:
         if domain:
             self._addresses[address] = domain
 
+    def bulletins(self, name: str, domain: str) -> list[str]:
+        """Return the files of `bulk_mail` that a user gets at the next login, sorted."""
+        self._check()
+        return sorted(self._bulletins.get((name, domain), ()))
+
+    def add_bulletins(self, addresses: Sequence[str], filename: str) -> None:
+        """Let users get a file of `bulk_mail` at their next login."""
+        self._check()
+        for address in addresses:
+            name, _, domain = address.rpartition("@")
+            self._bulletins.setdefault((name, domain), set()).add(filename)
+
+    def remove_bulletin(self, name: str, domain: str, filename: str) -> bool:
+        """Tell that a user got a bulletin; False: it was not waited for."""
+        if filename not in self.bulletins(name, domain):
+            return False
+        self._bulletins[name, domain].remove(filename)
+        return True
+
     def set_limits(self, name: str, domain: str, values: Mapping[str, int]) -> None:
         """Set some of the limits of a user, or with an empty name of a domain."""
         before = self.limits(name, domain) or Limits(name, domain)
@@ -321,11 +341,11 @@ class MemoryAccounts:
 
     def _forget(self, is_gone: Callable[[tuple[str, str]], bool]) -> None:
         self._rename(lambda key: ("", "") if is_gone(key) else key)
-        for rows in (self._aliases, self._userquota, self._events, self._limits):
+        for rows in (self._aliases, self._userquota, self._events, self._limits, self._bulletins):
             rows.pop(("", ""), None)
 
     def _rename(self, named: Callable[[tuple[str, str]], tuple[str, str]]) -> None:
-        for rows in (self._userquota, self._events):
+        for rows in (self._userquota, self._events, self._bulletins):
             for key in [key for key in rows if named(key) != key]:
                 rows[named(key)] = rows.pop(key)  # type: ignore[assignment]  # of one and the same
         for key in [key for key in self._limits if named(key) != key]:

@@ -28,6 +28,7 @@ GECOS_LENGTH: Final = 48
 DIRECTORY_LENGTH: Final = 156
 QUOTA_LENGTH: Final = 30
 ALIAS_LINE_LENGTH: Final = 190
+BULLETIN_LENGTH: Final = 64
 
 GROUP_MARK: Final = "MailGroup "  # what the name of a distribution list begins with
 
@@ -372,6 +373,15 @@ class Accounts(Lookup, Protocol):
 
     def map_address(self, address: str, domain: str) -> None:
         """Give a local IP address a default domain; an empty one takes it away."""
+
+    def bulletins(self, name: str, domain: str) -> list[str]:
+        """Return the files of `bulk_mail` that a user gets at the next login, sorted."""
+
+    def add_bulletins(self, addresses: Sequence[str], filename: str) -> None:
+        """Let users get a file of `bulk_mail` at their next login, all in one change."""
+
+    def remove_bulletin(self, name: str, domain: str, filename: str) -> bool:
+        """Tell that a user got a bulletin; False: it was not waited for."""
 
     def set_limits(self, name: str, domain: str, values: Mapping[str, int]) -> None:
         """Set some of the limits of a user, or with an empty name of a domain, by their columns.

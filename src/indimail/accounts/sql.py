@@ -103,6 +103,9 @@ class SqlAccounts:
     def events(self, name: str, domain: str) -> list[LastEvent]:
         return self.database.ask(lists.events, name, domain)
 
+    def bulletins(self, name: str, domain: str) -> list[str]:
+        return self.database.ask(lists.bulletins, name, domain)
+
     # -- changes of a row or two -----------------------------------------------------------------
 
     def add(self, account: Account) -> bool:
@@ -150,6 +153,12 @@ class SqlAccounts:
 
     def set_homes(self, filesystem: str, group: str, domain: str, count: int, bucket: str) -> None:
         return self.database.change(changes.set_homes, filesystem, group, domain, count, bucket)
+
+    def add_bulletins(self, addresses: Sequence[str], filename: str) -> None:
+        return self.database.change(changes.add_bulletins, addresses, filename)
+
+    def remove_bulletin(self, name: str, domain: str, filename: str) -> bool:
+        return self.database.change(changes.remove_bulletin, name, domain, filename)
 
     def set_limits(self, name: str, domain: str, values: Mapping[str, int]) -> None:
         return self.database.change(changes.set_limits, name, domain, values)

@@ -146,6 +146,15 @@ VLIMITS: Final = Table(
     **TABLE_OPTIONS,
 )  # fmt: skip
 
+BULKMAIL: Final = Table(
+    "bulkmail",
+    METADATA,
+    Column("emailid", String(107), primary_key=True),
+    Column("filename", String(64), primary_key=True),
+    _timestamp(),
+    **TABLE_OPTIONS,
+)
+
 # Tables with an address or a domain in one column: their rows go and are renamed with the user or
 # the domain.  Those that we neither make nor read yet count where a database has them.
 ADDRESSED: Final = {"bulkmail": "emailid", "vfilter": "emailid", "vlimits": "domain"}

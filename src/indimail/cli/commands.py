@@ -251,8 +251,8 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "|autoresponder -q ./.vacation.msg ./.vacation.dir", is_script=True, misused=111,
     ),
     "vacation": _program(
-        "vacation", "answer the mail with .vacation.msg, from a .qmail file",
-        "|vacation",
+        "vacation", "answer the mail with .vacation.msg, from a .qmail file, or set that up",
+        "vacation alice@example.com away.txt",
     ),
     "qreceipt": _program(
         "qreceipt", "tell a sender who asks that the mail was delivered, from a .qmail file",

@@ -1,18 +1,23 @@
 """`vacation`: answer a mail with `.vacation.msg`, from a dot-qmail file; the file goes on.
 
     |vacation
+    vacation alice@example.com away.txt       # or sets it up: + standard input, - no more
 
-It is `autoresponder` without a choice: each sender gets one reply in 24 hours, who was answered is kept
-in `.vacation.dir` (made where it is missing), and the same mails get none.  The text may begin with a
-Subject and a From of its own and an empty line; letters behind a % stand for words as there.
+With an address and a file it does what `vmoduser -l` does, and there `autoresponder` answers.
+Without it is `autoresponder` without a choice: each sender gets one reply in 24 hours, who was
+answered is kept in `.vacation.dir` (made where it is missing), and the same mails get none.  The text
+may begin with a Subject and a From of its own and an empty line; letters behind a % stand for words
+as there.
 
-Exit codes: 0; 100 wrong use; 111 a variable or the text is missing, or try again later.
+Exit codes: 0; 100 wrong use; 111 a variable or the text is missing, or try again later; with an
+address those of `vmoduser`.
 
-Sources: spec/delivery.md 7; vacation(1) of BSD (the text's header); RFC 3834.
+Sources: spec/delivery.md 2, 7; vacation(1) of BSD (the text's header); RFC 3834.
 """
 
 import argparse
 import os
+import sys
 import time
 from typing import Final
 
@@ -37,12 +42,25 @@ DAY: Final = 86_400
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.description = "Answer the mail of a .qmail file, or set up who answers a user's mail."
+    parser.add_argument("email", nargs="?", help="whose mail is to be answered")
+    parser.add_argument("file", nargs="?", help="the text; +: from stdin; -: no more answers")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be written")
     add_root(parser)
+    parser.set_defaults(usage=parser.format_usage())
 
 
 def run(args: argparse.Namespace) -> int:
-    """Answer."""
-    return attempt(PROGRAM, lambda: _run(args.root))
+    """Answer, or set it up."""
+    if args.email is None:
+        return attempt(PROGRAM, lambda: _run(args.root))
+    if args.file is None:
+        print(args.usage.strip(), file=sys.stderr)
+        return 100
+    # Of this use alone: a delivery does not wait for it.
+    from indimail.cli.set_reply import set_reply  # noqa: PLC0415
+
+    return set_reply(PROGRAM, args)
 
 
 def _run(root: str | None) -> int:

@@ -3,13 +3,16 @@
     vbulletin -f /root/news.eml example.com
     vbulletin -f /root/news.eml -e /root/who-not example.com example.net
     vbulletin -f /root/news.eml -a example.com        # at the next login of each
+    vbulletin -f /root/news.eml -S /root/who          # at the next login of those in the file
 
+Without a domain or an address: to all domains.  A file of -S may be the same on each host of many:
+who is no user of this one is left out.
 Exit codes and texts: spec/delivery.md 2.  The work: `manage.bulletins`.
 """
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from indimail.cli.change import check_name, end_arguments, finish, make_change
 from indimail.cli.site import (
@@ -19,32 +22,42 @@ from indimail.cli.site import (
     attempt,
     now,
     opened,
-    refuse_later,
     usage,
 )
 from indimail.manage.aliasdomains import real_domain
-from indimail.manage.bulletins import Bulletin, plan_bulletin, plan_stored
+from indimail.manage.assign import domains
+from indimail.manage.bulletins import Bulletin, plan_bulletin, plan_stored, plan_subscribed
 from indimail.manage.names import split_address
 from indimail.manage.removal import check_domain_exists
 from indimail.manage.site import Refused
 from indimail.manage.writes import Write
 
 PROGRAM = "vbulletin"
-LATER = {"S": "POP3 and IMAP", "s": "links out of a Maildir"}
 LONGEST = 1 << 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = add_options(parser, LATER, taking_value="S")
+    options = add_options(parser, {})
     parser.description = "Post a mail to all users of domains, or to one."
     parser.add_argument("name", nargs="*", metavar="domain|email")
     options.add_argument("-f", dest="file", metavar="FILE", help="the mail (a full path)")
     options.add_argument("-e", dest="excluded", metavar="FILE", help="addresses that do not get it")
-    options.add_argument("-c", dest="copy", action="store_true", help="a copy each (the default)")
-    options.add_argument("-h", dest="link", action="store_true", help="one file with many names")
+    options.add_argument(
+        "-c", dest="how", action="store_const", const="copy", help="a copy each (the default)"
+    )
+    options.add_argument(
+        "-h", dest="how", action="store_const", const="link", help="one file with many names"
+    )
+    options.add_argument(
+        "-s", dest="how", action="store_const", const="symlink",
+        help="links to FILE, which has to stay and to be readable by the owner of the instance",
+    )  # fmt: skip
     options.add_argument(
         "-a", dest="stored", action="store_true", help="for the next login, by bulk_mail"
+    )
+    options.add_argument(
+        "-S", dest="subscribers", metavar="LIST", help="for the next login of the file's addresses"
     )
     options.add_argument("-n", dest="dry_run", action="store_true", help="as --dry-run")
     options.add_argument("-V", dest="verbose", action="store_true", help="say what was done")
@@ -57,43 +70,66 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    refuse_later(args)
-    if args.file is None or not args.name:
+    if args.file is None:
         raise usage(args, 1)
     for path in filter(None, (args.file, args.excluded)):
         if not os.path.isabs(path):
             raise Failed(f"path [{path}] is not absolute", 1)
-    if args.stored and args.excluded:
-        raise Failed("-a and -e: expected one of them", 1)
-    octets = _read(args.file)  # as who runs the command, not as the owner of the instance
-    excluded = frozenset(
-        _read(args.excluded).decode("utf-8", "replace").split() if args.excluded else ()
-    )
+    for option, is_given in (("-a", args.stored), ("-S", args.subscribers)):
+        if is_given and args.excluded:
+            raise Failed(f"{option} and -e: expected one of them", 1)
+        if is_given and args.how in ("link", "symlink"):
+            raise Failed(f"{option}: a login gets a copy, expected neither -h nor -s", 1)
+    if args.stored and args.subscribers:
+        raise Failed("-a and -S: expected one of them", 1)
+    # As who runs the command, not as the owner of the instance.
+    octets = _read(args.file)
+    excluded, subscribers = _addresses(args.excluded), _addresses(args.subscribers)
     if not octets:
         raise Failed(f"{args.file}: is empty", 1)
-    bulletin = Bulletin(octets, args.link, excluded)
+    bulletin = Bulletin(octets, args.file, args.how or "copy", frozenset(excluded))
     for name in args.name:
         check_name("email" if "@" in name else "domain", name)
-    if args.stored and any("@" in name for name in args.name):
-        raise Failed("-a: expected domains", 1)
-    how = "".join(letter for letter, is_set in (("-a ", args.stored), ("-h ", args.link)) if is_set)
     with opened(PROGRAM, args) as command:
-        make_change(
-            command,
-            f"{how}{args.file} {' '.join(args.name)}",
-            lambda: _plan(command, args, bulletin),
-        )
+        names = [_real(command, name) for name in args.name] or _all_domains(command)
+        subject = f"{args.file} {' '.join(args.name)}"
+        make_change(command, subject, _plan(command, args, bulletin, names, subscribers))
     return finish(command, args.name, [f"posted {args.file}"] if args.verbose else [])
 
 
 def _plan(
-    command: Command, args: argparse.Namespace, bulletin: Bulletin
-) -> Sequence[Write] | Refused:
-    names = [_real(command, name) for name in args.name]
-    if not args.stored:
-        return plan_bulletin(command.site, command.accounts, bulletin, names, now())
-    file = os.path.basename(args.file)
-    return [w for domain in names for w in plan_stored(command.site, bulletin, file, domain)]
+    command: Command,
+    args: argparse.Namespace,
+    bulletin: Bulletin,
+    names: Sequence[str],
+    subscribers: Sequence[str],
+) -> Callable[[], list[Write] | Refused]:
+    """Return what plans the change; the file's name is that of a bulletin that waits."""
+    site, accounts = command.site, command.accounts
+    name = os.path.basename(args.file)
+    if (args.stored or args.subscribers) and any("@" in name for name in names):
+        raise Failed(f"{'-a' if args.stored else '-S'}: expected domains", 1)
+    if args.stored:
+        return lambda: [w for of in names for w in plan_stored(site, bulletin, name, of)]
+    if args.subscribers:
+        known = [_known(command, address) for address in subscribers]
+        wanted = [address for address in known if address.rpartition("@")[2] in names]
+        return lambda: plan_subscribed(site, accounts, bulletin, name, wanted)
+    if bulletin.how == "symlink" and not os.access(args.file, os.R_OK, effective_ids=True):
+        raise Failed(f"{args.file}: not readable by the owner of the instance", os.EX_NOPERM)
+    return lambda: plan_bulletin(site, accounts, bulletin, names, now())
+
+
+def _all_domains(command: Command) -> list[str]:
+    site, accounts = command.site, command.accounts
+    listed = domains(command.disk, site.places.users_dir)
+    return list(dict.fromkeys(real_domain(site, accounts, domain) for domain in listed))
+
+
+def _known(command: Command, address: str) -> str:
+    """Return an address by its real domain."""
+    name, domain = split_address(address.lower())
+    return f"{name}@{real_domain(command.site, command.accounts, domain)}"
 
 
 def _real(command: Command, name: str) -> str:
@@ -103,6 +139,10 @@ def _real(command: Command, name: str) -> str:
     if check_domain_exists(command.site, command.disk, domain) is not None:
         raise Failed(f"{domain}: No such Domain", 1)
     return f"{user}@{domain}" if user else domain
+
+
+def _addresses(path: str | None) -> list[str]:
+    return [] if path is None else _read(path).decode("utf-8", "replace").split()
 
 
 def _read(path: str) -> bytes:

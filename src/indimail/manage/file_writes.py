@@ -292,15 +292,15 @@ class RemoveTree:
 
 @dataclass(frozen=True, slots=True)
 class PostMail:
-    """A mail of a file is in a Maildir; `is_link`: as another name of that file."""
+    """A mail of a file is in a Maildir: as a "copy", a "link" to it or a "symlink"."""
 
     source: str
     maildir: str
     name: str
-    is_link: bool = False
+    how: str = "copy"
 
     def __str__(self) -> str:
-        return f"mail {self.maildir}/new/{self.name}: {'link' if self.is_link else 'write'}"
+        return f"mail {self.maildir}/new/{self.name}: {self.how} of {self.source}"
 
     def do(self, stores: Stores) -> None:
         """Put it into `new`, where a reader has not got it yet."""
@@ -313,13 +313,16 @@ class PostMail:
         ]
         if any(name.partition(":")[0] == self.name for name in names):
             return
-        if disk.exists(staged):
+        if os.path.lexists(staged):
             disk.unlink(staged)
-        if self.is_link:
-            disk.link(self.source, staged)
-        else:
-            disk.write_new(staged, [disk.read(self.source)])
-            disk.sync_file(staged)
+        match self.how:
+            case "link":
+                disk.link(self.source, staged)
+            case "symlink":
+                os.symlink(self.source, staged)
+            case _:
+                disk.write_new(staged, [disk.read(self.source)])
+                disk.sync_file(staged)
         disk.rename(staged, os.path.join(self.maildir, "new", self.name))
         disk.sync_directory(os.path.join(self.maildir, "new"))
 

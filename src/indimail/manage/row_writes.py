@@ -307,6 +307,21 @@ class SetCount:
 
 
 @dataclass(frozen=True, slots=True)
+class AddBulletins:
+    """Users get a file of `bulk_mail` at their next login."""
+
+    addresses: tuple[str, ...]
+    filename: str
+
+    def __str__(self) -> str:
+        return f"rows bulkmail: {self.filename} for {', '.join(self.addresses)}"
+
+    def do(self, stores: Stores) -> None:
+        """Add what is missing."""
+        stores.accounts.add_bulletins(self.addresses, self.filename)
+
+
+@dataclass(frozen=True, slots=True)
 class SetLimits:
     """Some limits of a domain, or with a name of a user; `values` are columns and numbers."""
 
