@@ -276,6 +276,9 @@ def test_a_domain_that_is_something_else_here_is_left(old: Import, terminal: Ter
     with open(f"{old.root}/control/virtualdomains", "a") as file:
         file.write("example.net:joe\n")
     left = "\n".join(old.report()["left"])
+    before = "\nexample.net:joe\n"  # and control files bring none of them either
+    assert before in f"\n{old.read('control/virtualdomains')}"
+    assert "example.net\n" not in old.read("control/rcpthosts")
     assert "example.com with 1 users: is an alias domain here" in left
     assert "example.net with 1 users: is routed elsewhere here" in left
     assert [old.accounts.users(d) != [] for d in ("example.com", "example.net", "example.org")] == [
@@ -359,13 +362,14 @@ def test_control_files_with_mistakes_are_left_with_the_line(
 
 
 def test_wrong_use_is_told_with_its_code(old: Import, terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "domains").mkdir()
     for arguments, code, text in (
+        (["vpopmail", "--from", terminal.root], 64, "is the instance itself"),
         (["vpopmail", "--from", f"{tmp_path}/none"], 66, "no such directory"),
-        (["vpopmail", "--from", str(tmp_path)], 66, "no directory domains in it"),
+        (["vpopmail", "--from", f"{tmp_path}/domains"], 66, "no directory domains in it"),
         (["vpopmail", "--from", str(tmp_path), "--map", "x"], 64, "--map x: expected /OLD=NEW"),
         (["vpopmail", "--from", str(tmp_path), "--database", "x://"], 64, "--database: expected"),
     ):
-        (tmp_path / "domains").mkdir(exist_ok=True) if code == 64 else None
         ran = terminal("import_", *arguments)
         assert (ran.code, text in ran.err) == (code, True), ran.err
 

@@ -50,6 +50,8 @@ def take_over(program: str, args: argparse.Namespace) -> int:
     report = Report()
     tree, source = _read(args, url, report)
     with opened(program, args) as command:
+        if os.path.samefile(tree.root, command.site.places.root):
+            raise Failed(f"{args.source}: is the instance itself", os.EX_USAGE)
         ways = Ways(
             hashed=lambda text: hash_password(text, command.site.default_method),
             programs=frozenset(name for name, row in COMMANDS.items() if row.is_script),
@@ -178,7 +180,7 @@ def _copy_mail(
         for copy, number, octets in sizes:
             if command.is_dry and number:
                 print(f"{copy}: {number} mails, {octets} octets")
-            for came in () if command.is_dry else copy.batches(command.disk):
+            for came in () if command.is_dry else copy.batches(command.stores):
                 done += came
                 progress.tell(f"{done} of {total} mails")
 

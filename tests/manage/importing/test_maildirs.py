@@ -3,18 +3,28 @@
 import errno
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from importing_trees import Tree, dump
+from indimail.accounts.memory import MemoryAccounts
+from indimail.accounts.port import Account
+from indimail.app.instance import Instance
 from indimail.durable.disk import SystemDisk
+from indimail.mail.secret import Secret
 from indimail.manage.importing import maildirs
 from indimail.manage.importing.maildirs import IMPORTED, CopyMaildir, others, wanted
+from indimail.manage.site import Site
+from indimail.manage.writes import Stores
 from manage.site_tree import QuickDisk
 
 AT = 1_230_865_445  # 2 January 2009
 NAMES = ["1234.M1P2.old,S=6:2,S", "1235.M1P2.old:2,RST", "1236.M1P2.old"]
+
+
+SITE = Site(Instance("/nowhere"), {}, 0, 0)  # copies go nowhere near it
 
 
 class Gone(BaseException):
@@ -42,11 +52,19 @@ def copy(old: Tree, tmp_path: Path) -> CopyMaildir:
 def copy_of(old: Tree, tmp_path: Path, *, link: bool = False) -> CopyMaildir:
     target = tmp_path / "here" / "Maildir"
     target.mkdir(parents=True, exist_ok=True)
-    return CopyMaildir(f"{old.folder}/alice/Maildir", str(target), os.geteuid(), "50M", link)
+    source = f"{old.folder}/alice/Maildir"
+    return CopyMaildir(source, str(target), os.geteuid(), "alice", "example.com", link)
 
 
 def run(copy: CopyMaildir, disk: SystemDisk | None = None) -> list[int]:
-    return list(copy.batches(disk or QuickDisk()))
+    return list(copy.batches(Stores(SITE, accounts(), disk or QuickDisk(), lambda _: None)))
+
+
+def accounts(*, is_there: bool = True) -> MemoryAccounts:
+    found = MemoryAccounts()
+    if is_there:
+        found.add(Account("alice", "example.com", Secret("*"), quota="50M"))
+    return found
 
 
 def files(copy: CopyMaildir) -> dict[str, bytes]:
@@ -238,7 +256,7 @@ def test_a_folder_whose_cur_is_a_link_is_not_followed(copy: CopyMaildir, old: Tr
 
 
 def test_files_of_another_owner_are_left_and_counted(copy: CopyMaildir) -> None:
-    other = CopyMaildir(copy.source, copy.maildir, os.geteuid() + 1, "50M")
+    other = replace(copy, owner=os.geteuid() + 1)
     assert wanted(other) == ([], 3)
     run(other)
     assert set(files(copy)) == {"maildirsize"} or not files(copy)
@@ -269,8 +287,14 @@ def test_where_no_second_name_can_be_it_is_copied(old: Tree, tmp_path: Path) -> 
 
 def test_a_mailbox_whose_user_went_meanwhile_is_not_made_again(copy: CopyMaildir) -> None:
     os.rmdir(copy.maildir)
-    assert run(copy) == []
+    stores = Stores(SITE, accounts(is_there=False), QuickDisk(), lambda _: None)
+    assert list(copy.batches(stores)) == []
     assert not os.path.exists(copy.maildir)
+
+
+def test_a_mailbox_that_was_never_made_is(copy: CopyMaildir) -> None:
+    os.rmdir(copy.maildir)
+    assert run(copy) == [3]
 
 
 def test_odd_names_are_kept(copy: CopyMaildir, old: Tree) -> None:

@@ -4,7 +4,7 @@
     plan.writes(source.controls, {"example.com", "example.net"})   -> [AddLine(...), WriteFile(...)]
 
 - rcpthosts, morercpthosts, virtualdomains, locals: the lines that are missing here are added, but for
-  those of the domains that were taken, which have them already;
+  those of the source's virtual domains: what was taken of them has its lines, what was left has none;
 - what is a setting of ours (`Ways.controls`) is copied where it is missing here;
 - what holds passwords, names hosts of a cluster, or says where this host's own parts lie is left.
 
@@ -52,7 +52,7 @@ class ControlPlan:
         self._check = files.ways.check
 
     def writes(self, controls: Collection[FoundFile], taken: Collection[str]) -> list[Write]:
-        """Return the writes; `taken` are the domains and alias domains that are here by now."""
+        """Return the writes; `taken` are the virtual domains and alias domains of the source."""
         found = {file.name: file for file in controls}
         if found and "rcpthosts" not in found:
             self._report.note(State.CHANGED, "control/rcpthosts", "", _NO_RCPTHOSTS)

@@ -1,6 +1,7 @@
 """Mailboxes of another system, copied: every mail with its name, flags and time.
 
-    copy = CopyMaildir("/home/vpopmail/domains/example.com/alice/Maildir", target, 89, "50M")
+    copy = CopyMaildir("/home/vpopmail/domains/example.com/alice/Maildir", target, 89,
+                       "alice", "example.com")
     copy.do(stores)             # again, after a crash or a full disk: what is missing
 
 A mail keeps its name, and with it flags and size; its time is what IMAP calls INTERNALDATE.  It is
@@ -62,7 +63,8 @@ class CopyMaildir:
     source: str
     maildir: str
     owner: int
-    quota: str
+    name: str
+    domain: str
     link: bool = False
 
     def __str__(self) -> str:
@@ -70,12 +72,13 @@ class CopyMaildir:
 
     def do(self, stores: Stores) -> None:
         """Copy what is missing."""
-        for _ in self.batches(stores.disk):
+        for _ in self.batches(stores):
             pass
 
-    def batches(self, disk: Disk) -> Iterator[int]:
+    def batches(self, stores: Stores) -> Iterator[int]:
         """Copy what is missing, and yield how many mails came each time."""
-        if not os.path.isdir(self.maildir):  # its user was removed meanwhile
+        disk, account = stores.disk, stores.accounts.find(self.name, self.domain)
+        if account is None:  # removed meanwhile
             return
         mails = [mail for mail in _mails(self.source) if mail.owner == self.owner]
         for folder in folders(self.source):
@@ -90,7 +93,7 @@ class CopyMaildir:
         text = "".join(f"{key}\n" for key in sorted(listed)).encode("utf-8", "surrogateescape")
         path = os.path.join(self.maildir, IMPORTED)
         if text != _read(path):
-            recount(disk, self.maildir, self.quota)
+            recount(disk, self.maildir, account.quota)
             write_atomic(disk, path, [text], 0o600)
 
     def _copy_batch(self, disk: Disk, batch: list[FoundMail]) -> list[FoundMail]:

@@ -87,9 +87,13 @@ class Importing:
 
     def _system(self, files: FileWrites) -> list[Write]:
         """Return what takes over that which is of no domain."""
+        domains = self._source.domains
         names = {name for domain, _ in self._taken for name in (domain.name, *domain.aliases)}
+        named = {name for domain in domains for name in (domain.name, *domain.aliases)}
         writes = [
-            *ControlPlan(self._site, files).writes(self._source.controls, names),
+            *ControlPlan(self._site, files).writes(
+                self._source.controls, named | self._source.named
+            ),
             *clients_writes(self._site, files, self._source.clients),
             *system_writes(self._site, self._accounts, files, self._source, names),
         ]
@@ -110,7 +114,10 @@ class Importing:
             for name in others(source):
                 where = self._tree.shown(os.path.join(source, name))
                 self._report.note(State.LEFT, where, "", "no mail folder")
-            yield CopyMaildir(source, target, user.found.owner, user.account.quota, self._ways.link)
+            account = user.account
+            yield CopyMaildir(
+                source, target, user.found.owner, account.name, account.domain, self._ways.link
+            )
 
     def _users(self) -> Iterator[TakenUser]:
         for _, taken in self._taken:

@@ -90,6 +90,7 @@ def read_domains(
 ) -> Source:
     """Return the domains with their files, without users; `folder` holds their directories."""
     source = Source("", entries=assigned.others)
+    source.named = {domain.name for domain in assigned.domains}
     virtual = _virtual_names(tree, config)
     listed = assigned.domains or _unlisted(tree, folder)
     real = {domain.name: _real_name(tree, domain, listed) for domain in listed}

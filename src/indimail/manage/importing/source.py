@@ -96,13 +96,15 @@ class FoundDomain:
 
 @dataclass(slots=True)
 class Source:
-    """All of it; `entries` are the lines of users/assign that are of no virtual domain.
+    """All of it; `named` are all domains and alias domains that it has, also those that are left.
 
+    `entries` are the lines of users/assign that are of no virtual domain.
     `alias` are the .qmail files of qmail's user alias, `addresses` local IP address and domain.
     """
 
     kind: str
     domains: list[FoundDomain] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)
     controls: list[FoundFile] = field(default_factory=list)
     entries: list[tuple[str, str]] = field(default_factory=list)
     alias: list[FoundFile] = field(default_factory=list)
