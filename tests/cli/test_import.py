@@ -176,13 +176,16 @@ def test_alias_domains_and_qmail_files_come_along(old: Import, terminal: Termina
     tree.maildir(f"{here}/alice")
     tree.write(f"{here}/.qmail-default", f"| /home/vpopmail/bin/vdelivermail '' {home}/alice\n")
     tree.write(f"{here}/.qmail-sales", f"&bob@example.com\n{home}/alice/Maildir/\n", 0o600)
-    tree.write(f"{here}/.qmail-list", "|/usr/local/bin/ezmlm/ezmlm-send list\n", 0o600)
+    tree.write(f"{here}/.qmail-list", "|/usr/local/bin/ezmlm/ezmlm-send list\n", 0o766)
     tree.write(f"{here}/bob/.qmail", "&bob@elsewhere.example\n")
     assert old().code == 1
     alice = old.user("alice").directory
     assert old.read("domains/example.com/.qmail-default").endswith(f"'' {alice}\n")
     assert old.read("domains/example.com/.qmail-sales") == f"&bob@example.com\n{alice}/Maildir/\n"
     assert Path(old.user("bob").directory, ".qmail").read_text() == "&bob@elsewhere.example\n"
+    modes = {name: os.stat(f"{old.root}/domains/example.com/.qmail-{name}").st_mode & 0o777
+             for name in ("sales", "list")}  # fmt: skip
+    assert modes == {"sales": 0o600, "list": 0o700}  # x: forwards alone; nobody else writes it
     assert os.readlink(f"{old.root}/domains/example.net") == "example.com"
     assert old.accounts.real_domain("example.net") == "example.com"
     assert old.report()["mend"] == [
@@ -299,19 +302,28 @@ def test_one_home_of_two_users_is_one_here_too(old: Import) -> None:
 def test_mailboxes_may_stay_where_they_are(old: Import) -> None:
     here = old.old.domain("example.com", [line("postmaster"), line("alice"), line("bob")])
     old.old.put_mail(f"{here}/alice", "1234.M1.old", "hello\n")
+    old.old.write(
+        f"{here}/.qmail-box", "/home/vpopmail/domains/example.com/alice/Maildir/\n", 0o600
+    )
     before = dump(old.old.folder)
     told = old.report("--mail", "in-place", "--map", f"/home/vpopmail={old.old.home}")
-    home = f"{old.old.home}/domains/example.com/alice"
-    assert old.user("alice").directory == os.path.realpath(home)
+    home = os.path.realpath(f"{old.old.home}/domains/example.com/alice")
+    assert old.user("alice").directory == home
     assert old.user("bob").directory == f"{old.root}/mail/A2E/example.com/bob"
     owner = os.stat(old.root)
-    if owner.st_uid != os.geteuid():
-        assert f"chown -R {owner.st_uid}:{owner.st_gid} {home}" in "\n".join(
-            json.loads(old("--mail", "in-place", "--json").out)["notes"][n]["why"]
-            for n in range(len(json.loads(old("--mail", "in-place", "--json").out)["notes"]))
-        )
-    assert "cannot be a home" in "\n".join(told["mend"])
+    is_theirs = owner.st_uid != os.geteuid()
+    advice = f"chown -R {owner.st_uid}:{owner.st_gid} {home}".replace(old.old.folder, "")
+    assert [text.partition("yet: ")[2] for text in told.get("mend", [])] == [advice] * is_theirs
     assert dump(old.old.folder) == before
+    assert old.read("domains/example.com/.qmail-box") == f"{home}/Maildir/\n"
+
+
+def test_a_home_that_no_row_can_name_does_not_stay_where_it_is(old: Import) -> None:
+    here = old.old.domain("example.com", [line("postmaster"), line("o'brien")])
+    old.old.put_mail(f"{here}/o'brien", "1234.M1.old", "hello\n")
+    told = old.report("--mail", "in-place")
+    assert old.user("o'brien").directory == f"{old.root}/mail/L2P/example.com/o'brien"
+    assert "cannot be a home: it has a new one" in told["mend"][0]
 
 
 def test_mailboxes_may_begin_empty(old: Import) -> None:
@@ -359,6 +371,18 @@ def test_control_files_with_mistakes_are_left_with_the_line(
     assert "=joe:joe:1001" in old.read("users/assign")
     assert old.read("alias/.qmail-postmaster") == "&alice@example.com\n"
     assert terminal("check_config").code == 0
+
+
+def test_the_password_of_a_database_leaves_the_process_list_before_anything_else(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden: list[str] = []
+    monkeypatch.setattr("indimail.cli.import_.hide_argument", hidden.append)
+    url = "mysql://reader:geheim@127.0.0.1:1/vpopmail"
+    (tmp_path / "domains").mkdir()
+    ran = terminal("import_", "vpopmail", "--from", str(tmp_path), "--database", url)
+    assert (ran.code, hidden) == (75, [url])
+    assert "reader:***@127.0.0.1" in ran.err
 
 
 def test_wrong_use_is_told_with_its_code(old: Import, terminal: Terminal, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ The steps: `cli.takeover`; the work: `manage.importing`.
 import argparse
 
 from indimail.cli.change import add_dry_run
+from indimail.cli.process_list import hide_argument
 from indimail.cli.site import add_root, attempt
 
 PROGRAM = "indimail import"
@@ -73,6 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read the source, make the changes, copy the mail, print the report."""
+    if args.database not in (None, "-"):
+        hide_argument(args.database)
     # All that is slow to import, and nothing that --help needs.
     from indimail.cli.takeover import take_over  # noqa: PLC0415
 

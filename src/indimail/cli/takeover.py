@@ -28,7 +28,6 @@ from indimail.app.instance import open_instance
 from indimail.app.settings import CONTROLS, VARIABLES
 from indimail.cli.change import is_completed, make_change
 from indimail.cli.commands import COMMANDS
-from indimail.cli.process_list import hide_argument
 from indimail.cli.progress import Progress
 from indimail.cli.site import Command, Failed, now, opened
 from indimail.mail.errors import ConfigErrors, Mistake
@@ -148,11 +147,9 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _database(given: str) -> str:
-    """Check the URL; it is in no list of processes from here on."""
+    """Return the URL; ``-`` reads it."""
     if given == "-":
         given = sys.stdin.readline().strip()
-    elif given:
-        hide_argument(given)
     if given:
         try:
             check_url(given)

@@ -58,7 +58,7 @@ def test_who_has_no_password_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "stored", ["secret", "{SSHA}abc=", "$3$$8846f7eaee8fb117ad06bdd830b7586c", MD5[:30]]
+    "stored", ["secret", "{SSHA}abc=", "$3$$8846f7eaee8fb117ad06bdd830b7586c", MD5[:30], f"{MD5}x"]
 )
 def test_a_text_that_is_no_hash_opens_nothing_and_is_told(stored: str) -> None:
     password, scram, notes = decided(stored)

@@ -88,8 +88,8 @@ def take_users(
         source = user.home
         known = here.get(name)
         directory = known.directory if known else housed.get(source, "")
-        if not known and source and directory:
-            report.note(State.CHANGED, user.where, name, f"shares the home {directory}")
+        if source in housed:
+            report.note(State.CHANGED, user.where, name, f"shares the home {housed[source]}")
         if not directory:
             directory = _directory(user, source, homes, name, ways, report)
         if source:
@@ -128,7 +128,7 @@ def _directory(
     is_usable = source.isprintable() and len(source) <= DIRECTORY_LENGTH
     if source and is_usable and "'" not in source and '"' not in source and source.count("/") > 2:
         return source
-    if user.directory:
+    if source:
         report.note(State.MEND, user.where, user.directory, "cannot be a home: it has a new one")
     return homes.next(name)
 
