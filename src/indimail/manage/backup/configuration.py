@@ -46,8 +46,6 @@ def copy_configuration(
             archive.file("indimail.toml", *found)
     owners = {os.path.basename(entry.home): (entry.uid, entry.gid) for entry in domains.values()}
     for folder, name in parts(site):
-        if not source.exists(folder):
-            continue
 
         def owner_of(path: str) -> Owner:
             first, _, rest = path.partition("/")
@@ -73,10 +71,10 @@ def copy_tree(
     is_wanted: Callable[[str], bool],
 ) -> None:
     """Copy a directory with all that is wanted in it; `path` is its place below the root."""
-    above, name = os.path.split(folder)
-    states = dict(source.names(above, owner_of(path)))
-    if name in states and stat.S_ISDIR(states[name].st_mode):
-        archive.directory(path, states[name])
+    state = source.directory(folder, owner_of(path))
+    if state is None:
+        return
+    archive.directory(path, state)
     for child, state in source.names(folder, owner_of(path)):
         there, here = os.path.join(folder, child), os.path.join(path, child)
         if not is_wanted(here):

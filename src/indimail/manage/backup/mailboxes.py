@@ -45,9 +45,8 @@ class Mailboxes:
     def copy(self, home: str, path: str, owner: Owner) -> bool:
         """Copy a home; False where it is not there."""
         home = self._source.real(home, owner)
-        above, name = os.path.split(home)
-        state = dict(self._source.names(above, owner)).get(name)
-        if state is None or not stat.S_ISDIR(state.st_mode):
+        state = self._source.directory(home, owner)
+        if state is None:
             return False
         self._archive.directory(path, state)
         contents: dict[Key, tuple[Entry, str]] = {}

@@ -52,8 +52,12 @@ class Entry:
 
     def line(self) -> bytes:
         """Return it as a line of the list."""
-        values = {name: value for name, value in asdict(self).items() if value not in ("", -1)}
+        given = ((name, getattr(self, name)) for name in _FIELDS)
+        values = {name: value for name, value in given if value not in ("", -1)}
         return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+
+
+_FIELDS: Final = tuple(value.name for value in fields(Entry))
 
 
 @dataclass(frozen=True, slots=True)

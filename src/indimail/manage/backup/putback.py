@@ -60,7 +60,7 @@ class Putback:
         else:
             self.make_directories(target)
             with acting_as(*self._owner):
-                os.chmod(target, entry.mode)
+                os.chmod(target, entry.mode & 0o1777)
         if entry.uid >= 0:
             self._given.append(Give(target, entry.uid, entry.gid))
 
@@ -97,7 +97,7 @@ class Putback:
                 else:
                     file.write(changed)
                 file.flush()
-                os.fchmod(fd, entry.mode or 0o600)
+                os.fchmod(fd, entry.mode & 0o777)
                 os.utime(fd, ns=(entry.changed, entry.changed))
 
     def _is_text(self, entry: Entry) -> bool:

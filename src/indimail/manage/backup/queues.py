@@ -41,15 +41,17 @@ def copy_queues(
         moment = Moment.of([database_of(directory) for directory in directories])
     copied: dict[str, Copied] = {}
     notes: list[str] = []
-    with moment:
+    names: dict[str, str] = {}
+    with moment:  # no longer than needed: a queue that is opened anew waits for its end
         for directory in directories:
-            name = _free_name(os.path.basename(directory), copied)
+            name = names[directory] = _free_name(os.path.basename(directory), copied)
             tell(f"queues: {name}")
-            path = f"queue/{name}/queue.db"
-            copied[name] = moment.copy(database_of(directory), archive.place(path))
-            tell(f"queues: {name}, large mails")
-            copied[name] = _bodies(source, archive, directory, name, copied[name], notes)
-            archive.produced(path)
+            target = archive.place(f"queue/{name}/queue.db")
+            copied[name] = moment.copy(database_of(directory), target)
+    for directory, name in names.items():
+        tell(f"queues: {name}, large mails")
+        copied[name] = _bodies(source, archive, directory, name, copied[name], notes)
+        archive.produced(f"queue/{name}/queue.db")
     return copied, notes
 
 

@@ -43,6 +43,15 @@ class Source:
                     continue
         return found
 
+    def directory(self, path: str, owner: Owner | None = None) -> os.stat_result | None:
+        """Return the state of a directory; None where there is none."""
+        with acting_as(*(owner or self.owner)):
+            try:
+                state = os.lstat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return state if stat.S_ISDIR(state.st_mode) else None
+
     @contextmanager
     def opened(
         self, path: str, owner: Owner | None = None
@@ -69,11 +78,6 @@ class Source:
                 return os.readlink(path)
             except (FileNotFoundError, OSError):
                 return ""
-
-    def exists(self, path: str) -> bool:
-        """Tell whether a name is there."""
-        with acting_as(*self.owner):
-            return os.path.lexists(path)
 
     def real(self, path: str, owner: Owner | None = None) -> str:
         """Return a path without links."""
