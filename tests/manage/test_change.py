@@ -13,7 +13,7 @@ from indimail.accounts.port import Account, AliasLine, Arrival, Flag, LastEvent
 from indimail.mail.errors import InstanceBusy
 from indimail.mail.secret import Secret
 from indimail.manage.aliasdomains import plan_alias
-from indimail.manage.change import FAIL_AFTER, KINDS, carry_out, complete, pending
+from indimail.manage.change import FAIL_AFTER, KINDS, carry_out, complete, pending, unfit
 from indimail.manage.domains import NewDomain
 from indimail.manage.file_writes import (
     AddLine,
@@ -27,6 +27,7 @@ from indimail.manage.file_writes import (
 )
 from indimail.manage.removal import plan_domain_removal, plan_user_removal
 from indimail.manage.rename import plan_domain_rename, plan_user_rename
+from indimail.manage.row_writes import SetCount
 from indimail.manage.site import Refused, Site, alone, journal, locked
 from indimail.manage.trees import move_tree, settle_tree
 from indimail.manage.users import NewUser
@@ -143,6 +144,15 @@ def test_a_process_ends_at_once_after_the_write_that_a_test_names(
         (-9, False, False, True), (-9, True, False, True), (-9, True, True, True),
         (-9, True, True, False), (0, True, True, False),
     ]  # fmt: skip
+
+
+def test_a_number_that_no_table_can_hold_is_refused_before_anything_is_kept(site: Site) -> None:
+    stores = stores_of(site, QuickDisk())
+    most = (1 << 63) - 1
+    assert unfit(stores, [SetCount("/", "A2E", "example.com", most, "")]) is None
+    refused = Refused("count: a number that the database's tables cannot hold", 100)
+    for number in (most + 1, -most - 2):
+        assert unfit(stores, [SetCount("/", "A2E", "example.com", number, "")]) == refused
 
 
 def test_what_fails_is_done_by_who_comes_next(site: Site, tmp_path: Path) -> None:

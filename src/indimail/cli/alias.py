@@ -14,7 +14,7 @@ from typing import Final
 from indimail.accounts.port import AliasLine
 from indimail.cli.actions import Action, add_actions, end_change, run_action
 from indimail.cli.address import our_address
-from indimail.cli.change import carry
+from indimail.cli.change import carry, check_name
 from indimail.cli.shown import print_json, print_table
 from indimail.cli.site import Command, Failed, check, opened
 from indimail.manage.aliases import LineChange, plan_alias_change
@@ -79,9 +79,11 @@ def _list(args: argparse.Namespace) -> None:
 
 def _found(command: Command, args: argparse.Namespace) -> Iterable[AliasLine]:
     accounts = command.accounts
-    for given in (args.alias, args.domain, args.to):
+    for given in (args.alias, args.to):
         if given is not None:
             check(check_case("email", given))
+    if args.domain is not None:
+        check_name("domain", args.domain)
     if args.to is not None:
         return accounts.aliases_to(args.to)
     if args.alias is not None:

@@ -127,7 +127,8 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
 def check_name(what: str, text: str) -> None:
     """Refuse an address or a domain that leads out of the directories named for it."""
     check(check_case(what, text))
-    if "/" in text or text.startswith(".") or any(letter.isspace() for letter in text):
+    is_odd = not text or "/" in text or any(letter.isspace() for letter in text)
+    if is_odd or text.startswith(("@", ".")):
         raise Failed(f"Invalid {what} {text}", 100)
 
 

@@ -23,6 +23,7 @@ from indimail.cli.site import Command, Failed
 from indimail.cli.terminal import ask_password
 from indimail.delivery.quota import parse_quota
 from indimail.mail.secret import Secret
+from indimail.manage.quota_change import fits
 from indimail.manage.site import Refused
 from indimail.manage.users import method_setting, scram_setting
 
@@ -119,7 +120,7 @@ class Storing:
         self.method_name, method = method_setting(
             command.site, command.disk, domain, args.method or ""
         )
-        if method is None:
+        if method is None or args.method == "":
             raise Failed(f"wrong hash method {self.method_name}: {' '.join(METHODS)}", 100)
         self._method = method
         self._scram = _Scram(command, args, domain)
@@ -185,14 +186,14 @@ def parse_quota_option(text: str | None) -> str:
     if text is None:
         return ""
     quota = parse_quota(text) if text else None
-    if quota is None:
+    if quota is None or not fits(quota):
         raise Failed(f"invalid quota [{text}]: expected 50M, 50M,1000 or NOQUOTA", 100)
     return str(quota)
 
 
 def parse_base(path: str | None) -> str:
     """Return the directory of -B, empty where none was given."""
-    if path and not os.path.isabs(path):
+    if path is not None and not os.path.isabs(path):
         raise Failed(f"-B {path}: expected an absolute path", os.EX_USAGE)
     return path or ""
 

@@ -73,7 +73,7 @@ def _run(args: argparse.Namespace) -> None:
 
     database = given_database(args.database or "")
     me = (args.me or "").rstrip(".").lower()
-    if me and isinstance(check_domain(me), Refused) and me != "localhost":
+    if args.me is not None and me != "localhost" and check_domain(me) is not None:
         raise Failed(f"--me {args.me}: expected a host name with its domain", os.EX_USAGE)
     given, me = me, me or _machine_name()
     postmaster = _postmaster(args.postmaster or "", (me, "localhost"))

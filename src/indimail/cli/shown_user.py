@@ -14,6 +14,7 @@ from indimail.accounts.passwords import method_label
 from indimail.accounts.port import Account, Flag
 from indimail.accounts.scram import parse_scram
 from indimail.cli.address import our_address
+from indimail.cli.change import check_name
 from indimail.cli.shown import (
     event_values,
     limit_lines,
@@ -58,7 +59,7 @@ def users_of(command: Command, args: argparse.Namespace) -> list[Account]:
     if args.domain is None:
         names = domains(command.disk, command.site.places.users_dir)
     else:
-        check(check_case("domain", args.domain))
+        check_name("domain", args.domain)
         names = [our_address(command, f"@{args.domain}")[1]]
     return [user for name in names for user in command.accounts.users(name)]
 

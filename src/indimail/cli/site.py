@@ -160,19 +160,29 @@ def attempt(program: str, work: Callable[[], int | None], *, sysexits: bool = Fa
         print(misuse, file=sys.stderr)
         return misuse.code
     except Failed as failure:
-        text = _FUNCTION.sub("", str(failure), count=1) if sysexits else failure
-        print(f"{program}: {text}", file=sys.stderr)
+        text = _FUNCTION.sub("", str(failure), count=1) if sysexits else str(failure)
+        print(f"{program}: {printable(text)}", file=sys.stderr)
         return failure.sysexit if sysexits else failure.code
     except MailError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {printable(str(error))}", file=sys.stderr)
         return os.EX_TEMPFAIL
     except BrokenPipeError:  # a reader that had enough: `cli.main` knows
         raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"{program}: {where}{error.strerror or error}", file=sys.stderr)
+        print(f"{program}: {printable(f'{where}{error.strerror or error}')}", file=sys.stderr)
         return os.EX_NOPERM if isinstance(error, PermissionError) else os.EX_IOERR
     return code or os.EX_OK
+
+
+def printable(text: str) -> str:
+    """Return a text with escapes for what a terminal would act upon, or cannot show."""
+    return "".join(
+        letter
+        if letter.isprintable() or letter == "\n"
+        else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
 
 
 def check(outcome: T | Refused) -> T:

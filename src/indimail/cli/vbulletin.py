@@ -12,7 +12,7 @@ Exit codes and texts: spec/delivery.md 2.  The work: `manage.bulletins`.
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from indimail.cli.change import check_name, end_arguments, finish, make_change
 from indimail.cli.site import (
@@ -72,15 +72,16 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     if args.file is None:
         raise usage(args, 1)
-    for path in filter(None, (args.file, args.excluded)):
-        if not os.path.isabs(path):
+    for path in (args.file, args.excluded):
+        if path is not None and not os.path.isabs(path):
             raise Failed(f"path [{path}] is not absolute", 1)
-    for option, is_given in (("-a", args.stored), ("-S", args.subscribers)):
-        if is_given and args.excluded:
+    has_list = args.subscribers is not None
+    for option, is_given in (("-a", args.stored), ("-S", has_list)):
+        if is_given and args.excluded is not None:
             raise Failed(f"{option} and -e: expected one of them", 1)
         if is_given and args.how in ("link", "symlink"):
             raise Failed(f"{option}: a login gets a copy, expected neither -h nor -s", 1)
-    if args.stored and args.subscribers:
+    if args.stored and has_list:
         raise Failed("-a and -S: expected one of them", 1)
     # As who runs the command, not as the owner of the instance.
     octets = _read(args.file)
@@ -90,34 +91,34 @@ def _run(args: argparse.Namespace) -> int:
     bulletin = Bulletin(octets, args.file, args.how or "copy", frozenset(excluded))
     for name in args.name:
         check_name("email" if "@" in name else "domain", name)
+    if (args.stored or has_list) and any("@" in name for name in args.name):
+        raise Failed(f"{'-a' if args.stored else '-S'}: expected domains", 1)
+    how = "stored" if args.stored else f"-S {args.subscribers}" if has_list else bulletin.how
     with opened(PROGRAM, args) as command:
-        names = [_real(command, name) for name in args.name] or _all_domains(command)
-        subject = f"{args.file} {' '.join(args.name)}"
-        make_change(command, subject, _plan(command, args, bulletin, names, subscribers))
+        make_change(
+            command,
+            " ".join([how, args.file, *args.name]),
+            lambda: _plan(command, args, bulletin, subscribers),
+        )
     return finish(command, args.name, [f"posted {args.file}"] if args.verbose else [])
 
 
 def _plan(
-    command: Command,
-    args: argparse.Namespace,
-    bulletin: Bulletin,
-    names: Sequence[str],
-    subscribers: Sequence[str],
-) -> Callable[[], list[Write] | Refused]:
-    """Return what plans the change; the file's name is that of a bulletin that waits."""
+    command: Command, args: argparse.Namespace, bulletin: Bulletin, subscribers: Sequence[str]
+) -> list[Write] | Refused:
+    """Return the writes; the file's name is that of a bulletin that waits."""
     site, accounts = command.site, command.accounts
+    names = [_real(command, name) for name in args.name] or _all_domains(command)
     name = os.path.basename(args.file)
-    if (args.stored or args.subscribers) and any("@" in name for name in names):
-        raise Failed(f"{'-a' if args.stored else '-S'}: expected domains", 1)
     if args.stored:
-        return lambda: [w for of in names for w in plan_stored(site, bulletin, name, of)]
-    if args.subscribers:
+        return [w for of in names for w in plan_stored(site, bulletin, name, of)]
+    if args.subscribers is not None:
         known = [_known(command, address) for address in subscribers]
         wanted = [address for address in known if address.rpartition("@")[2] in names]
-        return lambda: plan_subscribed(site, accounts, bulletin, name, wanted)
+        return plan_subscribed(site, accounts, bulletin, name, wanted)
     if bulletin.how == "symlink" and not os.access(args.file, os.R_OK, effective_ids=True):
         raise Failed(f"{args.file}: not readable by the owner of the instance", os.EX_NOPERM)
-    return lambda: plan_bulletin(site, accounts, bulletin, names, now())
+    return plan_bulletin(site, accounts, bulletin, names, now())
 
 
 def _all_domains(command: Command) -> list[str]:

@@ -32,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_argument("-i", dest="inactive", action="store_true", help="make them inactive")
     options.add_argument("-p", dest="purge", action="store_true", help="remove them")
     options.add_argument(
-        "-u", dest="unread", type=int, default=-1, metavar="DAYS", help="remove older unread mail"
+        "-u", dest="unread", type=_days, default=-1, metavar="DAYS", help="remove older unread mail"
     )
     options.add_argument(
-        "-t", dest="trash", type=int, default=-1, metavar="DAYS", help="remove older trash"
+        "-t", dest="trash", type=_days, default=-1, metavar="DAYS", help="remove older trash"
     )
     options.add_argument(
         "-m",
@@ -51,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-s", dest="kept", action="append", metavar="NAME", help="keep whose name begins so"
     )
     end_arguments(parser)
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of days")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -80,7 +86,7 @@ def _run(args: argparse.Namespace) -> None:
         check_name("domain", args.domain)
     with opened(PROGRAM, args) as command:
         site, accounts, disk = command.site, command.accounts, command.disk
-        names = [args.domain] if args.domain else domains(disk, site.places.users_dir)
+        names = [args.domain] if args.domain is not None else domains(disk, site.places.users_dir)
         for domain in dict.fromkeys(real_domain(site, accounts, name) for name in names):
             check(check_domain_exists(site, disk, domain))
             _clean(command, args, domain, wanted)

@@ -65,7 +65,7 @@ def _run(args: argparse.Namespace) -> None:
         check_name("domain", args.domain)
     with opened(PROGRAM, args) as command:
         users_dir = command.site.places.users_dir
-        names = [args.domain] if args.domain else domains(command.disk, users_dir)
+        names = [args.domain] if args.domain is not None else domains(command.disk, users_dir)
         for number, domain in enumerate(names):
             if number:
                 print()

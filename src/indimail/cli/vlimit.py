@@ -161,6 +161,9 @@ def _values(args: argparse.Namespace, before: Limits) -> dict[str, int]:
         if date is not None:
             values[column] = _date(date, what)
         elif days is not None:
+            if abs(days) > LARGEST:
+                letter = "n" if option == "e" else "N"
+                raise Failed(f"-{letter} {days}: expected {-LARGEST} to {LARGEST}", 1)
             values[column] = max(int(now()) + days * DAY, 0)
     for letter, column, least in (
         ("M", "maxmsgcount", 0),

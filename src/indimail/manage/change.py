@@ -42,6 +42,7 @@ KINDS: Final[dict[str, type[Write]]] = {
     if hasattr(kind, "do") and kind is not Write
 }
 ROWS: Final = tuple(kind for kind in KINDS.values() if kind.__module__ == row_writes.__name__)
+LARGEST: Final = (1 << 63) - 1  # of a column of numbers
 FAIL_AFTER: Final = "INDIMAIL_FAIL_AFTER"
 
 
@@ -59,9 +60,13 @@ def unfit(stores: Stores, writes: Sequence[Write]) -> Refused | None:
 
     IndiMail's own tables have characters of latin1 alone.
     """
-    texts = [
-        found for write in writes if isinstance(write, ROWS) for found in _texts(_values(write))
+    found = [
+        leaf for write in writes if isinstance(write, ROWS) for leaf in _leaves(_values(write))
     ]
+    for name, value in found:
+        if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+            return Refused(f"{name}: a number that the database's tables cannot hold", 100)
+    texts = [(name, value) for name, value in found if isinstance(value, str)]
     letters = {letter for _, text in texts for letter in text}
     if stores.accounts.can_hold("".join(letters)):  # one question for an import of many users
         return None
@@ -69,17 +74,17 @@ def unfit(stores: Stores, writes: Sequence[Write]) -> Refused | None:
     return Refused(f"{name}: has characters that the database's tables cannot hold", 100)
 
 
-def _texts(values: dict[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield the names of fields, and the texts in them."""
+def _leaves(values: dict[str, object]) -> Iterator[tuple[str, object]]:
+    """Yield the names of fields, and the texts and numbers in them."""
     for name, value in values.items():
         match value:
-            case str():
-                yield name, value
             case dict():
-                yield from _texts(value)
+                yield from _leaves(value)
             case list() | tuple():
                 for part in value:
-                    yield from _texts(part if isinstance(part, dict) else {name: part})
+                    yield from _leaves(part if isinstance(part, dict) else {name: part})
+            case _:
+                yield name, value
 
 
 def carry_out(

@@ -20,6 +20,7 @@ from indimail.accounts.port import Accounts
 from indimail.durable.disk import Disk
 from indimail.mail.secret import Secret
 from indimail.manage.file_writes import AddLine, MakeDirectory, WriteFile
+from indimail.manage.homes import check_base, check_writable
 from indimail.manage.instruction import EXPECTED, default_line, find_fault
 from indimail.manage.layout import DOMAIN, PASSED, PRIVATE
 from indimail.manage.names import check_domain
@@ -63,6 +64,7 @@ def plan_domain(
         or check_catch_all(new.instruction)
         or check_absent(site, disk, new.domain)
         or _check_instruction(site, disk, new)
+        or (check_base(new.base) or check_writable(new.base) if new.base else None)
     )
     if refused is not None:
         return refused

@@ -262,6 +262,15 @@ def check_trees(
     return None
 
 
+def check_base(base: str) -> Refused | None:
+    """Refuse what is no full path of a directory for homes, or one that rows and files cannot name."""
+    is_path = os.path.isabs(base) and os.path.normpath(base) == base.rstrip("/")
+    if is_path and base.isprintable() and "'" not in base and '"' not in base:
+        return None
+    what = "the full path of a directory, without quotes and control characters"
+    return Refused(f"{base!r}: expected {what}", 1)
+
+
 def check_writable(folder: str) -> Refused | None:
     """Refuse a directory, there or to be made, where nothing can be made or removed."""
     while not os.path.lexists(folder):

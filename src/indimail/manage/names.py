@@ -29,11 +29,16 @@ def split_address(text: str) -> tuple[str, str]:
 
 
 def check_case(what: str, text: str) -> Refused | None:
-    """Refuse upper-case letters, and octets that are no text; `what` is "email" or "domain"."""
+    """Refuse upper-case letters, and octets that are no text; `what` is "email" or "domain".
+
+    An address that ends where its domain should begin is none.
+    """
     if not text.isprintable():
         return Refused(f"{what} [{text!r}]: expected printable characters", 100)
     if text != text.lower():
         return Refused(f"warning: {what} [{text}] has an uppercase character", 100)
+    if what == "email" and text.endswith(("@", "%", ":")):
+        return Refused(f"{what} [{text}]: expected user@domain", 100)
     return None
 
 

@@ -30,10 +30,15 @@ def new_quota(stored: str, wanted: str) -> str | None:
     else:
         quota = parse_quota(wanted) if wanted else None
         has_units = quota is not None and quota.messages > 0
-    if quota is None or max(quota.octets, quota.messages) >= _TOO_MUCH:
+    if quota is None or not fits(quota):
         return None
     text = quota.definition if has_units else str(quota)
     return text if len(text) <= QUOTA_LENGTH else None
+
+
+def fits(quota: Quota) -> bool:
+    """Tell whether a row can hold a quota."""
+    return max(quota.octets, quota.messages) < _TOO_MUCH and len(str(quota)) <= QUOTA_LENGTH
 
 
 def recount(disk: Disk, maildir: str, stored: str) -> None:

@@ -38,6 +38,7 @@ from indimail.manage.site import Refused, Site
 from indimail.manage.writes import TellAccount, Write
 
 DATE_FOLDER: Final = "folder.dateformat"
+LONGEST_FORMAT: Final = 64  # a folder's name is to hold what becomes of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,8 @@ def _check(account: Account, change: UserChange) -> Refused | None:
         what = "the full path of a home"
         return Refused(f"{account.address}: found [{account.directory}], expected {what}", 1)
     date = change.date_format or ""
-    if "/" in date or date.startswith(".") or not date.isprintable():
+    is_long = len(date) > LONGEST_FORMAT
+    if is_long or "/" in date or date.startswith(".") or not date.isprintable():
         what = "a folder's name with the letters of strftime, like %Y-%m"
         return Refused(f"invalid date format [{date}]: expected {what}", 100)
     return None

@@ -33,7 +33,7 @@ from indimail.durable.disk import Disk
 from indimail.mail.secret import Secret
 from indimail.manage.assign import owner_of_domain
 from indimail.manage.file_writes import MakeHome
-from indimail.manage.homes import NewHomes, domain_setting, first_line
+from indimail.manage.homes import NewHomes, check_base, check_writable, domain_setting, first_line
 from indimail.manage.names import check_user
 from indimail.manage.room import (
     check_room_for_quota,
@@ -121,7 +121,9 @@ def user_writes(
     site: Site, accounts: Accounts, disk: Disk, new: NewUser, now: float
 ) -> list[Write] | Refused:
     """Return what adds a user to a domain, which may be still to come."""
-    refused = check_new_user(site, accounts, disk, new)
+    refused = check_new_user(site, accounts, disk, new) or (
+        check_base(new.base) if new.base else None
+    )
     if refused is not None:
         return refused
     homes = NewHomes(site, accounts, disk, new.domain, new.base, new.users_per_level)
@@ -129,6 +131,9 @@ def user_writes(
     account = new_account(new, homes.next(new.name), quota)
     if isinstance(account, Refused):
         return account
+    refused = check_writable(os.path.dirname(account.directory))
+    if refused is not None:
+        return refused
     return [
         MakeHome(account.directory),
         AddUser(account, int(now)),
