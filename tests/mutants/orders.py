@@ -179,7 +179,7 @@ ORDERS: Final = (
     Order("indimail/accounts/engines.py", "a commit may be undone by its journal",
           'cursor.execute("PRAGMA synchronous=EXTRA")', 'cursor.execute("PRAGMA synchronous=FULL")'),
     Order("indimail/accounts/engines.py", "two change the accounts at once",
-          '"BEGIN IMMEDIATE"', '"BEGIN"'),
+          '"BEGIN IMMEDIATE" if', '"BEGIN" if'),
     Order("indimail/accounts/schema.py", "a newer schema of the accounts is written to",
           "if version > VERSION:", "if False:"),
     Order("indimail/accounts/schema.py", "tables of accounts are changed without a copy",

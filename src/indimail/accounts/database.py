@@ -128,7 +128,7 @@ class Database:
         url = engines.normal(self._url)
         made = Engines(
             engines.make_engine(url, engines.ANSWER, asks=True),
-            engines.make_engine(url, engines.ANSWER),
+            engines.make_engine(url, engines.ANSWER).execution_options(writes=True),
         )
         try:
             bring_up_to_date(made.asking)

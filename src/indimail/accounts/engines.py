@@ -26,7 +26,7 @@ from importlib import import_module
 from typing import Any, Final
 
 import sqlalchemy.dialects.sqlite.pysqlite  # also for a process that soon may not read the library
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
@@ -85,8 +85,7 @@ def _sqlite_engine(url: sqlalchemy.URL, options: dict[str, Any]) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY}, **options)
     event.listen(engine, "connect", _prepare_sqlite)
     if "isolation_level" not in options:
-        # IMMEDIATE: a reader that turns writer cannot wait, SQLite refuses it at once.
-        event.listen(engine, "begin", lambda db: db.exec_driver_sql("BEGIN IMMEDIATE"))
+        event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -102,6 +101,11 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
     cursor.execute("PRAGMA journal_mode=DELETE")
     cursor.execute("PRAGMA synchronous=EXTRA")
     cursor.close()
+
+
+def _begin_sqlite(db: Connection) -> None:
+    # IMMEDIATE: a reader that turns writer cannot wait, SQLite refuses it at once.
+    db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get("writes") else "BEGIN")
 
 
 def _mysql_engine(url: sqlalchemy.URL, answer: float, options: dict[str, Any]) -> Engine:

@@ -67,7 +67,7 @@ def make_tables(engine: Engine) -> None:
     """
     patient = make_engine(engine.url, PATIENCE, kept=False)
     try:
-        with patient.begin() as db, dialect.alone(db):
+        with patient.execution_options(writes=True).begin() as db, dialect.alone(db):
             _make_tables(db)
     finally:
         patient.dispose()
