@@ -175,6 +175,7 @@ class World:
             lines=Silent(),
             tcpserver=TcpserverLog(Silent()),
             foresight=foresight,
+            foresee=lambda target, told: self.aside(lambda: foresight.decide(target), told),
             local=self.local,
             aside=self.aside,
             choose_queue=choose,

@@ -90,6 +90,25 @@ def test_what_is_known_of_a_name_is_its_account_and_its_lines(
     assert accounts.known(name, "example.org") == (None, ())
 
 
+def test_many_are_known_as_each_is(accounts: Accounts) -> None:
+    foreign, broken = "\u8c37\u6b4c", "\udcff"
+    accounts.add(ALICE)
+    accounts.add(replace(ALICE, name="bob", active=False))
+    accounts.add(replace(ALICE, domain="example.org"))
+    accounts.add(replace(ALICE, name=foreign))
+    for name in ("alice", "list"):
+        for line in ("&b@example.com", "&a@example.com"):
+            accounts.add_alias(name, "example.com", line)
+    wanted = [
+        (name, domain)
+        for name in ("alice", "bob", "list", "nobody", foreign, broken)
+        for domain in ("example.com", "example.org")
+    ]
+    found = accounts.known_all(wanted)
+    assert found == {(name, domain): accounts.known(name, domain) for name, domain in wanted}
+    assert accounts.known_all([]) == {}
+
+
 @pytest.mark.parametrize("active", [True, False])
 def test_a_taken_name_stays_as_it_is(accounts: Accounts, active: bool) -> None:
     accounts.add(ALICE)

@@ -364,6 +364,7 @@ class Desk:
             lines=self.log,
             tcpserver=TcpserverLog(self.log),
             foresight=fakes[0],
+            foresee=lambda target, told: self.threads(lambda: self.foresight.decide(target), told),
             local=fakes[1],
             aside=self.threads,
             choose_queue=lambda _: self.choice,

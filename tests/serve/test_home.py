@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from indimail.delivery.dotqmail import Name, find_dotqmail_names
-from indimail.serve.home import LONGEST, Home, HomeMissing, HomeUnreadable, look, owner_file_of
+from indimail.serve.home import (
+    LONGEST,
+    MOST,
+    Home,
+    HomeMissing,
+    HomeUnreadable,
+    Listing,
+    Listings,
+    look,
+    owner_file_of,
+)
 
 NAMES = find_dotqmail_names("-", "list-x")
 OWNER = owner_file_of("-", "list-x")
@@ -124,3 +134,49 @@ def test_a_name_that_cannot_be_looked_at_keeps_the_mail(home: Path, monkeypatch,
         HomeUnreadable, match=r"Unable to open .*\.qmail-list-x: Input/output error"
     ):
         look(str(home), NAMES, OWNER)
+
+
+# -- read once, for many -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [],
+        [".qmail-default"],
+        [".qmail-list-x", ".qmail-list-default", ".qmail-list-x-owner"],
+        [".qmail-list-default", ".qmail-list-x-owner", ".qmail-list-x-owner-default"],
+        [".qmail-default", ".localdomains", "other"],
+    ],
+)
+def test_a_listing_tells_what_a_look_does(home: Path, files: list[str]) -> None:
+    (home / ".qmail-list").mkdir()
+    for file in files:
+        (home / file).write_text(f"./{file}/\n")
+    listing = Listing.of(str(home))
+    assert listing is not None
+    for name in ("list-x", "list", "other-y", ""):
+        names, owner = find_dotqmail_names("-", name), owner_file_of("-", name)
+        assert listing.look(str(home), names, owner) == look(str(home), names, owner)
+
+
+def test_a_home_of_very_many_files_is_not_listed(home: Path) -> None:
+    for number in range(MOST + 1):
+        (home / str(number)).touch()
+    assert Listing.of(str(home)) is None
+
+
+def test_a_home_that_is_missing_has_no_listing(home: Path) -> None:
+    with pytest.raises(HomeMissing):
+        Listing.of(str(home / "gone"))
+
+
+def test_a_listing_is_read_again_after_a_moment_and_after_a_change(home: Path) -> None:
+    listings = Listings(2.0)
+    said = []
+    for text, now, changes in (("a", 0.0, 1), ("b", 2.0, 1), ("c", 2.0, 2), ("d", 4.1, 2)):
+        (home / ".qmail-default").write_text(f"&{text}\n")
+        find = listings.find(str(home), now, changes)
+        assert find is not None
+        said.append(find(str(home), NAMES, OWNER).text)
+    assert said == ["&a\n", "&a\n", "&c\n", "&d\n"]

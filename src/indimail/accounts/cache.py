@@ -15,7 +15,7 @@ was on its way when something was invalidated is not kept.
 Source: DESIGN.md 5 (who sees a change when).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Final, cast
 
@@ -64,6 +64,27 @@ class CachedLookup:
         """Return both; whoever asks for one will ask for the other."""
         answer = self._get(("known", name, domain), lambda: self._accounts.known(name, domain))
         return cast("Known", answer)
+
+    def known_all(self, names: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Known]:
+        """Return `known` of many."""
+        self.fetch(names)
+        return {(name, domain): self.known(name, domain) for name, domain in names}
+
+    def fetch(self, names: Sequence[tuple[str, str]]) -> None:
+        """Ask for what is not known of these users, of all with one question."""
+        now = self._steady()
+        with self._lock:
+            epoch = self._epoch
+            kept = {name: self._kept.get(("known", *name)) for name in names}
+        missing = [n for n, k in kept.items() if k is None or now >= k[0] + self._expiry]
+        if not missing:
+            return
+        self.misses += len(missing)
+        answers = self._accounts.known_all(missing)
+        with self._lock:
+            if epoch == self._epoch:
+                for (name, domain), answer in answers.items():
+                    self._keep(("known", name, domain), now, answer)
 
     def real_domain(self, domain: str) -> str:
         """Return the domain that an alias domain stands for; any other as it is."""

@@ -15,7 +15,16 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table, bindparam, literal_column, select, union_all
 
 from indimail.accounts.database import rows
-from indimail.accounts.port import LIMITS, NO_DEFAULT, Account, Flag, Known, Limits, limited
+from indimail.accounts.port import (
+    LIMITS,
+    NO_DEFAULT,
+    Account,
+    Flag,
+    Known,
+    Limits,
+    is_storable,
+    limited,
+)
 from indimail.accounts.tables import ALIASDOMAIN, INDIBAK, INDIMAIL, USERQUOTA, VALIAS, VLIMITS
 from indimail.mail.secret import Secret
 
@@ -53,14 +62,31 @@ _ALIASES: Final = select(VALIAS.c.alias, VALIAS.c.domain, VALIAS.c.valias_line).
 )
 _LINE: Final = 2
 # The lines of a name in the shape of accounts, with a mark of their own.
-_LINES: Final = select(
+_LINES_OF_ALL: Final = select(
     VALIAS.c.alias,
     VALIAS.c.domain,
     VALIAS.c.valias_line,
     *map(literal_column, ("0", "0", "''", "''", "''", "''")),
     literal_column(str(_LINE)),
-).where(VALIAS.c.alias == bindparam("name"), VALIAS.c.domain == bindparam("domain"))
+)
+_LINES: Final = _LINES_OF_ALL.where(
+    VALIAS.c.alias == bindparam("name"), VALIAS.c.domain == bindparam("domain")
+)
 _KNOWN: Final = union_all(*(named(*table) for table in ACTIVE), _LINES)
+# The same of many names of a domain.
+_MANY: Final = union_all(
+    *(
+        accounts_in(table, active).where(
+            table.c.pw_domain == bindparam("domain"),
+            table.c.pw_name.in_(bindparam("names", expanding=True)),
+        )
+        for table, active in ACTIVE
+    ),
+    _LINES_OF_ALL.where(
+        VALIAS.c.domain == bindparam("domain"),
+        VALIAS.c.alias.in_(bindparam("names", expanding=True)),
+    ),
+)
 _REAL_DOMAIN: Final = select(ALIASDOMAIN.c.alias, ALIASDOMAIN.c.domain).where(
     ALIASDOMAIN.c.alias == bindparam("alias")
 )
@@ -90,7 +116,27 @@ def known(db: Connection, name: str, domain: str) -> Known:
     """
     if not name.isascii():
         return Known(find(db, name, domain), tuple(aliases(db, name, domain)))
-    there = rows(db, _KNOWN, name=name, domain=domain)
+    return _known_in(rows(db, _KNOWN, name=name, domain=domain), name, domain)
+
+
+def known_all(db: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
+    """Return `known` of many, with a query for each domain."""
+    asked = {(name, domain): Known(None, ()) for name, domain in names}
+    domains: dict[str, list[str]] = {}
+    for name, domain in asked:
+        if name.isascii() and is_storable(name) and is_storable(domain):
+            domains.setdefault(domain, []).append(name)
+        else:
+            asked[name, domain] = known(db, name, domain)
+    for domain, those in domains.items():
+        by_name: dict[str, list[Sequence[Any]]] = {}
+        for row in db.execute(_MANY, {"domain": domain, "names": those}):
+            by_name.setdefault(row[0], []).append(row)
+        asked |= {(name, domain): _known_in(by_name.get(name, ()), name, domain) for name in those}
+    return asked
+
+
+def _known_in(there: Sequence[Sequence[Any]], name: str, domain: str) -> Known:
     lines = (row[2] for row in there if row[-1] == _LINE and row[:2] == (name, domain))
     accounts = (row for row in there if row[-1] != _LINE)
     return Known(found_in(accounts, name, domain), tuple(sorted(lines)))

@@ -56,6 +56,10 @@ class MemoryAccounts:
         """Return the account and the alias lines."""
         return Known(self.find(name, domain), tuple(self.aliases(name, domain)))
 
+    def known_all(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
+        """Return the accounts and the alias lines of many."""
+        return {(name, domain): self.known(name, domain) for name, domain in names}
+
     def real_domain(self, domain: str) -> str:
         """Return the domain that an alias domain stands for; any other as it is."""
         self._check()

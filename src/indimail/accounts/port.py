@@ -240,6 +240,9 @@ class Lookup(Protocol):
     def known(self, name: str, domain: str) -> Known:
         """Return what `find` and `aliases` do, at the price of one."""
 
+    def known_all(self, names: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Known]:
+        """Return `known` of many names and their domains, at the price of little more than one."""
+
     def real_domain(self, domain: str) -> str:
         """Return the domain that an alias domain stands for; any other as it is."""
 

@@ -57,6 +57,9 @@ class SqlAccounts:
     def known(self, name: str, domain: str) -> Known:
         return self.database.ask(lookups.known, name, domain)
 
+    def known_all(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
+        return self.database.ask(lookups.known_all, names)
+
     def real_domain(self, domain: str) -> str:
         return self.database.ask(lookups.real_domain, domain)
 

@@ -37,6 +37,7 @@ from indimail.net.connections import ConnectionTable, WorkerConnections
 from indimail.serve.adopt import Adoption, SpoolFiles
 from indimail.serve.bounce import Bounces
 from indimail.serve.duplicates import Duplicates
+from indimail.serve.foreseeing import Foresee, Foreseeing
 from indimail.serve.foresight import Foresight
 from indimail.serve.foresight import Place as Owned
 from indimail.serve.forward import Forwards
@@ -100,6 +101,12 @@ class Parts:
             Owned(instance.root, instance.alias, place.uid, os.getegid()),
             self.users.look_as, locks,
         )  # fmt: skip
+        self._decisions: Committer[str] = Committer(
+            Foreseeing(
+                self._foresight, self._accounts, lambda: follower.current, place.uid
+            ).decide_all,
+            loop.call_soon_threadsafe, "foresight",
+        )  # fmt: skip
         self.duplicates = Duplicates(self.clock, loop.call_soon_threadsafe)
         local = _local_delivery(means, self.users, self._foresight, locks, self.duplicates)
 
@@ -127,6 +134,7 @@ class Parts:
             lines=self.lines,
             tcpserver=TcpserverLog(self.lines),
             foresight=self._foresight,
+            foresee=Foresee(self._decisions, self._foresight, self.aside),
             local=local,
             aside=self.aside,
             choose_queue=lambda settings: self.queues.find(settings.queuedir),
@@ -173,6 +181,7 @@ class Parts:
         self._syncs.close()
         self._folders.close()
         self.queues.close()
+        self._decisions.close()
         self.aside.close()
         self.trace.close()
         self.lines.flush()

@@ -16,6 +16,7 @@ import pwd
 import stat
 from collections import Counter
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -49,7 +50,7 @@ from indimail.durable.disk import Disk
 from indimail.mail.errors import MailError
 from indimail.mail.verdict import NO_RULE, Rule
 from indimail.mailbox.maildir import is_maildir, is_sticky
-from indimail.serve.home import Home, HomeMissing, HomeUnreadable, Look, owner_file_of
+from indimail.serve.home import Home, HomeMissing, HomeUnreadable, Listings, Look, owner_file_of
 from indimail.serve.locks import Locks, LockSeen
 from indimail.serve.snapshot import LocalSettings
 
@@ -62,9 +63,9 @@ ROOT: Final = "Not allowed to perform deliveries as root."
 # Of what is not to be kept: no file has it.
 NEVER: Final = ("/", (0, 0, 0))
 
-_Looked = tuple[str, tuple[int, int, int] | None]  # a file, and what told its content
-_Seen = list[_Looked]
-Signature = tuple[_Looked, ...]
+# Files, and what told the content of each.
+_Seen = list[tuple[str, tuple[int, int, int] | None]]
+Signature = tuple[tuple[str, tuple[int, int, int] | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ class Foresight:
         self._look_as = look_as
         self._locks = locks
         self._kept: dict[str, Decided] = {}
+        self._listings = Listings(KEPT)
         self._changes = 0
         self._changed_homes: Counter[int] = Counter()  # of other users
 
@@ -215,14 +217,15 @@ class Foresight:
     ) -> tuple[Plan, Addressee, Signature]:
         """Read the .qmail file that is meant and do what its lines say."""
         names = find_dotqmail_names(entry.dash, entry.ext)
-        files = (*(name.file for name in names), localdomains.FILE)
-        paths = [os.path.join(entry.home, file) for file in files]
         seen: _Seen = []
-        if entry.uid == self._place.uid and not self._folders.add(entry.home):
+        is_watched = self._is_watched(entry.home, entry)
+        if entry.uid == self._place.uid and not is_watched:
+            files = (*(name.file for name in names), localdomains.FILE)
+            paths = (os.path.join(entry.home, file) for file in files)
             seen += ((path, _signature(path)) for path in paths)
         shown = f"{entry.home}/".removeprefix(self._root)
         try:
-            home = self._look_as(entry)(entry.home, names, owner_file_of(entry.dash, entry.ext))
+            home = self._look(entry, names, is_watched)
         except HomeUnreadable as error:
             text = str(error).replace(self._root, "")
             if entry.uid != self._place.uid:
@@ -247,6 +250,13 @@ class Foresight:
         actions = join([(n, self._expanded(step, entry, who.host, seen)) for n, step in steps])
         virtual = len(steps) == 1 and isinstance(steps[0][1], VDeliver)
         return Plan(actions, "" if virtual else owner, virtual, only_local), who, tuple(seen)
+
+    def _look(self, entry: AssignEntry, names: tuple[Name, ...], is_watched: bool) -> Home:
+        """Look at an address's home; one that is watched is read once in a moment."""
+        look = self._look_as(entry)
+        if is_watched:
+            look = self._listings.find(entry.home, self._steady(), self._changes) or look
+        return look(entry.home, names, owner_file_of(entry.dash, entry.ext))
 
     def _expanded(
         self, step: Step, entry: AssignEntry, host: str, seen: _Seen
@@ -351,10 +361,9 @@ class Foresight:
 
 def _dateformat(disk: Disk, maildir: str) -> str:
     """Return the account's date folders (``vmoduser -D``); empty for none, or where it is closed."""
-    try:
+    with suppress(OSError):
         return disk.read(f"{maildir}/folder.dateformat", 0, LINE).decode("utf-8", "replace")
-    except OSError:
-        return ""
+    return ""
 
 
 def _file_of(home: Home, entry: AssignEntry, shown: str, default: str) -> DotQmail | None:

@@ -69,6 +69,7 @@ class Reception:
     lines: LineSink
     tcpserver: TcpserverLog
     foresight: Foresight
+    foresee: Callable[[str, Callable[[object], None]], None]
     local: LocalDelivery
     aside: RunAside
     choose_queue: Callable[[SessionSettings], Intake | MailError]

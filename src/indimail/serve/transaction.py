@@ -160,8 +160,7 @@ class Transaction:
 
     def _look_up(self, path: ForwardPath, way: Route, told: Facts, relay: Accept) -> Answer:
         """CHECKRECIPIENT: ask what the delivery would do; a refusal waits for PENALTY."""
-        foresight = self._reception.foresight
-        decided = foresight.cached(way.target)
+        decided = self._reception.foresight.cached(way.target)
         if decided is not None:
             reply = self._judge(path, way, told, relay, decided)
             return LATER if self._is_put_off(reply) else reply
@@ -171,7 +170,7 @@ class Transaction:
             if not self._is_put_off(reply):
                 self._answer(reply)
 
-        self._reception.aside(lambda: foresight.decide(way.target), known)
+        self._reception.foresee(way.target, known)
         return LATER
 
     def _is_put_off(self, reply: Reply | None) -> bool:
