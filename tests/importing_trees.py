@@ -70,6 +70,7 @@ class VpopmailTree(Tree):
         self.home, self.qmail = f"{folder}/vpopmail", f"{folder}/qmail"
         self._assign: list[str] = []
         self._virtual: list[str] = []
+        os.makedirs(f"{self.home}/domains")
         self.write("qmail/control/me", "mx.example.org\n")
         self.entry()
 

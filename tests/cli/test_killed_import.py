@@ -114,9 +114,12 @@ def test_killed_at_any_time_by_somebody_else_and_run_again_is_as_undisturbed(
     undisturbed, before = state(stage), dump(kept[1].folder)
     stage.put_back()
     chance, killed = Random(SEED), 0
+    environ = {**os.environ, "TMPDIR": os.path.dirname(stage.root)}  # it leaves some there
     argv = [sys.executable, "-m", "indimail.cli.main", "import", *command, "--root", stage.root]
     for _ in range(6):
-        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            argv, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         time.sleep(0.4 + chance.random() * 1.2)
         process.send_signal(signal.SIGKILL)
         killed += process.wait() == -signal.SIGKILL

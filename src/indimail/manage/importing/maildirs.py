@@ -88,11 +88,11 @@ class CopyMaildir:
             came = self._copy_batch(disk, batch)
             gone |= {mail.key for mail in batch} - {mail.key for mail in came}
             yield len(came)
-        disk.sync_filesystem(self.maildir)
         listed = _listed(self.maildir) | {mail.key for mail in mails} - gone
         text = "".join(f"{key}\n" for key in sorted(listed)).encode("utf-8", "surrogateescape")
         path = os.path.join(self.maildir, IMPORTED)
         if text != _read(path):
+            disk.sync_filesystem(self.maildir)
             recount(disk, self.maildir, account.quota)
             write_atomic(disk, path, [text], 0o600)
 
