@@ -5,6 +5,7 @@ clinic.open_to_all("db"); clinic.told() == ["mode db: found mode 0777, expected 
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from indimail.accounts.memory import MemoryAccounts
@@ -120,3 +121,17 @@ class Clinic:
         carry_out(Stores(self.site, self.accounts, self.disk, lambda _: None), "mending", writes)
         self.own()
         return [str(write).replace(str(self.root), "ROOT") for write in (*gives, *writes)]
+
+
+Plant = Callable[[Clinic], object]
+
+
+def check(clinic: Clinic, plant: Plant, told: list[str], mended: bool) -> None:
+    """Plant a fault, compare what is told of it, and mend it where that is safe."""
+    plant(clinic)
+    assert clinic.told() == told
+    if mended:
+        clinic.mend()
+        assert clinic.told() == []
+    elif told:
+        assert clinic.examine().findings[0].mends == () or "mode" in told[0]
