@@ -22,6 +22,7 @@ from indimail.manage.file_writes import (
     PostMail,
     RemoveFile,
     RemoveTree,
+    SetMode,
     SettleTree,
     WriteFile,
 )
@@ -190,6 +191,7 @@ def test_a_tree_that_is_no_tree_is_left(site: Site, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("write", "synced"), [
     (RemoveFile("{0}/file"), ["{0}"]),
+    (SetMode("{0}/file", 0o600), ["{0}/file"]),
     (MakeLink("{0}/link", "file"), ["{0}"]),
     (RemoveTree("{0}/tree"), ["{0}"]),
     (MoveTree("{0}/tree", "{0}/above/new"), ["{0}", "{0}/above"]),
@@ -252,6 +254,23 @@ def test_mail_that_came_to_the_old_home_follows_and_none_comes_twice(
         "Maildir/cur/2.b:2,": "second",
         "Maildir/new/3.c": "third",
     }
+
+
+def test_a_home_that_is_copied_is_on_disk_before_it_has_its_name(tmp_path: Path) -> None:
+    seen = []
+
+    class Spy(TwoDisks):
+        def sync_filesystem(self, path: str) -> None:
+            seen.append(f"sync {os.path.basename(path)}")
+
+        def rename(self, source: str, target: str) -> None:
+            super().rename(source, target)
+            seen.append(f"rename {os.path.basename(target)}")
+
+    for folder in ("old", "far"):
+        (tmp_path / folder).mkdir()
+    move_tree(Spy(), f"{tmp_path}/old", f"{tmp_path}/far/new")
+    assert seen == ["sync new.moving", "rename new"]
 
 
 # -- others keep what they have ------------------------------------------------------------------

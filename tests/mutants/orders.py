@@ -144,7 +144,7 @@ ORDERS: Final = (
     Order("indimail/manage/site.py", "a change is made on top of half of another",
           "        check_undisturbed(site)\n", ""),
     Order("indimail/manage/site.py", "who waits is not told who is at work",
-          "        os.pwrite(fd, ", "        str("),
+          'f"{what} (process {os.getpid()})\\n".encode("utf-8", "replace")', 'b"somebody"'),
     Order("indimail/manage/row_writes.py", "a flag that the server set meanwhile goes",
           "row.flags & ~self.gone | self.given", "self.given"),
     Order("indimail/manage/row_writes.py", "the lock of an administrator goes with the quota's",
