@@ -96,6 +96,13 @@ def test_a_group_is_a_user_whose_lines_change(domain: Terminal) -> None:
      "{root}/mail/A2E/example.com/bob/Maildir/maildirsize: no quota there; expected -q"),
     ("resetquota -q much {root}/mail/A2E/example.com/bob", 100,
      "invalid quota [much]: expected 50M, 50M,1000 or NOQUOTA"),
+    ("vfstab -i {root}/none", 1, "{root}/none: no such directory"),
+    ("vfstab -d {root}/mail", 1, "{root}/mail: no such file system"),
+    ("vfstab -n -1 -i {root}/mail", 1, "-n -1: expected 0 or more"),
+    ("vfstab -q much -i {root}/mail", 1, "-q much: expected a size like 1000G"),
+    ("vfstab -m host -i {root}/mail", 69, "-m: not yet: the cluster"),
+    ("vadduser -b carol@example.com x", 1, "no file system is online; vfstab -i makes one known"),
+    ("vadduser -b -B /x carol@example.com x", 1, "-b and -B: expected one of them"),
     ("vreorg -r -d example.org", 1, "example.org: domain does not exist"),
     ("vreorg -d example.com {file}", 100,
      "warning: email [Subject: news] has an uppercase character"),
@@ -124,7 +131,7 @@ def test_what_is_refused_changes_nothing(
 @pytest.mark.parametrize("line", [
     "vgroup a@example.com", "vgroup -a -i x a@example.com", "vgroup -u x a@example.com",
     "vbulletin a.example", "resetquota", "printdir", "vcalias", "vcaliasrev", "vipmap",
-    "vreorg -d a.example", "vpurge a.example 30",
+    "vfstab", "vfstab -n 5", "vfstab -b -d /x", "vreorg -d a.example", "vpurge a.example 30",
     "vipmap -p -i 192.0.2.1 a.example",
 ])  # fmt: skip
 def test_what_makes_no_sense_is_answered_with_the_use(terminal: Terminal, line: str) -> None:
@@ -355,6 +362,25 @@ def test_homes_are_counted_anew_and_brought_back(domain: Terminal, tmp_path: Pat
     assert domain("vreorg", "-d", "example.com", str(tmp_path / "list")) == Ran(0, "", "")
     home = f"{domain.root}/mail/A2E/example.com/0/alice"
     assert domain("vuserinfo", "-d", "alice@example.com").out == f"dir           : {home}\n"
+
+
+def test_homes_are_spread_over_file_systems(domain: Terminal) -> None:
+    places = [f"{domain.root}/{name}" for name in ("one", "two")]
+    for place in places:
+        os.mkdir(place)
+        os.chown(place, os.stat(domain.root).st_uid, os.stat(domain.root).st_gid)
+        assert domain("vfstab", "-i", place, "-n", "9", "-q", "1G") == Ran(0, "", "")
+    for name in ("carol", "dora", "emil"):
+        assert domain("vadduser", "-b", "-e", "-q", "1M", f"{name}@example.com", HASH).code == 0
+    shown = domain("vfstab", "-s").out.splitlines()
+    assert [line.split() for line in shown[1:]] == [
+        [places[0], "online", "2", "9", "2097152", "1073741824"],
+        [places[1], "online", "1", "9", "1048576", "1073741824"],
+    ]
+    assert domain("vfstab", "-o", "off", "-l", places[1]).code == 0
+    assert domain("vfstab", "-b", "-s").out.splitlines()[2].split()[1:3] == ["offline", "1"]
+    assert domain("vfstab", "-d", places[1]).code == 0
+    assert len(domain("vfstab", "-s").out.splitlines()) == 2
 
 
 def test_a_local_address_has_a_domain(domain: Terminal) -> None:

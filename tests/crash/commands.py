@@ -48,6 +48,8 @@ COMMANDS = [
     ["vdeloldusers", "-f", "-p", "-a", "60", "-d", "example.com"],
     ["vcalias", "example.com"],
     ["vcaliasrev", "example.com"],
+    ["vadduser", "-b", "-e", "carol@example.com", HASH],
+    ["vfstab", "-o", "0", "-i", "{root}/mail"],
     ["vpurge", "example.com", "30", "100"],
     ["vreorg", "-r", "-d", "example.com"],
     ["vipmap", "-i", "192.0.2.1", "example.com"],
@@ -108,6 +110,7 @@ def _furnish(stage: Stage, folder: str) -> None:
         stage.run("valias", "-i", line, "friends@other.example")
     stage.run("vgroup", "-a", "-e", "team@example.com", HASH)
     stage.run("vgroup", "-i", "&alice@example.com", "team@example.com")
+    stage.run("vfstab", "-i", f"{root}/mail")
     stage.run("vaddaliasdomain", "example.net", "example.com")
     stage.run("vaddaliasdomain", "alias.other.example", "other.example")
     (root / "domains" / "example.com" / ".users_per_level").write_text("1\n")

@@ -15,6 +15,7 @@ from indimail.accounts.port import (
     Accounts,
     AliasLine,
     Arrival,
+    FileSystem,
     Flag,
     LastEvent,
     Limits,
@@ -446,6 +447,19 @@ def test_bulletins_wait_for_their_users(accounts: Accounts) -> None:
     assert accounts.bulletins("alice", "example.com") == ["hint"]
     assert accounts.bulletins("bob", "example.com") == ["news"]
     assert accounts.bulletins("carol", "example.com") == ["news"]
+
+
+def test_file_systems_come_change_and_go(accounts: Accounts) -> None:
+    first = FileSystem("/mail/a", most_users=1000, most_octets=1 << 40)
+    second = FileSystem("/mail/b", is_online=False, users=7, octets=1 << 41)
+    assert accounts.filesystems() == []
+    for filesystem in (second, replace(first, is_online=False, users=9), first):
+        accounts.put_filesystem(filesystem)
+    assert accounts.filesystems() == [first, second]
+    assert not accounts.remove_filesystem("/mail/A")
+    assert accounts.remove_filesystem("/mail/a")
+    assert not accounts.remove_filesystem("/mail/a")
+    assert accounts.filesystems() == [second]
 
 
 def test_limits_are_of_a_domain_or_of_a_user(accounts: Accounts) -> None:

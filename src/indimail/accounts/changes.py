@@ -17,11 +17,13 @@ from sqlalchemy.exc import IntegrityError
 
 from indimail.accounts import dialect
 from indimail.accounts.layout import ALPHABET, counter_table
+from indimail.accounts.lists import HOST
 from indimail.accounts.lookups import ACTIVE, find, found_in, named, userquota
 from indimail.accounts.port import (
     Account,
     AliasLine,
     Arrival,
+    FileSystem,
     Flag,
     LastEvent,
     is_lock_changed,
@@ -30,6 +32,7 @@ from indimail.accounts.port import (
 from indimail.accounts.tables import (
     ALIASDOMAIN,
     BULKMAIL,
+    FSTAB,
     INDIBAK,
     INDIMAIL,
     IP_ALIAS_MAP,
@@ -196,6 +199,25 @@ def remove_bulletin(db: Connection, name: str, domain: str, filename: str) -> bo
     here = dialect.same(db, BULKMAIL.c.emailid, f"{name}@{domain}")
     gone = delete(BULKMAIL).where(here, dialect.same(db, BULKMAIL.c.filename, filename))
     return bool(db.execute(gone).rowcount)
+
+
+def put_filesystem(db: Connection, filesystem: FileSystem) -> None:
+    """Say all of a file system, new or not."""
+    values = {
+        "status": int(filesystem.is_online),
+        "max_users": filesystem.most_users,
+        "max_size": filesystem.most_octets,
+        "cur_users": filesystem.users,
+        "cur_size": filesystem.octets,
+    }
+    keys = {"filesystem": filesystem.path, "host": HOST}
+    dialect.upsert(db, FSTAB, {**keys, **values}, replace=list(values))
+
+
+def remove_filesystem(db: Connection, path: str) -> bool:
+    """Take a file system away; False: it was none."""
+    here = dialect.same(db, FSTAB.c.filesystem, path), FSTAB.c.host == HOST
+    return bool(db.execute(delete(FSTAB).where(*here)).rowcount)
 
 
 def set_limits(db: Connection, name: str, domain: str, values: Mapping[str, int]) -> None:

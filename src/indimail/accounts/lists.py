@@ -15,10 +15,11 @@ from indimail.accounts import dialect
 from indimail.accounts.database import rows
 from indimail.accounts.layout import counter_table
 from indimail.accounts.lookups import ACTIVE, account_of, accounts_in
-from indimail.accounts.port import Account, AliasLine, LastEvent, above
+from indimail.accounts.port import Account, AliasLine, FileSystem, LastEvent, above
 from indimail.accounts.tables import (
     ALIASDOMAIN,
     BULKMAIL,
+    FSTAB,
     IP_ALIAS_MAP,
     LASTAUTH,
     METADATA,
@@ -52,6 +53,15 @@ _EVENTS: Final = select(LASTAUTH.c.service, LASTAUTH.c.timestamp, LASTAUTH.c.rem
 _BULLETINS: Final = select(BULKMAIL.c.emailid, BULKMAIL.c.filename).where(
     BULKMAIL.c.emailid == bindparam("address")
 )
+HOST: Final = "localhost"  # the cluster's column
+_FILESYSTEMS: Final = select(
+    FSTAB.c.filesystem,
+    FSTAB.c.status,
+    FSTAB.c.max_users,
+    FSTAB.c.max_size,
+    FSTAB.c.cur_users,
+    FSTAB.c.cur_size,
+).where(FSTAB.c.host == HOST)
 
 
 def can_hold(db: Connection, text: str) -> bool:
@@ -149,3 +159,12 @@ def bulletins(db: Connection, name: str, domain: str) -> list[str]:
     address = f"{name}@{domain}"
     found = rows(db, _BULLETINS, address=address)
     return sorted(row[1] for row in found if row[0] == address)
+
+
+def filesystems(db: Connection) -> list[FileSystem]:
+    """Return where homes of this host may lie, by path."""
+    found = [
+        FileSystem(path, bool(status), *map(int, numbers))
+        for path, status, *numbers in rows(db, _FILESYSTEMS)
+    ]
+    return sorted(found, key=lambda filesystem: filesystem.path)

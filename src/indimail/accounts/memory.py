@@ -13,6 +13,7 @@ from indimail.accounts.port import (
     Account,
     AliasLine,
     Arrival,
+    FileSystem,
     Flag,
     Known,
     LastEvent,
@@ -41,6 +42,7 @@ class MemoryAccounts:
         self._addresses: dict[str, str] = {}
         self._limits: dict[tuple[str, str], Limits] = {}
         self._bulletins: dict[tuple[str, str], set[str]] = {}
+        self._filesystems: dict[str, FileSystem] = {}
 
     def find(self, name: str, domain: str) -> Account | None:
         """Return the account, active or not."""
@@ -313,6 +315,21 @@ class MemoryAccounts:
             return False
         self._bulletins[name, domain].remove(filename)
         return True
+
+    def filesystems(self) -> list[FileSystem]:
+        """Return where homes of this host may lie, by path."""
+        self._check()
+        return [self._filesystems[path] for path in sorted(self._filesystems)]
+
+    def put_filesystem(self, filesystem: FileSystem) -> None:
+        """Say all of a file system, new or not."""
+        self._check()
+        self._filesystems[filesystem.path] = filesystem
+
+    def remove_filesystem(self, path: str) -> bool:
+        """Take a file system away; False: it was none."""
+        self._check()
+        return self._filesystems.pop(path, None) is not None
 
     def set_limits(self, name: str, domain: str, values: Mapping[str, int]) -> None:
         """Set some of the limits of a user, or with an empty name of a domain."""

@@ -29,6 +29,7 @@ DIRECTORY_LENGTH: Final = 156
 QUOTA_LENGTH: Final = 30
 ALIAS_LINE_LENGTH: Final = 190
 BULLETIN_LENGTH: Final = 64
+FILESYSTEM_LENGTH: Final = 64
 
 GROUP_MARK: Final = "MailGroup "  # what the name of a distribution list begins with
 
@@ -169,6 +170,21 @@ class Limits:
     def subject(self) -> str:
         """What the column `domain` has."""
         return limited(self.name, self.domain)
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """A row of `fstab`: a directory where homes of this host may lie, and how much lies there.
+
+    `octets` are those of the users' quotas; what is 0 is not known.  The two most are information.
+    """
+
+    path: str
+    is_online: bool = True
+    most_users: int = 0
+    most_octets: int = 0
+    users: int = 0
+    octets: int = 0
 
 
 LIMITS: Final = tuple(field.name for field in fields(Limits))[2:]
@@ -385,6 +401,15 @@ class Accounts(Lookup, Protocol):
 
     def remove_bulletin(self, name: str, domain: str, filename: str) -> bool:
         """Tell that a user got a bulletin; False: it was not waited for."""
+
+    def filesystems(self) -> list[FileSystem]:
+        """Return where homes of this host may lie, by path."""
+
+    def put_filesystem(self, filesystem: FileSystem) -> None:
+        """Say all of a file system, new or not."""
+
+    def remove_filesystem(self, path: str) -> bool:
+        """Take a file system away; False: it was none."""
 
     def set_limits(self, name: str, domain: str, values: Mapping[str, int]) -> None:
         """Set some of the limits of a user, or with an empty name of a domain, by their columns.

@@ -18,6 +18,7 @@ from indimail.accounts.port import (
     Account,
     AliasLine,
     Arrival,
+    FileSystem,
     Known,
     LastEvent,
     Limits,
@@ -106,6 +107,9 @@ class SqlAccounts:
     def events(self, name: str, domain: str) -> list[LastEvent]:
         return self.database.ask(lists.events, name, domain)
 
+    def filesystems(self) -> list[FileSystem]:
+        return self.database.ask(lists.filesystems)
+
     def bulletins(self, name: str, domain: str) -> list[str]:
         return self.database.ask(lists.bulletins, name, domain)
 
@@ -162,6 +166,12 @@ class SqlAccounts:
 
     def remove_bulletin(self, name: str, domain: str, filename: str) -> bool:
         return self.database.change(changes.remove_bulletin, name, domain, filename)
+
+    def put_filesystem(self, filesystem: FileSystem) -> None:
+        return self.database.change(changes.put_filesystem, filesystem)
+
+    def remove_filesystem(self, path: str) -> bool:
+        return self.database.change(changes.remove_filesystem, path)
 
     def set_limits(self, name: str, domain: str, values: Mapping[str, int]) -> None:
         return self.database.change(changes.set_limits, name, domain, values)

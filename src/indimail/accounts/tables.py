@@ -155,6 +155,20 @@ BULKMAIL: Final = Table(
     **TABLE_OPTIONS,
 )
 
+FSTAB: Final = Table(
+    "fstab",
+    METADATA,
+    Column("filesystem", String(64), primary_key=True),
+    Column("host", String(64), primary_key=True),
+    Column("status", Integer, nullable=False, default=1),
+    Column("max_users", BigInteger, nullable=False, default=0),
+    Column("cur_users", BigInteger, nullable=False, default=0),
+    Column("max_size", BigInteger, nullable=False, default=0),
+    Column("cur_size", BigInteger, nullable=False, default=0),
+    _timestamp(),
+    **TABLE_OPTIONS,
+)
+
 # Tables with an address or a domain in one column: their rows go and are renamed with the user or
 # the domain.  Those that we neither make nor read yet count where a database has them.
 ADDRESSED: Final = {"bulkmail": "emailid", "vfilter": "emailid", "vlimits": "domain"}

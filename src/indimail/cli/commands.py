@@ -174,6 +174,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "printdir", "show how homes are spread over directories",
         "printdir example.com", is_script=True,
     ),
+    "vfstab": CommandRow(
+        "vfstab", "show and set file systems where homes may lie",
+        "vfstab -i /mail/a -q 1000G", is_script=True,
+    ),
     "vpurge": CommandRow(
         "vpurge", "make room of what users have thrown away",
         "vpurge --dry-run example.com 30 100", is_script=True,

@@ -20,7 +20,6 @@ from indimail.manage.users import NewUser
 
 PROGRAM = "vadduser"
 LATER = {
-    "b": "balancing over file systems",
     "H": "the cluster",
     "M": "the cluster",
 }
@@ -34,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("password", nargs="?", help="left out: asked, or the first line of stdin")
     options.add_argument("-d", dest="directory", action="store_true", help="make the home (always)")
     options.add_argument("-i", dest="inactive", action="store_true", help="add it inactive")
+    options.add_argument(
+        "-b", dest="is_balanced", action="store_true", help="on the file system whose turn it is"
+    )
     options.add_argument("-B", dest="base", metavar="DIR", help="where the home lies (BASE_PATH)")
     options.add_argument(
         "-l", dest="level", type=int, metavar="N", help="users in a directory (100)"
@@ -52,6 +54,8 @@ def _run(args: argparse.Namespace) -> int:
     if args.email is None:
         raise Failed("Please input email", 1)
     check(check_case("email", args.email))
+    if args.is_balanced and args.base:
+        raise Failed("-b and -B: expected one of them", 1)
     new = NewUser(
         name="",
         domain="",
@@ -61,6 +65,7 @@ def _run(args: argparse.Namespace) -> int:
         active=not args.inactive,
         base=parse_base(args.base),
         users_per_level=parse_level(args.level),
+        is_balanced=args.is_balanced,
     )
     with opened(PROGRAM, args) as command:
         name, domain = real_address(command, args.email)

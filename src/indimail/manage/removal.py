@@ -17,6 +17,7 @@ from indimail.durable.disk import Disk
 from indimail.manage.aliasdomains import alias_names, plan_alias_removal, real_domain
 from indimail.manage.assign import owner_of_domain
 from indimail.manage.file_writes import RemoveFile, RemoveTree
+from indimail.manage.filesystems import load_writes
 from indimail.manage.homes import check_trees, check_writable, domain_folders, freed_writes, outside
 from indimail.manage.routing import end_writes, own_entry
 from indimail.manage.row_writes import RemoveDomain, RemoveUser
@@ -45,6 +46,7 @@ def plan_user_removal(
         RemoveUser(name, domain),
         TellAccount(name, domain),
         *freed_writes(site, accounts, disk, account),
+        *load_writes(accounts, account, -1),
         *([RemoveTree(account.directory)] if account.directory else []),
         *([RemoveFile(own_file)] if disk.exists(own_file) else []),
     ]

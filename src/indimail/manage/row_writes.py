@@ -7,7 +7,7 @@ Not here: what a write is (`manage.writes`), files (`manage.file_writes`).
 
 from dataclasses import dataclass, replace
 
-from indimail.accounts.port import Account, AliasLine, Arrival, Flag, LastEvent, limited
+from indimail.accounts.port import Account, AliasLine, Arrival, FileSystem, Flag, LastEvent, limited
 from indimail.mail.secret import Secret
 from indimail.manage.writes import Stores
 
@@ -319,6 +319,49 @@ class AddBulletins:
     def do(self, stores: Stores) -> None:
         """Add what is missing."""
         stores.accounts.add_bulletins(self.addresses, self.filename)
+
+
+@dataclass(frozen=True, slots=True)
+class PutFileSystem:
+    """All of a row of `fstab`."""
+
+    path: str
+    is_online: bool
+    most_users: int
+    most_octets: int
+    users: int
+    octets: int
+
+    def __str__(self) -> str:
+        state = "online" if self.is_online else "offline"
+        return f"row fstab {self.path}: {state}, {self.users} users, {self.octets} octets"
+
+    def do(self, stores: Stores) -> None:
+        """Put it."""
+        stores.accounts.put_filesystem(
+            FileSystem(
+                self.path,
+                self.is_online,
+                self.most_users,
+                self.most_octets,
+                self.users,
+                self.octets,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFileSystem:
+    """A row of `fstab` goes."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"row fstab {self.path}: remove"
+
+    def do(self, stores: Stores) -> None:
+        """Remove it where it is there."""
+        stores.accounts.remove_filesystem(self.path)
 
 
 @dataclass(frozen=True, slots=True)

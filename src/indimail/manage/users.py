@@ -33,6 +33,7 @@ from indimail.durable.disk import Disk
 from indimail.mail.secret import Secret
 from indimail.manage.assign import owner_of_domain
 from indimail.manage.file_writes import MakeHome
+from indimail.manage.filesystems import balanced, chosen_writes, load_writes
 from indimail.manage.homes import NewHomes, check_base, check_writable, domain_setting, first_line
 from indimail.manage.names import check_user
 from indimail.manage.room import (
@@ -51,7 +52,10 @@ NO_SCRAM: Final = "none"
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """What is to be added; `password` and `scram` are stored.  Empty text and 0 mean the default."""
+    """What is to be added; `password` and `scram` are stored.  Empty text and 0 mean the default.
+
+    `is_balanced`: the home goes to the file system whose turn it is (`manage.filesystems`).
+    """
 
     name: str
     domain: str
@@ -62,6 +66,7 @@ class NewUser:
     active: bool = True
     base: str = ""
     users_per_level: int = 0
+    is_balanced: bool = False
 
 
 def check_domain_is_ours(site: Site, disk: Disk, domain: str) -> Refused | None:
@@ -126,7 +131,10 @@ def user_writes(
     )
     if refused is not None:
         return refused
-    homes = NewHomes(site, accounts, disk, new.domain, new.base, new.users_per_level)
+    base = balanced(site, accounts, disk) if new.is_balanced else new.base
+    if isinstance(base, Refused):
+        return base
+    homes = NewHomes(site, accounts, disk, new.domain, base, new.users_per_level)
     quota = new_user_quota(site, accounts, disk, new)
     account = new_account(new, homes.next(new.name), quota)
     if isinstance(account, Refused):
@@ -138,6 +146,8 @@ def user_writes(
         MakeHome(account.directory),
         AddUser(account, int(now)),
         *homes.writes(),
+        *load_writes(accounts, account, 1),
+        *(chosen_writes(site, base) if new.is_balanced else []),
         TellAccount(new.name, new.domain),
     ]
 

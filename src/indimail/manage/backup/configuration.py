@@ -15,6 +15,7 @@ from typing import Final
 from indimail.delivery.assign import AssignEntry
 from indimail.manage.backup.archive import Archive
 from indimail.manage.backup.source import Owner, Source
+from indimail.manage.filesystems import LAST
 from indimail.manage.site import Site
 
 LIBEXEC: Final = "libexec"
@@ -93,7 +94,7 @@ def copy_tree(
 def left_out(source: Source, site: Site, homes: Iterable[str]) -> list[str]:
     """Tell of what lies in the root, is no part of an instance, and holds no homes."""
     places = site.places
-    known = {"indimail.toml", LIBEXEC, "lost+found"}
+    known = {"indimail.toml", LIBEXEC, "lost+found", LAST}  # LAST is a hint of where homes go
     known |= {os.path.basename(folder) for folder, _ in parts(site)}
     known |= {
         os.path.basename(path)

@@ -43,7 +43,8 @@ _LISTS: Final = "shared block lists: not yet"
 _ADMINISTRATORS: Final = "administrators of indisrvr: not yet"
 _WHY_LEFT: Final = {
     "vfilter": "filters (vfilter): not yet",
-    "bulkmail": "bulletins of single users: not yet", "fstab": "vfstab: not yet",
+    "bulkmail": "bulletins that wait for single users: vbulletin -S posts them anew",
+    "fstab": "file systems: vfstab -i makes them known",
     "hostcntrl": _CLUSTER, "host_table": _CLUSTER, "smtp_port": _CLUSTER, "dbinfo": _CLUSTER,
     "atrn_map": "ETRN and ATRN: not yet", "mgmtaccess": _ADMINISTRATORS, "vpriv": _ADMINISTRATORS,
     "spam": _LISTS, "badmailfrom": _LISTS, "badrcptto": _LISTS, "spamdb": _LISTS,
