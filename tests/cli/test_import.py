@@ -13,6 +13,7 @@ from indimail.accounts.login import Storing, open_account
 from indimail.accounts.passwords import Method
 from indimail.accounts.port import Account, Flag, LastEvent, Limits
 from indimail.accounts.sql import SqlAccounts
+from indimail.mail.secret import Secret
 
 AT = 1_230_865_445
 STORING = Storing(Method.DES, None)  # nothing is weaker: no hash is made anew
@@ -323,7 +324,33 @@ def test_a_home_that_no_row_can_name_does_not_stay_where_it_is(old: Import) -> N
     old.old.put_mail(f"{here}/o'brien", "1234.M1.old", "hello\n")
     told = old.report("--mail", "in-place")
     assert old.user("o'brien").directory == f"{old.root}/mail/L2P/example.com/o'brien"
-    assert "cannot be a home: it has a new one" in told["mend"][0]
+    assert "cannot stay a home, has a new one: no row can name it" in told["mend"][0]
+
+
+def test_a_directory_of_the_instance_is_no_home(old: Import) -> None:
+    user = f"eve:{MD5}:0:0:Eve:{old.root}/domains:NOQUOTA"
+    old.old.domain("example.com", [line("postmaster"), user])
+    told = old.report("--mail", "in-place")
+    assert old.user("eve").directory == f"{old.root}/mail/A2E/example.com/eve"
+    assert "is also of the instance" in told["mend"][0]
+
+
+def test_a_mailbox_that_is_ours_under_another_name_is_not_written(
+    old: Import, terminal: Terminal, folder: str
+) -> None:
+    """The database of an IndiMail may be ours already, with homes behind a link."""
+    here = old.old.domain("example.com", [line("postmaster"), line("alice")])
+    old.old.put_mail(f"{here}/alice", "1234.M1.old", "hello\n")
+    link = f"{folder}/link"
+    os.symlink(f"{old.old.home}/domains", link)
+    terminal("vadddomain", "-e", "example.com", MD5)
+    account = Account(
+        "alice", "example.com", Secret(MD5), gecos="alice", directory=f"{link}/example.com/alice"
+    )
+    assert old.accounts.add(account)
+    before = dump(old.old.folder)
+    assert "1 mails" not in old().out
+    assert dump(old.old.folder) == before
 
 
 def test_mailboxes_may_begin_empty(old: Import) -> None:

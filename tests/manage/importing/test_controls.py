@@ -97,6 +97,11 @@ def test_where_the_passwords_of_databases_stand_is_left(plan: Plan) -> None:
     assert "secret" not in plan.report.text()
 
 
+def test_a_certificate_is_told_where_ours_is(plan: Plan) -> None:
+    plan(rcpthosts="", **{"servercert.pem": "x"})
+    assert "[tls] in indimail.toml" in plan.report.notes[0].why
+
+
 def test_a_data_base_is_left_and_told_where_it_has_no_text(plan: Plan) -> None:
     plan(rcpthosts="", badmailfrom="x\n", **{"badmailfrom.cdb": "", "spammers.cdb": ""})
     assert (State.LEFT, "control/spammers.cdb") in plan.notes

@@ -100,6 +100,8 @@ class ControlPlan:
             return None if here.first and here.first.text.lower() == said else _LEFT["me"]
         if file.name in _LEFT:
             return _LEFT[file.name]
+        if ending == "pem":
+            return "a certificate: where ours is says [tls] in indimail.toml"
         return "" if file.name in self._known else "not known here"
 
     def _drop_mistakes(self, writes: dict[str, WriteFile], where: Mapping[str, str]) -> None:

@@ -108,7 +108,8 @@ class Importing:
             home = user.found.home
             source = os.path.join(home, "Maildir")
             target = os.path.join(user.account.directory, "Maildir")
-            if not home or home == user.account.directory or target in done:
+            is_here = home == os.path.realpath(user.account.directory)
+            if not home or is_here or target in done:
                 continue
             done.add(target)
             for name in others(source):

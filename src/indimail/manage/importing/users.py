@@ -27,7 +27,7 @@ from indimail.accounts.port import (
 )
 from indimail.delivery.quota import NO_QUOTA, parse_quota
 from indimail.durable.disk import Disk
-from indimail.manage.homes import NewHomes
+from indimail.manage.homes import NewHomes, check_trees
 from indimail.manage.importing.credentials import decide
 from indimail.manage.importing.report import Report, State
 from indimail.manage.importing.source import FoundDomain, FoundUser
@@ -72,91 +72,119 @@ def take_users(
     now: float,
 ) -> TakenUsers:
     """Return the users of a domain that can be taken, by name as it was found."""
-    here = {account.name: account for account in accounts.users(domain.name)}
-    level = domain.settings.get(".users_per_level", "")
-    homes = NewHomes(
-        site, accounts, disk, domain.name, users_per_level=int(level) if level.isdecimal() else 0
-    )
-    taken: dict[str, TakenUser] = {}
-    housed: dict[str, str] = {}  # where a home lies -> where it is here
+    taking = _Taking(site, accounts, disk, domain, ways, report)
     for user in domain.users:
-        name = _name(site, domain.name, user, report)
-        if name in taken:
-            report.note(State.LEFT, user.where, user.name, "a second one; the first counts")
-        if not name or name in taken:
-            continue
-        source = user.home
-        known = here.get(name)
-        directory = known.directory if known else housed.get(source, "")
-        if source in housed:
-            report.note(State.CHANGED, user.where, name, f"shares the home {housed[source]}")
-        if not directory:
-            directory = _directory(user, source, homes, name, ways, report)
-        if source:
-            housed.setdefault(source, directory)
+        taking.take(user, now)
+    return taking.taken()
+
+
+class _Taking:
+    """One domain's users, one after the other."""
+
+    def __init__(
+        self,
+        site: Site,
+        accounts: Accounts,
+        disk: Disk,
+        domain: FoundDomain,
+        ways: Ways,
+        report: Report,
+    ) -> None:
+        self._site, self._accounts, self._disk = site, accounts, disk
+        self._domain, self._ways, self._report = domain, ways, report
+        self._here = {account.name: account for account in accounts.users(domain.name)}
+        level = domain.settings.get(".users_per_level", "")
+        per_level = int(level) if level.isdecimal() else 0
+        self._homes = NewHomes(site, accounts, disk, domain.name, users_per_level=per_level)
+        self._taken: dict[str, TakenUser] = {}
+        self._housed: dict[str, str] = {}  # where a home lies -> where it is here
+
+    def take(self, user: FoundUser, now: float) -> None:
+        """Take a user, or tell why not."""
+        name = self._name(user)
+        if name in self._taken:
+            why = "a second one; the first counts"
+            self._report.note(State.LEFT, user.where, user.name, why)
+        if not name or name in self._taken:
+            return
+        known = self._here.get(name)
         noted = Report()
-        account = _account(accounts, name, domain.name, user, directory, ways, noted, known)
-        is_same = known is None or _is_same(known, account, user, report)
+        account = self._account(name, user, self._directory(name, user, known), known, noted)
+        is_same = known is None or _is_same(known, account, user, self._report)
         if is_same:
-            report.take_notes(noted)
+            self._report.take_notes(noted)
         events = user.events or (LastEvent("add", int(now), ""),)
         locked = Flag.BOUNCE_MAIL in account.flags
         arrival = Arrival(known or account, events, user.usage if locked else 0)
-        taken[name] = TakenUser(arrival, user, known is None, is_same)
-    _tell_of_clear_texts(domain, taken, ways, report)
-    return TakenUsers(list(taken.values()), homes.writes())
+        self._taken[name] = TakenUser(arrival, user, known is None, is_same)
 
+    def taken(self) -> TakenUsers:
+        """Return those that were taken."""
+        users = list(self._taken.values())
+        left = [user for user in users if user.is_same and user.found.clear]
+        if left and not self._ways.keep_clear:
+            what = f"passwords of {len(left)} users that are stored as they are"
+            why = "their hashes are taken; -C keeps them, for CRAM-MD5"
+            self._report.note(State.LEFT, self._domain.where, f"{self._domain.name}: {what}", why)
+        return TakenUsers(users, self._homes.writes())
 
-def _name(site: Site, domain: str, user: FoundUser, report: Report) -> str:
-    """Return the name as it will be, empty where it is none."""
-    name = user.name.lower()
-    refused = check_user(name, domain, "", site.variables.get("ALLOWCHARS", ""))
-    if refused is not None:
-        report.note(State.LEFT, user.where, user.name, refused.text)
+    def _name(self, user: FoundUser) -> str:
+        """Return the name as it will be, empty where it is none."""
+        name = user.name.lower()
+        allowed = self._site.variables.get("ALLOWCHARS", "")
+        refused = check_user(name, self._domain.name, "", allowed)
+        if refused is not None:
+            self._report.note(State.LEFT, user.where, user.name, refused.text)
+            return ""
+        if name != user.name:
+            self._report.note(State.CHANGED, user.where, user.name, f"is {name} here")
+        return name
+
+    def _directory(self, name: str, user: FoundUser, known: Account | None) -> str:
+        """Return the home here: that of who is here, one that is shared, where it is, a new one."""
+        shared = self._housed.get(user.home, "")
+        if shared:
+            self._report.note(State.CHANGED, user.where, name, f"shares the home {shared}")
+        directory = known.directory if known else shared
+        directory = directory or self._left_in_place(name, user) or self._homes.next(name)
+        if user.home:
+            self._housed.setdefault(user.home, directory)
+        return directory
+
+    def _left_in_place(self, name: str, user: FoundUser) -> str:
+        """Return where a home is, if it can stay there; empty: it cannot, or shall not."""
+        home = user.home
+        if self._ways.mail is not Mail.IN_PLACE or not home:
+            return ""
+        is_named = home.isprintable() and "'" not in home and '"' not in home
+        refused = check_trees(
+            self._site, self._accounts, self._disk, [home], self._domain.name, name
+        )
+        if is_named and len(home) <= DIRECTORY_LENGTH and refused is None:
+            return home
+        why = refused.text if refused else "no row can name it"
+        self._report.note(State.MEND, user.where, home, f"cannot stay a home, has a new one: {why}")
         return ""
-    if name != user.name:
-        report.note(State.CHANGED, user.where, user.name, f"is {name} here")
-    return name
 
-
-def _directory(
-    user: FoundUser, source: str, homes: NewHomes, name: str, ways: Ways, report: Report
-) -> str:
-    """Return the home here: a new one, or where it is."""
-    if ways.mail is not Mail.IN_PLACE:
-        return homes.next(name)
-    is_usable = source.isprintable() and len(source) <= DIRECTORY_LENGTH
-    if source and is_usable and "'" not in source and '"' not in source and source.count("/") > 2:
-        return source
-    if source:
-        report.note(State.MEND, user.where, user.directory, "cannot be a home: it has a new one")
-    return homes.next(name)
-
-
-def _account(
-    accounts: Accounts,
-    name: str,
-    domain: str,
-    user: FoundUser,
-    directory: str,
-    ways: Ways,
-    report: Report,
-    known: Account | None,
-) -> Account:
-    """Return the account as the source has it; `known` is the one that is here."""
-    hashed = (lambda _: known.password) if known else ways.hashed
-    password, scram = decide(user, keep_clear=ways.keep_clear, hashed=hashed, report=report)
-    return Account(
-        name=name,
-        domain=domain,
-        password=password,
-        scram=scram,
-        flags=_flags(user, report),
-        gecos=_gecos(user, accounts, report),
-        directory=directory,
-        quota=_quota(user, report),
-        active=user.active or name in RFC_IDS,
-    )
+    def _account(
+        self, name: str, user: FoundUser, directory: str, known: Account | None, report: Report
+    ) -> Account:
+        """Return the account as the source has it; `known` is the one that is here."""
+        hashed = (lambda _: known.password) if known else self._ways.hashed
+        password, scram = decide(
+            user, keep_clear=self._ways.keep_clear, hashed=hashed, report=report
+        )
+        return Account(
+            name=name,
+            domain=self._domain.name,
+            password=password,
+            scram=scram,
+            flags=_flags(user, report),
+            gecos=_gecos(user, self._accounts, report),
+            directory=directory,
+            quota=_quota(user, report),
+            active=user.active or name in RFC_IDS,
+        )
 
 
 def _is_same(known: Account, account: Account, user: FoundUser, report: Report) -> bool:
@@ -200,13 +228,3 @@ def _quota(user: FoundUser, report: Report) -> str:
         report.note(State.MEND, user.where, user.name, f"quota [{text}] not understood: has none")
         return NO_QUOTA
     return bare if len(bare) <= QUOTA_LENGTH else str(quota)
-
-
-def _tell_of_clear_texts(
-    domain: FoundDomain, taken: dict[str, TakenUser], ways: Ways, report: Report
-) -> None:
-    left = [user for user in taken.values() if user.is_same and user.found.clear]
-    if left and not ways.keep_clear:
-        why = "their hashes are taken; -C keeps them, for CRAM-MD5"
-        what = f"{domain.name}: passwords of {len(left)} users that are stored as they are"
-        report.note(State.LEFT, domain.where, what, why)
