@@ -56,6 +56,18 @@ def test_an_alias_domain_leads_to_anothers_directory_or_to_a_link_to_it(old: Vpo
     assert source.named == {"example.com", "a.example", "b.example", "c.example"}
 
 
+def test_a_domain_in_a_directory_of_another_name_has_its_alias_by_the_lines(
+    old: VpopmailTree,
+) -> None:
+    old.write("vpopmail/domains/custom/vpasswd", f"postmaster:{MD5}:0:0:P:/x:NOQUOTA\n")
+    for name in ("example.com", "a.example"):
+        directory = "/home/vpopmail/domains/custom"
+        old.entry(f"+{name}-:example.com:89:89:{directory}:-::", f"{name}:{name}")
+    source, report = read(old)
+    assert domains(source) == {"example.com": ["a.example"]}
+    assert told(report) == []
+
+
 def test_many_domains_lie_in_folders_of_one_letter(old: VpopmailTree) -> None:
     old.write("vpopmail/domains/0/A/deep.example/vpasswd", f"postmaster:{MD5}:0:0:P:/x:NOQUOTA\n")
     old.entry(
