@@ -110,20 +110,24 @@ def test_killed_after_any_write_and_run_again_is_as_undisturbed(
 def test_killed_at_any_time_by_somebody_else_and_run_again_is_as_undisturbed(
     stage: Stage, command: list[str], kept: tuple[Stage, VpopmailTree]
 ) -> None:
-    assert stage.run("import_", *command) == 1
-    undisturbed, before = state(stage), dump(kept[1].folder)
-    stage.put_back()
-    chance, killed = Random(SEED), 0
+    before, chance, killed = dump(kept[1].folder), Random(SEED), 0
     environ = {**os.environ, "TMPDIR": os.path.dirname(stage.root)}  # it leaves some there
     argv = [sys.executable, "-m", "indimail.cli.main", "import", *command, "--root", stage.root]
+
+    def begun() -> subprocess.Popen[bytes]:
+        nowhere = subprocess.DEVNULL
+        return subprocess.Popen(argv, env=environ, stdout=nowhere, stderr=nowhere)
+
+    started = time.monotonic()
+    assert begun().wait() == 1
+    took, undisturbed = time.monotonic() - started, state(stage)
+    stage.put_back()
     for _ in range(6):
-        process = subprocess.Popen(
-            argv, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        time.sleep(0.4 + chance.random() * 1.2)
+        process = begun()
+        time.sleep(took * (0.3 + 0.6 * chance.random()))  # most of the rest is Python's start
         process.send_signal(signal.SIGKILL)
         killed += process.wait() == -signal.SIGKILL
-    assert killed
+    assert killed, f"SEED={SEED}"
     assert stage.run("import_", *command) == 1, stage.said
     assert state(stage) == undisturbed
     assert dump(kept[1].folder) == before
