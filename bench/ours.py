@@ -57,6 +57,15 @@ class Ours(Server):
         self.run("vadddomain", DOMAIN, given=PASSWORD)
         for user in self.mailboxes:
             self.run("vadduser", f"{user}@{DOMAIN}", given=PASSWORD)
+        self._ask_nobody()
+
+    def _ask_nobody(self) -> None:
+        """Name a name server that is not there: no mail leaves this machine."""
+        path = os.path.join(self.root, "indimail.toml")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace("#servers = [", 'servers = ["127.0.0.1:1"] # [', 1))
 
     def run(self, command: str, *arguments: str, given: bytes = b"") -> bytes:
         """Run one of our commands on this instance and return what it printed."""
@@ -84,7 +93,8 @@ class Ours(Server):
     def differences(self) -> list[str]:
         return [
             f"indimail init --me {HOST}, vadddomain {DOMAIN}, vadduser for {len(self.mailboxes)} users",
-            "indimail serve --listen smtp=127.0.0.1:0 (loopback only); all else as init made it",
+            "indimail serve --listen smtp=127.0.0.1:0 (loopback only), [dns] servers without one that"
+            " is there, so that no mail leaves the machine; all else as init made it",
         ]
 
     def put_away(self) -> str:

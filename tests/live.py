@@ -73,6 +73,7 @@ class Instance:
         )
         instance = cls(root)
         instance.variables(PENALTY=0)  # a refusal comes at once
+        instance.name_servers("127.0.0.1:1")  # nobody is there: no mail leaves this machine
         return instance
 
     def run(
@@ -124,6 +125,12 @@ class Instance:
         text = self.read("indimail.toml").replace("[variables]\n", f"[variables]\n{lines}")
         self.write("indimail.toml", text)
 
+    def name_servers(self, *servers: str) -> None:
+        """Set those that are asked for the hosts of other domains."""
+        toml = re.sub(r"(?m)^#?servers = .*", f"servers = {json.dumps(servers)}",
+                      self.read("indimail.toml"))  # fmt: skip
+        self.write("indimail.toml", toml)
+
     def maildir(self, user: str) -> str:
         """Return a user's Maildir."""
         (found,) = glob(self.path(f"mail/*/{DOMAIN}/{user}/Maildir"))
@@ -159,6 +166,15 @@ class Instance:
             return found if len(found) >= count else []
 
         return until(told)
+
+    def delivery(self, queue_id: str, verdict: str) -> "dict[str, str]":
+        """Return the record of a delivery that ended so, once there is one."""
+
+        def told() -> "list[dict[str, str]]":
+            found = [r for r in self._explained(queue_id) if r["event"] == "delivery"]
+            return [record for record in found if record["verdict"] == verdict]
+
+        return until(told, say=lambda: str(self._explained(queue_id)))[-1]
 
     def _explained(self, *arguments: str) -> "list[dict[str, str]]":
         done = self.run("explain", *arguments, "--json", code=None)

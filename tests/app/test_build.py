@@ -37,7 +37,7 @@ def worker(tmp_path) -> Iterator[Worker]:
         loop = asyncio.new_event_loop()
         place = Place(instance, LogLines(f"{tmp_path}/log"), 2, os.geteuid())
         follower = Follower(snapshot, channel, lambda: False)
-        parts = Parts(place, number, ConnectionTable(2), follower, loop, channel)
+        parts = Parts(place, number, ConnectionTable(2), follower, loop, channel, ())
         made.append((parts, loop))
         return made[-1][0]
 

@@ -9,7 +9,6 @@ import pytest
 from indimail.app.configuration import load
 from indimail.app.instance import Instance
 from indimail.app.reading import Overrides
-from indimail.app.settings import BY_NAME
 from indimail.control.cdb import build_cdb
 from indimail.delivery.mx import Ourselves
 from indimail.mail.address import NULL, Address
@@ -40,9 +39,8 @@ def hop(snapshot: Snapshot, address: str, sender: Address = SENDER) -> NextHop:
 
 
 def told(snapshot: Snapshot) -> list[str]:
-    """The notices, without those of what waits, which every file here does."""
-    return [notice for notice in snapshot.notices if "rcpthosts" not in notice
-            and "not yet: remote delivery" not in notice]  # fmt: skip
+    """The notices, without the one that nothing is ours."""
+    return [notice for notice in snapshot.notices if "rcpthosts" not in notice]
 
 
 MORE = [(b"ana@example.com", b"192.0.2.1:587 ana secret"), (b"example.com", b"more")]
@@ -151,7 +149,6 @@ def test_who_we_are(tmp_path: Path) -> None:
         names=frozenset({"mx.example.com", "out.example.com"}),
         more=frozenset({"203.0.113.7", "2001:db8::7"}),
         others=frozenset({"198.51.100.9"}),
-        listening=(("127.0.0.1", 2525), ("::", 587)),
     )
 
 
@@ -178,19 +175,43 @@ def test_what_is_no_name_server(tmp_path: Path, value: str, mistake: str) -> Non
     assert str(errors.value) == f"indimail.toml:2: {mistake}"
 
 
-def test_what_is_wrong_waits_with_its_file_and_keeps_nobody_from_starting(tmp_path: Path) -> None:
-    """When remote delivery is there, and the rows no longer wait, these are mistakes."""
-    assert BY_NAME["smtproutes"].waits_for
-    snapshot = loaded(tmp_path, {
-        "control/smtproutes": "ok.example:relay\nexample.com:relay:0 ana topsecret\n",
-        "control/remote_auth": "ana topsecret\n",
-        "control/bindroutes": "10:10.0.0.1\n",
-    })  # fmt: skip
-    assert [notice.partition(": ")[0] for notice in told(snapshot)] == [
-        "control/smtproutes:2", "control/remote_auth:1", "control/bindroutes:1",
+def test_what_is_wrong_is_named_without_the_passwords_in_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigErrors) as errors:
+        loaded(tmp_path, {
+            "control/smtproutes": "ok.example:relay\nexample.com:relay:0 ana topsecret\n",
+            "control/remote_auth": "ana topsecret\n",
+            "control/bindroutes": "10:10.0.0.1\n",
+            "control/timeoutremote": "0\n",
+        })  # fmt: skip
+    assert [str(mistake).partition(": ")[0] for mistake in errors.value.mistakes] == [
+        "control/bindroutes:1", "control/remote_auth:1", "control/smtproutes:2",
+        "control/timeoutremote:1",
     ]  # fmt: skip
-    assert "topsecret" not in "\n".join(snapshot.notices)
-    assert hop(snapshot, "a@ok.example").relay == "relay"
+    assert "topsecret" not in str(errors.value)
+
+
+def test_how_other_hosts_are_talked_to(tmp_path: Path) -> None:
+    plain = loaded(tmp_path, {}).remote
+    assert (plain.timeoutconnect, plain.timeoutremote, plain.next_after_hello) == (60, 1200, False)
+    assert (plain.no_tls, plain.auth, plain.per_host) == (frozenset(), {}, 20)
+    files = {
+        "control/timeoutconnect": "5\n",
+        "control/timeoutremote": "7\n",
+        "control/notlshosts": "MX.Example.net\n",
+        "indimail.toml": "[remote]\nper_host = 3\n",
+    }
+    variables = {"AUTH_SMTP": "LOGIN", "SECURE_AUTH": "0", "TRY_NEXT_MX_HELO_FAIL": "1"}
+    found = loaded(tmp_path, files, variables).remote
+    assert (found.timeoutconnect, found.timeoutremote, found.next_after_hello) == (5, 7, True)
+    assert (found.no_tls, found.per_host) == (frozenset({"mx.example.net"}), 3)
+    assert found.auth == {"AUTH_SMTP": "LOGIN", "SECURE_AUTH": "0"}
+
+
+def test_workers_share_the_connections_that_a_host_gets(tmp_path: Path) -> None:
+    loaded(tmp_path, {"indimail.toml": "[remote]\nper_host = 7\n"})
+    shares = [load(Instance(str(tmp_path)), {}, Overrides(LISTEN.listen, workers)).remote.per_host
+              for workers in (1, 2, 8)]  # fmt: skip
+    assert shares == [7, 3, 1]
 
 
 @pytest.mark.parametrize("name", ["smtproutes", "remote_auth"])

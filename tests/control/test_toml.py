@@ -53,7 +53,7 @@ def test_all_mistakes_are_told_at_once():
         """)
     assert mistakes == [
         Mistake("indimail.toml", 1, "section 'colour'",
-                "one of process tls database dns listener variables"),
+                "one of process tls database dns remote listener variables"),
         Mistake("indimail.toml", 3, 'workers = "two"', "a whole number"),
         Mistake("indimail.toml", 4, "key 'workres'", "one of workers user log drain_seconds affinity"),
         Mistake("indimail.toml", 13, "url = 5", 'text in quotes ("...")'),
@@ -111,13 +111,13 @@ def test_the_text_that_a_new_instance_gets_is_right_and_says_what_it_says():
 def test_the_examples_in_that_text_are_right():
     text = "\n".join(
         line.removeprefix("#") if line.startswith(("#[", "#a", "#p", "#M", "#w", "#u", "#l", "#d",
-                                                   "#c", "#k")) else line
+                                                   "#c", "#k", "#s")) else line
         for line in DEFAULT_TEXT.split("\n")
     )  # fmt: skip
     setup, mistakes = parse_toml(text.encode(), "indimail.toml")
     assert mistakes == []
     assert list(setup.listeners) == ["smtp"]
-    assert len(setup.settings) == 8
+    assert len(setup.settings) == 10
 
 
 def test_a_missing_file_is_an_empty_one(tmp_path):

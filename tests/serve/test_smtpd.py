@@ -165,6 +165,18 @@ def test_a_body_is_in_the_row_or_in_a_file_by_its_size(size) -> None:
     assert (message.body is None) == (size > LARGE) == (desk.spooled() != [])
 
 
+@pytest.mark.parametrize("said", ["", " BODY=8BITMIME"])
+@pytest.mark.parametrize(("text", "is_there"), [("plain", False), ("grün", True)])
+def test_octets_above_127_are_marked_where_they_are_and_not_where_they_are_said_to_be(
+    said: str, text: str, is_there: bool
+) -> None:
+    desk = Desk()
+    client = desk.greeted()
+    client.say(MAIL[0] + said, MAIL[1], "DATA", "", text, ".")
+    [(message, _, _)] = desk.queue.submitted
+    assert message.eight_bit is is_there
+
+
 def test_a_large_body_whose_commit_failed_is_left_to_its_queue() -> None:
     """Its row may be on disk all the same: the queue takes both back when it opens again."""
     desk = Desk()

@@ -18,14 +18,18 @@ pytestmark = pytest.mark.slow
 FAR = "somebody@far.example"
 
 
-def test_mail_for_elsewhere_stays_queued_and_says_so(server: Server) -> None:
+def test_mail_for_elsewhere_waits_while_no_name_server_answers_and_says_so(server: Server) -> None:
     server.instance.write("tcp/tcp.smtp", '127.:allow,RELAYCLIENT=""\n')
     number = server.send(FAR, sender=ALICE)
     listed = until(lambda: _listed(server.instance, number))
     assert "remote" in listed and FAR in listed
     assert "messages in queue: 1\n" in server.instance.run("qmail-qstat").stdout
     story = until(lambda: _told(server.instance, number, "route"))
-    assert "remote" in story and "waits in the queue" in story
+    assert "route remote, as far.example" in story
+    tried = until(lambda: _told(server.instance, number, "delivery"))
+    assert "deferred, next try" in tried and "(#4.1.2)" in tried
+    (record,) = [r for r in server.instance.explain(number) if r["event"] == "delivery"]
+    assert record["rule"].startswith("DNS[MX far.example: 127.0.0.1:1: connection refused")
     assert server.stop() == 0
     assert FAR in _listed(server.instance, number)
     with server.instance.serve():

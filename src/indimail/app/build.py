@@ -1,6 +1,6 @@
 """Which adapters a worker runs on: the only place that picks them.
 
-    parts = Parts(place, number, connections, follower, loop, channel)
+    parts = Parts(place, number, connections, follower, loop, channel, listening)
 
 The disk is the machine's, queues are SQLite, accounts SQL behind a cache, the trace and the log are
 files.  Everything is made after the fork: no connection, thread or watch lives across one.
@@ -9,6 +9,7 @@ files.  Everything is made after the fork: no connection, thread or watch lives 
 import asyncio
 import os
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from indimail.accounts.cache import CachedLookup
@@ -34,6 +35,10 @@ from indimail.mail.clock import SystemClock
 from indimail.mail.dates import header_date
 from indimail.mail.ids import QueueIds
 from indimail.net.connections import ConnectionTable, WorkerConnections
+from indimail.net.dns import ResolvConf, Server
+from indimail.net.dnscache import CachedDns
+from indimail.net.own import LocalAddresses
+from indimail.net.resolver import Resolver
 from indimail.serve.adopt import Adoption, SpoolFiles
 from indimail.serve.bounce import Bounces
 from indimail.serve.duplicates import Duplicates
@@ -45,12 +50,15 @@ from indimail.serve.inject import Injection
 from indimail.serve.local import LocalDelivery, Own
 from indimail.serve.locks import QuotaLocks
 from indimail.serve.maillog import TcpserverLog
+from indimail.serve.peertls import PeerTls
 from indimail.serve.quota import Quotas
 from indimail.serve.reception import Reception
+from indimail.serve.remote import RemoteDelivery
 from indimail.serve.snapshot import Snapshot
 from indimail.serve.watched import WatchedHomes
 from indimail.trace.write import TraceWriter
 
+RESOLV_CONF: Final = "/etc/resolv.conf"
 THREADS: Final = 8  # for disks and databases that make one wait
 ACCOUNTS_KEPT: Final = 3.0  # seconds; see serve.foresight.KEPT
 
@@ -66,7 +74,9 @@ class Parts:
         follower: Follower,
         loop: asyncio.AbstractEventLoop,
         channel: Channel,
+        listening: Sequence[tuple[str, int]],
     ) -> None:
+        """`listening` is where this server takes mail."""
         instance = place.instance
         self.place = place
         self.number = number
@@ -110,8 +120,11 @@ class Parts:
         self.duplicates = Duplicates(self.clock, loop.call_soon_threadsafe)
         local = _local_delivery(means, self.users, self._foresight, locks, self.duplicates)
 
-        # The queues, and what puts mail into them.
-        self.queues = Queues(means, local, _bounces(means), lambda: self.reception.under_way > 0)
+        # The queues, what takes mail out of the house, and what puts mail in.
+        self.remote = _remote_delivery(means, listening)
+        self.queues = Queues(
+            means, local, self.remote, _bounces(means), lambda: self.reception.under_way > 0
+        )
         self.injection = Injection(
             follower, means.ids, self.clock, self.trace, self.aside, self.queues.find, place.uid
         )
@@ -236,6 +249,19 @@ def _bounces(means: Means) -> Bounces:
     return Bounces(
         means.ids, means.clock, lambda: config.current.queue.bounces,
         lambda: config.current.routing, means.aside, means.place.uid,
+    )  # fmt: skip
+
+
+def _remote_delivery(means: Means, listening: Sequence[tuple[str, int]]) -> RemoteDelivery:
+    config, clock = means.config, means.clock
+    of_system = ResolvConf(RESOLV_CONF, clock)
+
+    def servers() -> Sequence[Server]:
+        return config.current.remote.servers or of_system.servers()
+
+    return RemoteDelivery(
+        lambda: config.current.remote, CachedDns(Resolver(servers, clock), clock),
+        LocalAddresses(clock), PeerTls(means.place.instance.certs), clock, means.aside, listening,
     )  # fmt: skip
 
 

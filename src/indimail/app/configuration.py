@@ -65,7 +65,7 @@ def _snapshot(reading: Reading, running: Snapshot | None) -> Snapshot:
     assign = reading.noted(*parse_assign(reading.file(reading.instance.assign).lines))
     queue = queue_settings(reading, process)
     sessions = client_sessions(reading, listeners, process, rules)
-    remote = remote_settings(reading, listeners)
+    remote = remote_settings(reading, process.workers)
     reading.values(Scope)  # also what no listener and no queue asked for
     _notice_waiting(reading)
     mistakes = reading.all_mistakes()

@@ -1,6 +1,6 @@
 """A worker's queues: those it owns, and the way to those of other workers.
 
-    queues = Queues(means, local, bounces, company)
+    queues = Queues(means, local, remote, bounces, company)
     queues.open(directory)                  # False while another process has its lock
     queues.find()                           # an `Intake` for a new message, or why there is none
 
@@ -29,7 +29,7 @@ from indimail.serve.debts import Bounces
 from indimail.serve.handover import HandOver, Transit
 from indimail.serve.intake import Intake
 from indimail.serve.maillog import DeliveryLog
-from indimail.serve.send import LocalDeliverer, Send
+from indimail.serve.send import LocalDeliverer, RemoteDeliverer, Send
 
 HANDING_OVER: Final = 16  # threads that wait for other workers' commits
 SPACE_KEPT: Final = 1.0  # seconds for which a disk's free space is believed
@@ -55,12 +55,18 @@ class Queues:
     """Those that are open here take turns."""
 
     def __init__(
-        self, means: Means, local: LocalDeliverer, bounces: Bounces, company: Callable[[], bool]
+        self,
+        means: Means,
+        local: LocalDeliverer,
+        remote: RemoteDeliverer,
+        bounces: Bounces,
+        company: Callable[[], bool],
     ) -> None:
         """`company` tells whether more mail will probably be accepted in a moment."""
         self._means = means
         self._config = means.config
         self._local = local
+        self._remote = remote
         self._bounces = bounces
         self._company = company
         self.sends: list[Send] = []
@@ -112,7 +118,7 @@ class Queues:
 
         return Send(
             name, ident, directory, opened=opened, commits=commits, local=self._local,
-            bounces=self._bounces,
+            remote=self._remote, bounces=self._bounces,
             settings=lambda: self._config.current.queue.send_settings(name),
             clock=means.clock, trace=means.trace,
             log=DeliveryLog(means.place.lines, name, ident),

@@ -1,8 +1,6 @@
 """Where mail for other hosts goes, and from which address: the files of remote delivery.
 
-    remote_settings(reading, listeners).routes        -> Routes(...), for `schedule.nexthop`
-
-As long as these settings wait for remote delivery, what is wrong in them is a notice.
+    remote_settings(reading, workers=2).routes        -> Routes(...), for `schedule.nexthop`
 
 Sources: spec/queue.md 2.3, 3.3.
 """
@@ -12,9 +10,9 @@ import stat
 
 from indimail.app.reading import Reading
 from indimail.app.resolve import Resolved, Scope, Values
-from indimail.app.settings import BY_NAME
 from indimail.control.files import ControlFile
 from indimail.delivery.mx import Ourselves
+from indimail.mail.address import domain_key
 from indimail.mail.ip import plain_ip
 from indimail.mail.line import Line
 from indimail.mail.match import key_of
@@ -30,31 +28,32 @@ from indimail.schedule.outgoing import (
     parse_helohostbyip,
 )
 from indimail.schedule.smtproutes import RouteTable, parse_smtproutes, routes_from_records
-from indimail.serve.snapshot import ListenerConfig, RemoteSettings
+from indimail.serve.snapshot import RemoteSettings
 
+AUTH = ("AUTH_SMTP", "SECURE_AUTH")  # which a line of smtproutes may set, too
 OF_DOMAIN = "outgoingip."
 
 
-def remote_settings(reading: Reading, listeners: tuple[ListenerConfig, ...]) -> RemoteSettings:
+def remote_settings(reading: Reading, workers: int) -> RemoteSettings:
     """Read all of it."""
-    before = len(reading.mistakes)
     values = reading.values([Scope.PROCESS, Scope.CLIENT, Scope.DELIVERY])
-    helohost = values["helohost"]
-    settings = RemoteSettings(
+    variables = reading.variables()
+    return RemoteSettings(
         servers=tuple(map(parse_server, values.lines("dns.servers"))),
         routes=_routes(reading, values),
         outgoing=_outgoing(reading, values),
         ourselves=Ourselves(
-            names=frozenset({reading.me, str(helohost.value)}),
+            names=frozenset({reading.me, str(values["helohost"].value)}),
             more=frozenset(map(plain_ip, values.lines("moreipme"))),
             others=frozenset(map(plain_ip, values.lines("notipme"))),
-            listening=tuple((plain_ip(each.host), each.port) for each in listeners),
         ),
+        timeoutconnect=values.number("timeoutconnect"),
+        timeoutremote=values.number("timeoutremote"),
+        per_host=max(1, values.number("remote.per_host") // workers),
+        no_tls=frozenset(map(domain_key, values.lines("notlshosts"))),
+        auth={name: variables[name] for name in AUTH if name in variables},
+        next_after_hello=values.switch("TRY_NEXT_MX_HELO_FAIL"),
     )
-    if BY_NAME["smtproutes"].waits_for:
-        reading.notices += map(str, reading.mistakes[before:])
-        del reading.mistakes[before:]
-    return settings
 
 
 def _routes(reading: Reading, values: Values) -> Routes:

@@ -27,6 +27,8 @@ from indimail.app.resolve import (
     OCTETS,
     RULES,
     SECONDS,
+    SECRET,
+    SECRETS,
     SERVERS,
     SWITCH,
     SYNC_MODE,
@@ -37,7 +39,7 @@ from indimail.app.resolve import (
     number,
     signed,
 )
-from indimail.app.waiting import REMOTE, WAITING
+from indimail.app.waiting import WAITING
 from indimail.delivery.daily import MAILCOUNT_LIMIT, MAILSIZE_LIMIT
 from indimail.delivery.duplicate import INTERVAL
 from indimail.delivery.overquota import MAILSIZE, WARNINGS
@@ -52,34 +54,34 @@ _PROCESS, _CLIENT, _QUEUE, _DELIVERY = Scope.PROCESS, Scope.CLIENT, Scope.QUEUE,
 
 def _file(
     name: str, kind: Kind, default: str | None, meaning: str, reader: str, scope: Scope,
-    *, waits: str = "", unit: str = "",
+    *, unit: str = "",
 ) -> Setting:  # fmt: skip
     """Return the row of a control file."""
-    return Setting(name, kind, default, meaning, reader, scope, name, "", "", unit, waits)
+    return Setting(name, kind, default, meaning, reader, scope, name, "", "", unit)
 
 
 def _var(
     name: str, kind: Kind, default: str | None, meaning: str, reader: str, scope: Scope,
-    *, waits: str = "", unit: str = "",
+    *, unit: str = "",
 ) -> Setting:  # fmt: skip
     """Return the row of a variable."""
-    return Setting(name, kind, default, meaning, reader, scope, "", name, "", unit, waits)
+    return Setting(name, kind, default, meaning, reader, scope, "", name, "", unit)
 
 
 def _both(
     name: str, variable: str, kind: Kind, default: str | None, meaning: str, reader: str,
-    scope: Scope, *, waits: str = "", unit: str = "",
+    scope: Scope, *, unit: str = "",
 ) -> Setting:  # fmt: skip
     """Return the row of a control file that a variable overrides."""
-    return Setting(name, kind, default, meaning, reader, scope, name, variable, "", unit, waits)
+    return Setting(name, kind, default, meaning, reader, scope, name, variable, "", unit)
 
 
 def _toml(
     name: str, kind: Kind, default: str | None, meaning: str, reader: str,
-    *, waits: str = "", unit: str = "",
+    *, unit: str = "",
 ) -> Setting:  # fmt: skip
     """Return the row of a key of indimail.toml."""
-    return Setting(name, kind, default, meaning, reader, _PROCESS, "", "", name, unit, waits)
+    return Setting(name, kind, default, meaning, reader, _PROCESS, "", "", name, unit)
 
 
 _SESSION = "smtp/session.py"
@@ -97,6 +99,12 @@ _LOCALDOMAINS = "delivery/localdomains.py"
 _MAILDIRSIZE = "mailbox/maildirsize.py"
 _QUOTA = "serve/quota.py"
 _GUARD = "serve/guard.py"
+_REMOTE = "serve/remote.py"
+_REMOTE_PEER = "serve/peer.py"
+_PEERS = "serve/peers.py"
+_ROUTES = "schedule/smtproutes.py"
+_OUTGOING = "schedule/outgoing.py"
+_DEAD = "schedule/deadhosts.py"
 _READING = "app/reading.py"
 _ROUTE = "schedule/route.py"
 _INSTANCE = "app/instance.py"
@@ -223,19 +231,60 @@ QUEUE: Final = (
     _file("concurrencylocal", number(0, 10_000), "200",
           "local deliveries at once in a queue (here a delivery is a file, not a process);"
           " 0 = hold", _SEND, _QUEUE),
-    _file("concurrencyremote", number(0, 10_000), "20",
-          "remote deliveries at once in a queue; 0 = hold", _SEND, _QUEUE, waits=REMOTE),
+    _file("concurrencyremote", number(0, 10_000), "500",
+          "remote deliveries at once in a queue (one is a turn of a connection, not a process);"
+          " 0 = hold", _SEND, _QUEUE),
     _var("FILE_SYNC", SYNC_MODE, "auto",
          "how copies are made durable: each file, the whole filesystem at once, or auto by number",
          "durable/batch.py", _DELIVERY),
     _file("holdlocal", COUNT, "0", "not 0: local deliveries wait", _SEND, _QUEUE),
-    _file("holdremote", COUNT, "0", "not 0: remote deliveries wait", _SEND, _QUEUE, waits=REMOTE),
+    _file("holdremote", COUNT, "0", "not 0: remote deliveries wait", _SEND, _QUEUE),
     _file("queuelifetime", SECONDS, str(WEEK),
           "after this age the next temporary failure is a permanent one", _SEND, _QUEUE,
           unit="seconds"),
     _file("bouncelifetime", SECONDS, str(WEEK),
           "the same for mail with a null sender; never above queuelifetime", _SEND, _QUEUE,
           unit="seconds"),
+)  # fmt: skip
+
+REMOTE: Final = (
+    _toml("dns.servers", SERVERS, None,
+          "recursive name servers; default: those of /etc/resolv.conf", "net/dns.py"),
+    _toml("remote.per_host", number(1, 10_000), "20",
+          "connections at once to the hosts of one domain or to one relay, of all workers together",
+          _PEERS),
+    _file("timeoutconnect", number(1, 86_400, "seconds"), "60",
+          "longest wait for a connection to another host", _REMOTE, _DELIVERY, unit="seconds"),
+    _file("timeoutremote", number(1, 86_400, "seconds"), "1200",
+          "longest silence of another host; no longer than RFC 5321 4.5.3.2 has it", _REMOTE_PEER,
+          _DELIVERY, unit="seconds"),
+    _file("smtproutes", SECRETS, None, "relays by domain: domain:relay:port user password",
+          _ROUTES, _DELIVERY),
+    _var("SMTPROUTESFILE", TEXT, "smtproutes", "its name", _ROUTES, _DELIVERY),
+    _file("moresmtproutes", SECRETS, None,
+          "more of them; also moresmtproutes.cdb, smtproutes.cdb", _ROUTES, _DELIVERY),
+    _var("MORESMTPROUTESCDB", TEXT, "moresmtproutes.cdb", "name of its data base",
+         _ROUTES, _DELIVERY),
+    _var("SMTPROUTE", SECRET, None, "a line of smtproutes in place of the files",
+         _ROUTES, _DELIVERY),
+    _file("remote_auth", SECRETS, None, "credentials for relays; also remote_auth.cdb",
+          "schedule/logins.py", _DELIVERY),
+    _var("AUTH_SMTP", TEXT, None, "mechanism for those credentials", _REMOTE, _DELIVERY),
+    _var("TRY_NEXT_MX_HELO_FAIL", SWITCH, None, "a 4xx answer to EHLO leads to the next host",
+         "smtp/client_hello.py", _DELIVERY),
+    _file("notlshosts", HOSTS, None, "hosts with which there is no TLS", "serve/peertls.py",
+          _DELIVERY),
+    _var("MIN_PENALTY", SECONDS, "3600", "how long a silent host is left alone, at least; 0: never",
+         _DEAD, _DELIVERY, unit="seconds"),
+    _var("MAX_TOLERANCE", SECONDS, "120", "what fails again within it is one failure",
+         _DEAD, _DELIVERY, unit="seconds"),
+    _file("outgoingip", RULES, None, "our addresses towards others; also outgoingip.DOMAIN",
+          _OUTGOING, _DELIVERY),
+    _var("OUTGOINGIP", TEXT, None, "the address that comes before these", _OUTGOING, _DELIVERY),
+    _file("domainbindings", RULES, None, "our address by sender", _OUTGOING, _DELIVERY),
+    _file("bindroutes", RULES, None, "our address by the remote one", _OUTGOING, _DELIVERY),
+    _file("helohost", HOST, ME, "our name in EHLO", _OUTGOING, _DELIVERY),
+    _file("helohostbyip", RULES, None, "our name by our address", _OUTGOING, _DELIVERY),
 )  # fmt: skip
 
 PROGRAM: Final = (
@@ -348,11 +397,11 @@ LOCATIONS: Final = (
     _toml("tls.key", TEXT, "", "private key; default: in the certificate's file", "net/tls.py"),
     _toml("database.url", DATABASE, "",
           "accounts: sqlite:, mysql: or postgresql: URL; default: SQLite in db/", "accounts/sql.py"),
-    _toml("dns.servers", SERVERS, None,
-          "recursive name servers; default: those of /etc/resolv.conf", "net/dns.py", waits=REMOTE),
 )  # fmt: skip
 
-SETTINGS: Final = (*NAMES, *RECEPTION, *QUEUE, *PROGRAM, *BOUNCE, *QUOTAS, *LOCATIONS, *WAITING)
+SETTINGS: Final = (
+    *NAMES, *RECEPTION, *QUEUE, *REMOTE, *PROGRAM, *BOUNCE, *QUOTAS, *LOCATIONS, *WAITING,
+)  # fmt: skip
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 VARIABLES: Final = {setting.variable: setting for setting in SETTINGS if setting.variable}
 CONTROLS: Final = {setting.control: setting for setting in SETTINGS if setting.control}

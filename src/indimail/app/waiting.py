@@ -18,7 +18,6 @@ from indimail.app.resolve import (
     RULES,
     SECONDS,
     SECRET,
-    SECRETS,
     SWITCH,
     TEXT,
     Scope,
@@ -48,7 +47,6 @@ PROGRAMS = "queue programs"
 QUOTA = "quota and limits"
 RATE = "delivery rate limits"
 RELAY = "the other five relay methods"
-REMOTE = "remote delivery"
 SPF = "SPF"
 SRS = "BATV and SRS"
 SYNC = "switching syncs off"
@@ -70,7 +68,7 @@ def _off(waits: str, rows: str, scope: Scope = _CLIENT) -> Iterator[Setting]:
 
 _KINDS: Final = {
     "list": RULES, "set": SWITCH, "text": TEXT, "count": COUNT, "secs": SECONDS, "octets": OCTETS,
-    "host": HOST, "secret": SECRET, "secrets": SECRETS,
+    "host": HOST, "secret": SECRET,
     "wait": signed(-86_400, 86_400, "seconds"),
     "days": number(0, 36_500, "days"),
 }  # fmt: skip
@@ -290,23 +288,6 @@ envheaders          ENVHEADERS          list   -     header fields kept as varia
 logheaders          LOGHEADERS          list   -     header fields that are logged
 originipfield       ORIGINIPFIELD       text   -     header field with the client's address
 """),
-    *_off(REMOTE, """
-smtproutes          -                   secrets -    relays by domain: domain:relay:port user password
--                   SMTPROUTESFILE      text smtproutes   its name
-moresmtproutes      -                   secrets -    more of them; also moresmtproutes.cdb, smtproutes.cdb
--                   MORESMTPROUTESCDB   text moresmtproutes.cdb   name of its data base
--                   SMTPROUTE           secret -     a line of smtproutes in place of the files
-remote_auth         -                   secrets -    credentials for relays; also remote_auth.cdb
--                   AUTH_SMTP           text   -     mechanism for those credentials
--                   MIN_PENALTY         secs   3600  how long a silent host is left alone, at least
--                   MAX_TOLERANCE       secs   120   what fails again within it is one failure
-outgoingip          -                   list   -     our addresses towards others; also outgoingip.DOMAIN
--                   OUTGOINGIP          text   -     the address that comes before these
-domainbindings      -                   list   -     our address by sender
-bindroutes          -                   list   -     our address by the remote one
-helohost            -                   host   @me   our name in EHLO
-helohostbyip        -                   list   -     our name by our address
-""", _DELIVERY),
     *_off(SYNC, """
 conf-fsync          USE_FSYNC           count  1     sync messages (always done)
 conf-fdatasync      USE_FDATASYNC       count  0     sync without times (always done where it is enough)

@@ -31,6 +31,7 @@ from indimail.app.means import Place
 from indimail.app.turn import OncePerTurn
 from indimail.control.watch import watch
 from indimail.mail.errors import MailError
+from indimail.mail.ip import plain_ip
 from indimail.net.accept import Acceptor
 from indimail.net.connections import ConnectionTable
 from indimail.queue.found import found_queues
@@ -66,9 +67,12 @@ def work(
     follower = Follower(
         snapshot, channel, OncePerTurn(watch(place.instance.watched).changed, loop.call_soon, False)
     )
+    bound = [sock.getsockname() for _, sock in sockets]
+    listening = [(plain_ip(host), port) for host, port, *_ in bound]
     worker = _Worker(
-        Parts(place, number, connections, follower, loop, channel), sockets, inject, channel, loop
-    )
+        Parts(place, number, connections, follower, loop, channel, listening), sockets, inject,
+        channel, loop,
+    )  # fmt: skip
     try:
         loop.run_until_complete(worker.run())
     finally:
@@ -249,6 +253,7 @@ class _Worker:
             self._open_broken()
         for send in parts.queues.sends:
             send.tick()
+        parts.remote.tick(now)
         parts.users.tick()
         parts.duplicates.tick()
         if parts.number == 0:  # one worker is enough
@@ -277,6 +282,7 @@ class _Worker:
         parts.adoption.draining = True
         for send in parts.queues.sends:
             send.draining = True
+        parts.remote.close()
         while self._busy():
             if parts.clock.steady() - started > self._grace:
                 LOG.warning("%d conversations are cut off", len(parts.reception.open))

@@ -67,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
     if uid == 0:
         reason = "the instance belongs to root; give it to an account (indimail init --user NAME)"
         return _failed(reason, os.EX_CONFIG)
-    if not _raise_files(snapshot.process.max_connections + SPARE_FILES):
+    if not _raise_files(
+        snapshot.process.max_connections + snapshot.queue.send.concurrencyremote + SPARE_FILES
+    ):
         return os.EX_OSERR
     try:
         bound = _Bound(instance, snapshot, uid, gid)

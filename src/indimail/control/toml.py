@@ -37,6 +37,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, type]]] = {
     "tls": {"certificate": str, "key": str},
     "database": {"url": str},
     "dns": {"servers": list},
+    "remote": {"per_host": int},
 }
 LISTENER: Final[Mapping[str, type]] = {"role": str, "address": str, "port": int}
 _WORDS: Final = {
@@ -291,6 +292,12 @@ SMTPUTF8 = true
 [tls]
 #certificate = "servercert.pem"    # in certs/: chain, and key unless `key` names its file
 #key = "serverkey.pem"
+
+[dns]
+#servers = ["127.0.0.1"]  # recursive name servers; default: those of /etc/resolv.conf
+
+[remote]
+#per_host = 20            # connections at once to the hosts of one domain, or to one relay
 
 [database]
 #url = "mysql://user:password@host/indimail"    # or postgresql://...; default: SQLite in db/

@@ -20,6 +20,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import dns.asyncbackend
 import dns.asyncquery
 import dns.exception
 import dns.flags
@@ -27,7 +28,11 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
+import dns.rdtypes.ANY.CNAME
 import dns.rdtypes.ANY.MX
+import dns.rdtypes.ANY.NS
+import dns.rdtypes.ANY.OPT
+import dns.rdtypes.ANY.SOA
 import dns.rdtypes.IN.A
 import dns.rdtypes.IN.AAAA
 import dns.rrset
@@ -41,6 +46,7 @@ ROUNDS: Final = (2.0, 5.0)  # seconds that a server has, each time
 AT_ONCE: Final = 200
 LINKS: Final = 8  # of a chain of CNAMEs, asked one by one
 AVOIDED: Final = 30.0  # seconds that a silent server comes last
+BACKEND: Final = dns.asyncbackend.get_backend("asyncio")  # imported now, as all that is needed
 PAYLOAD: Final = 1232  # octets that pass without fragments
 _NO_EDNS: Final = {dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS}
 
@@ -164,7 +170,9 @@ async def _send(query: dns.message.Message, server: Server, seconds: float) -> d
         transport.close()
     if response.flags & dns.flags.TC:
         address, port = server
-        response = await dns.asyncquery.tcp(query, address, timeout=seconds, port=port)
+        response = await dns.asyncquery.tcp(
+            query, address, timeout=seconds, port=port, backend=BACKEND
+        )
     return response
 
 

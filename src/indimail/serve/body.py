@@ -8,7 +8,7 @@
 
 `size` are the octets so far; `start` those of the lines in front, which only the file has: the
 lines that a foreseen delivery will prepend (a large mail is written once).  `message_id` is known
-when the file is begun, or the body was taken whole.
+when the file is begun, or the body was taken whole; `is_ascii` that no octet is above 127.
 
 Not here: what becomes of it (`serve.transaction`, `serve.inject`), the file itself (`queue.spool`).
 """
@@ -37,6 +37,7 @@ class Body:
         "_in_front",
         "_parts",
         "_spool",
+        "is_ascii",
         "message_id",
         "size",
         "start",
@@ -58,6 +59,7 @@ class Body:
         self._parts = [first]
         self.size = self._gathered = len(first)  # `_gathered`: those in `_parts`
         self.start = 0
+        self.is_ascii = first.isascii()
         self.message_id = ""
         self._in_file = False
         self._busy = False  # a thread is at the file
@@ -69,6 +71,7 @@ class Body:
         self._parts.append(data)
         self.size += len(data)
         self._gathered += len(data)
+        self.is_ascii = self.is_ascii and data.isascii()
         return self._gathered < LARGE
 
     @property

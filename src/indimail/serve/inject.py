@@ -90,7 +90,6 @@ class InjectConnection(asyncio.Protocol):
     """One local program, or worker, with one message."""
 
     __slots__ = (
-        "_ascii",
         "_body",
         "_born",
         "_busy",
@@ -128,7 +127,6 @@ class InjectConnection(asyncio.Protocol):
         self._handed_over = False
         self._body: Body | None = None
         self._received = 0  # octets of our Received line
-        self._ascii = True
         self._busy = False  # waits for a thread, the configuration or the commit
         self._submitted = False  # the queue decides what becomes of the octets
         self._over = False  # answered, or gone
@@ -301,7 +299,6 @@ class InjectConnection(asyncio.Protocol):
         body = self._body
         assert body is not None
         has_room = body.add(data)
-        self._ascii = self._ascii and data.isascii()
         if not self._handed_over:
             refusal = judge_size(body.size - self._received, self._snapshot.queue.inject)
             if refusal is not None:
@@ -341,7 +338,7 @@ class InjectConnection(asyncio.Protocol):
         uid = submission.uid if self._handed_over else self.uid
         message = message_of(
             self._id, self._born, submission, uid, body.size, octets,
-            eight_bit=not self._ascii and not self._handed_over,
+            eight_bit=not body.is_ascii,
         )  # fmt: skip
         self._submitted = True
         body.give()

@@ -86,4 +86,4 @@ def route_text(channel: Channel, target: str) -> str:
     """Return what a route's record says."""
     if channel is Channel.LOCAL:
         return f"local: {target}"
-    return f"remote: waits in the queue for {target} (remote delivery: not yet)"
+    return f"remote: for {target}"

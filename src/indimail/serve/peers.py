@@ -194,6 +194,7 @@ class Peers:
         self._notes: dict[Peer, list[Note]] = {}  # told with the first mail
         self._limit = per_host
         self._limit_until = 0.0
+        self._closing = False
 
     @property
     def is_over(self) -> bool:
@@ -218,7 +219,8 @@ class Peers:
             self._open_more()
 
     def close(self) -> None:
-        """Take leave; what is under way goes on until it ends."""
+        """Take leave; what is under way goes on until it ends, and no connection waits for more."""
+        self._closing = True
         for peer in list(self._idle):
             peer.quit()
 
@@ -273,6 +275,8 @@ class Peers:
         self._busy.pop(peer, None)
         if self._waiting:
             self._begin(peer, self._waiting.popleft())
+        elif self._closing:
+            peer.quit()
         else:
             self._idle.append(peer)
 

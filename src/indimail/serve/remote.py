@@ -16,7 +16,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
@@ -103,13 +103,16 @@ class RemoteDelivery:
         tls: PeerTls,
         clock: Clock,
         aside: RunAside,
+        listening: Sequence[tuple[str, int]] = (),
     ) -> None:
+        """`listening` are the addresses and ports at which we take mail ourselves."""
         self.unknown = 0  # recipients that may have got a mail twice, since the start
         self.dead = DeadHosts()
         self.settings = settings
         self.dns = dns
         self.local = local
         self.tls = tls
+        self.listening = tuple(listening)
         self._clock = clock
         self._aside = aside
         self._peers: dict[Key, Peers] = {}
@@ -158,7 +161,8 @@ class RemoteDelivery:
         message = jobs[0].mail.message
         size = letter_of(message, send.spool, self._aside).size
         path = ReversePath(
-            sender, EIGHT_BIT if message.eight_bit else "", message.smtputf8, size,
+            sender, EIGHT_BIT if message.eight_bit else "",
+            message.smtputf8 and message.eight_bit, size,
             message.auth, message.ret, message.envid,
         )  # fmt: skip
         recipients = (job.recipient for job in jobs)
@@ -199,7 +203,7 @@ class _Way:
     async def find(self) -> Choice:
         """Ask for the hosts."""
         remote = self.remote
-        ourselves = remote.settings().ourselves
+        ourselves = replace(remote.settings().ourselves, listening=remote.listening)
         return await find_hosts(self.hop, remote.dns, ourselves, remote.local, random.random)
 
     async def connect(

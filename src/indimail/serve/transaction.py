@@ -331,7 +331,7 @@ class Transaction:
         path = self._reverse_path
         message = QueuedMessage(
             self.id, self._born, str(path.address), body.size, octets, body.start,
-            path.body == "8BITMIME", path.smtputf8, path.auth, path.ret, path.envid,
+            not body.is_ascii, path.smtputf8, path.auth, path.ret, path.envid,
         )  # fmt: skip
         recipients = tuple(recipient for recipient, _ in self._recipients)
         body.give()
