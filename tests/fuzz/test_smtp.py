@@ -24,12 +24,22 @@ SETUPS = [
     ["answer DATA: 450 4.3.0 later", "answer HELO a: 553 5.7.1 no"],
     ["answer Greeting: 554 5.7.1 no", "gate 554 5.7.1 no"],
     ["answer end: 451 4.3.0 no", "answer MAIL x@y: 421 4.7.0 bye"],
+    ["rules auth=PLAIN/LOGIN/XOAUTH2/CRAM-MD5/SCRAM-SHA-256 secure_auth=no", "user ana wonder"],
 ]
 WORDS = [
     *[b"EHLO a\r\n", b"HELO c\r\n", b"RSET\r\n", b"NOOP\r\n", b"QUIT\r\n", b"VRFY\r\n", b"HELP\n"],
     *[b"MAIL FROM:<>\r\n", b"MAIL FROM:<x@y> SIZE=21\r\n", b"MAIL FROM:<x@y> BODY=8BITMIME\r\n"],
     *[b"RCPT TO:<a@b>\r\n", b"RCPT TO:<c@d> NOTIFY=NEVER\r\n", b'RCPT TO:<"\\a b"@[::1]>\r\n'],
     *["MAIL FROM:<é@é> SMTPUTF8\r\n".encode(), b"STARTTLS\r\n", b"AUTH PLAIN x\r\n", b"DATA\r\n"],
+    *[
+        b"AUTH PLAIN AGFuYQB3b25kZXI=\r\n",
+        b"AUTH LOGIN\r\n",
+        b"YW5h\r\n",
+        b"d29uZGVy\r\n",
+        b"*\r\n",
+    ],
+    *[b"AUTH SCRAM-SHA-256 biwsbj1hbmEscj1meWtv\r\n", b"AUTH CRAM-MD5\r\n", b"=\r\n"],
+    *[b"AUTH XOAUTH2 dXNlcj1hbmEBYXV0aD1CZWFyZXIgb3RoZXIBAQ==\r\n", b"AUTH\r\n"],
     *[b"BDAT 3\r\n", b"BDAT 3 LAST\r\n", b"BDAT 0 LAST\r\n", b"BDAT x\r\n", b"BDAT 10\r\n"],
     *[b"\r\n.\r\n", b".\r\n", b"\r\n", b"\r", b"\n", b".", b"..", b" ", b"\0", b"\xff", b"abc\r\n"],
     *[b"Received: x\r\n", b"Delivered", b"MAIL FROM:<", b"DATA", b"x" * 50],

@@ -17,4 +17,12 @@ ALWAYS = ("PIPELINING", "8BITMIME", "SIZE", "ENHANCEDSTATUSCODES", "CHUNKING", "
     ],
 )
 def test_what_is_offered_and_in_which_order(rules, tls, lines):
-    assert hello_lines(SessionRules(greeting=("mx",), **rules), tls=tls) == lines
+    assert hello_lines(SessionRules(greeting=("mx",), **rules), (), tls=tls) == lines
+
+
+def test_auth_comes_first_and_for_old_clients_twice():
+    rules = SessionRules(greeting=("mx",))
+    assert hello_lines(rules, ("LOGIN", "PLAIN"), tls=True) == ("AUTH LOGIN PLAIN", *ALWAYS)
+    rules = SessionRules(greeting=("mx",), old_client=True)
+    assert hello_lines(rules, ("PLAIN",), tls=True) == ("AUTH PLAIN", "AUTH=PLAIN", *ALWAYS)
+    assert hello_lines(rules, (), tls=True) == ALWAYS

@@ -5,6 +5,7 @@ from indimail.mail.envelope import ForwardPath, ReversePath
 from indimail.mail.errors import Misuse
 from indimail.mail.reply import Reply
 from indimail.smtp import (
+    AuthKeysWanted,
     Greeting,
     HelloOffered,
     MessageChunk,
@@ -17,7 +18,7 @@ from indimail.smtp import (
     SmtpSession,
     TlsOffered,
 )
-from indimail.smtp.replies import MAIL_FIRST, not_recognized
+from indimail.smtp.replies import MAIL_FIRST, NO_AUTH, not_recognized
 
 OK = Reply(250, "2.0.0", "ok")
 
@@ -115,8 +116,40 @@ def test_the_sessions_own_refusals_are_noted():
     assert session.refusals == [
         Refusal("RCPT", "TO:<a@example.com>", MAIL_FIRST),
         Refusal("FOO", "bar", not_recognized(b"FOO", b"bar")),
-        Refusal("AUTH", "", not_recognized(b"AUTH", b"")),
+        Refusal("AUTH", "", NO_AUTH),
     ]
+
+
+@pytest.mark.parametrize("auth", [(), ("PLAIN", "LOGIN")])
+def test_what_is_said_blindly_after_a_refused_auth_is_repeated_nowhere(auth):
+    session = greeted(auth=auth)
+    asked(session, b"AUTH LOGIN\r\nYW5h\r\nd29uZGVy\r\nNOOP\r\nYW5h\r\n")
+    said = session.data_to_send()
+    assert said.count(b"command not recognized") == 2
+    assert b"D29" not in said
+    assert b"command YW5H not recognized" in said  # as any other
+    assert [(refusal.verb, refusal.argument) for refusal in session.refusals] == [
+        ("AUTH", ""), ("", ""), ("", ""), ("YW5H", ""),
+    ]  # fmt: skip
+
+
+def test_auth_needs_a_nonce_each_time():
+    session = greeted(auth=("PLAIN",), secure_auth=False)
+    session.receive(b"AUTH PLAIN\r\n")
+    session.next_event()
+    with pytest.raises(Misuse):
+        session.answer(None)
+
+
+def test_scram_goes_on_with_keys():
+    session = greeted(auth=("SCRAM-SHA-256",))
+    session.receive(b"AUTH SCRAM-SHA-256 biwsbj1hbmEscj1meWtv\r\n")
+    session.next_event()
+    session.nonce = "1896.697"
+    session.answer(None)
+    assert session.next_event() == AuthKeysWanted("SCRAM-SHA-256", "ana", "sha256")
+    with pytest.raises(Misuse):
+        session.answer(None)
 
 
 def test_what_received_needs_is_readable():

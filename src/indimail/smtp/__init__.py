@@ -5,6 +5,9 @@ Read `session` first, then `event` (what the driver answers), `command` and `mes
 """
 
 from indimail.smtp.event import (
+    AuthEnded,
+    AuthKeysWanted,
+    AuthOffered,
     Event,
     GateClosed,
     Greeting,
@@ -23,6 +26,9 @@ from indimail.smtp.rules import SessionRules
 from indimail.smtp.session import SmtpSession
 
 __all__ = [
+    "AuthEnded",
+    "AuthKeysWanted",
+    "AuthOffered",
     "Event",
     "GateClosed",
     "Greeting",

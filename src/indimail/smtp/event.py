@@ -13,15 +13,20 @@
 | MessageRefused   | drop it, its reply is sent    | drop it, say this instead                      |
 | MessageAborted   | drop it                       | (ignored)                                      |
 | TlsOffered       | 220, then start the handshake | 4xx, 5xx: no handshake, go on in clear         |
+| AuthOffered      | begin, with the `nonce` set   | 4xx, 5xx: no exchange                          |
+| AuthKeysWanted   | go on with its `keys`         | 4xx, 5xx: the exchange ends                    |
+| AuthEnded        | 235: that user is logged in   | 4xx, 5xx: nobody is                            |
 
 Between `MessageOffered` answered with None and exactly one of `MessageEnded`, `MessageRefused` and
-`MessageAborted` a message is under way.  A 421 reply closes the connection wherever it is given.
+`MessageAborted` a message is under way.  An exchange of AUTH may end unheard: by the client's ``*``,
+by what is malformed, by a lost connection.  A 421 reply closes the connection wherever it is given.
 """
 
 from dataclasses import dataclass
 
 from indimail.mail.envelope import ForwardPath, ReversePath
 from indimail.mail.reply import Reply
+from indimail.wire.sasl_server import Credentials, ScramKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,31 @@ class TlsOffered:
     """STARTTLS."""
 
 
+@dataclass(frozen=True, slots=True)
+class AuthOffered:
+    """AUTH with a mechanism that there is; before it the driver sets the session's `nonce`."""
+
+    mechanism: str
+
+
+@dataclass(slots=True)
+class AuthKeysWanted:
+    """SCRAM: the driver puts the user's keys here, or some for a user that there is not."""
+
+    mechanism: str
+    user: str
+    hash: str
+    keys: ScramKeys | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuthEnded:
+    """The client has shown its credentials: are they right?"""
+
+    mechanism: str
+    credentials: Credentials
+
+
 Event = (
     Greeting
     | GateClosed
@@ -109,6 +139,9 @@ Event = (
     | MessageRefused
     | MessageAborted
     | TlsOffered
+    | AuthOffered
+    | AuthKeysWanted
+    | AuthEnded
 )
 
 

@@ -1,9 +1,9 @@
 """The service extensions: what EHLO offers, and the parameters they add to MAIL and RCPT.
 
-    hello_lines(rules, tls=False)            -> ("PIPELINING", "8BITMIME", "SIZE 1000", ..., "HELP")
+    hello_lines(rules, ("PLAIN",), tls=True) -> ("AUTH PLAIN", "PIPELINING", ..., "HELP")
     parameters(" SIZE=10 BODY=8BITMIME", MAIL_PARAMETERS)  -> {"size": 10, "body": "8BITMIME"}
 
-The order is that of ``spec/smtp.md`` 2.6 (PIPELINING, 8BITMIME, SIZE, STARTTLS, SMTPUTF8), then
+The order is that of ``spec/smtp.md`` 2.6 (AUTH, PIPELINING, 8BITMIME, SIZE, STARTTLS, SMTPUTF8), then
 ENHANCEDSTATUSCODES and CHUNKING, which IndiMail does not have, and HELP last.
 
 A parameter is taken whether or not its extension was offered, so that what a client asked for is
@@ -17,7 +17,7 @@ RFC 6152, RFC 6531 section 3.4.  Not here: BINARYMIME (a text store cannot promi
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from indimail.mail.reply import Reply
@@ -33,9 +33,12 @@ _ORCPT = re.compile(r"[A-Za-z0-9.\-]+;(?:[!-*,-<>-~\u0080-\U0010ffff]|\+[0-9A-F]
 _NOTIFY = frozenset({"SUCCESS", "FAILURE", "DELAY"})
 
 
-def hello_lines(rules: SessionRules, *, tls: bool) -> tuple[str, ...]:
-    """Return what follows the first line of the reply to EHLO."""
+def hello_lines(rules: SessionRules, auth: Sequence[str], *, tls: bool) -> tuple[str, ...]:
+    """Return what follows the first line of the reply to EHLO; `auth` are the mechanisms."""
+    mechanisms = " ".join(auth)
     offers = [
+        (f"AUTH {mechanisms}", bool(auth)),
+        (f"AUTH={mechanisms}", bool(auth) and rules.old_client),
         ("PIPELINING", True),
         ("8BITMIME", True),
         (f"SIZE {rules.databytes}" if rules.databytes else "SIZE", True),

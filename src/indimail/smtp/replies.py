@@ -52,6 +52,18 @@ UNKNOWN_PARAMETER: Final = text_reply(555, "parameter not recognized (#5.5.4)")
 BAD_ADDRESS: Final = text_reply(555, "syntax error in address (#5.1.3)")
 NEEDS_SMTPUTF8: Final = text_reply(553, "sorry, that address needs SMTPUTF8 (#5.6.7)")
 
+AUTH_OK: Final = text_reply(235, "ok, go ahead (#2.0.0)")
+NO_AUTH: Final = text_reply(503, "auth not available (#5.3.3)")
+AUTH_DONE: Final = text_reply(503, "you're already authenticated (#5.5.0)")
+NO_AUTH_IN_MAIL: Final = text_reply(503, "no auth during mail transaction (#5.5.0)")
+NO_SUCH_AUTH: Final = text_reply(504, "auth type unimplemented (#5.5.1)")
+NOT_IN_CLEAR: Final = text_reply(
+    538, "Encryption required for requested authentication mechanism (#5.7.11)"
+)
+AUTH_CANCELLED: Final = text_reply(501, "auth exchange cancelled (#5.0.0)")
+BAD_AUTH: Final = text_reply(501, "malformed auth input (#5.5.4)")
+AUTH_LINE_TOO_LONG: Final = text_reply(500, "auth exchange line is too long (#5.5.6)")
+
 LINE_TOO_LONG: Final = text_reply(553, "sorry, the given command is too long! (#5.5.2)")
 TOO_MANY_COMMANDS: Final = text_reply(421, "too many commands, goodbye (#4.7.0)")
 TOO_MANY_ERRORS: Final = text_reply(421, "too many errors, goodbye (#4.7.0)")
@@ -67,9 +79,7 @@ def not_recognized(verb: bytes, argument: bytes) -> Reply:
     words = ["command", verb[:40].decode("ascii", "replace").upper()]
     if verb[:1] in {b"x", b"X"}:
         return _echo([*words, "not implemented (#5.5.1)"])
-    # AUTH carries a secret, so its argument is never repeated.
-    if verb.upper() != b"AUTH":
-        words.append(argument[:100].decode("ascii", "replace"))
+    words.append(argument[:100].decode("ascii", "replace"))
     return _echo([*words, "not recognized (#5.5.2)"])
 
 
@@ -101,6 +111,7 @@ def closing(name: str) -> Reply:
 
 def help_text(rules: SessionRules) -> Reply:
     """Return what HELP gets: the commands that there are."""
+    auth = "AUTH " if rules.auth else ""
     starttls = "STARTTLS " if rules.starttls else ""
     return Reply(
         214,
@@ -108,7 +119,7 @@ def help_text(rules: SessionRules) -> Reply:
         f"This is IndiMail SMTP Version {rules.version}".rstrip(),
         *([rules.help_url] if rules.help_url else []),
         "This server supports the following commands:",
-        f"HELO EHLO RSET NOOP MAIL RCPT DATA BDAT VRFY {starttls}HELP QUIT",
+        f"HELO EHLO RSET NOOP MAIL RCPT DATA BDAT {auth}VRFY {starttls}HELP QUIT",
     )
 
 

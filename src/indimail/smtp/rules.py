@@ -26,4 +26,7 @@ class SessionRules:
     vrfy: bool = True
     smtputf8: bool = False
     starttls: bool = False  # may be offered: there is a certificate
+    auth: tuple[str, ...] = ()  # mechanisms that are switched on, as they are offered; (): no AUTH
+    secure_auth: bool = True  # those that show a password are for TLS alone
+    old_client: bool = False  # "AUTH=" is offered as well
     submission: bool = False  # port 587; its command set differs by ETRN and ATRN, not built yet

@@ -19,29 +19,43 @@ a table, the complement of what is allowed:
 |------------|------------------------------------|--------------------------------------|
 | READY      | no transaction                     | RCPT, DATA, BDAT: MAIL first         |
 | UNWELCOME  | HELO was refused                   | also MAIL: say hello first           |
-| MAIL       | MAIL accepted                      | DATA, BDAT: RCPT first               |
-| RCPT       | a recipient accepted               | nothing                              |
-| CHUNKS     | between two BDAT of one message    | RCPT, DATA: bad sequence             |
-| FAILED     | a BDAT was refused                 | RCPT, DATA, BDAT: bad sequence       |
+| MAIL       | MAIL accepted                      | DATA, BDAT: RCPT first; AUTH         |
+| RCPT       | a recipient accepted               | AUTH                                 |
+| CHUNKS     | between two BDAT of one message    | RCPT, DATA: bad sequence; AUTH       |
+| FAILED     | a BDAT was refused                 | RCPT, DATA, BDAT: bad sequence; AUTH |
 
 HELO, EHLO, RSET, STARTTLS and MAIL end a transaction wherever it is (``spec/smtp.md`` 2.5: a second
 MAIL starts over; also a refused one, so that no recipient joins an older sender).  MAIL needs no
 HELO (2.1).  BDAT's octets are swallowed when it is refused (RFC 3030 section 2); one without a
 readable size ends the connection, because its octets would be read as commands.
 
-Sources: RFC 5321 3, 4; RFC 1870, 2034, 2920, 3030, 3207, 6531; ``spec/smtp.md`` 2, 5, 6.
-Not here: grammar (`smtp.command`), texts (`smtp.replies`), timers, trace ids and time (the driver),
-and every decision that two operators could want different (`policy`).
+Who is logged in by AUTH stays so until the connection ends or TLS begins (RFC 3207 4.2).
+
+Sources: RFC 5321 3, 4; RFC 1870, 2034, 2920, 3030, 3207, 4954, 6531; ``spec/smtp.md`` 2, 3.4, 5, 6.
+Not here: grammar (`smtp.command`), the exchange of AUTH (`smtp.auth`), texts (`smtp.replies`),
+timers, trace ids and time (the driver), and every decision that two operators could want different
+(`policy`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from indimail.mail.errors import Misuse
 from indimail.mail.reply import Reply
 from indimail.smtp import replies
+from indimail.smtp.auth import (
+    CANCEL,
+    MOST_LINE,
+    AuthExchange,
+    challenge_line,
+    mechanism_refusal,
+    offered_mechanisms,
+)
 from indimail.smtp.command import parse_bdat, parse_mail, parse_rcpt
 from indimail.smtp.event import (
+    AuthEnded,
+    AuthKeysWanted,
+    AuthOffered,
     Event,
     GateClosed,
     Greeting,
@@ -61,6 +75,7 @@ from indimail.smtp.message import IncomingMessage
 from indimail.smtp.rules import SessionRules
 from indimail.wire.dots import CountedText, DottedText
 from indimail.wire.lines import Inbox
+from indimail.wire.sasl_server import PLUS, Challenge, KeysWanted, Malformed, Setting, Step
 
 LOST: Final = "connection lost"  # without a QUIT
 _UNLIMITED_LINE: Final = 1 << 20  # "no limit" on a line still is one: it is kept in memory
@@ -86,13 +101,14 @@ _NO_MAIL: Final = {
     b"DATA": replies.MAIL_FIRST,
     b"BDAT": replies.MAIL_FIRST,
 }
-_NO_RCPT: Final = {b"DATA": replies.RCPT_FIRST, b"BDAT": replies.RCPT_FIRST}
-_NO_MIXING: Final = {b"RCPT": replies.BAD_SEQUENCE, b"DATA": replies.BAD_SEQUENCE}
+_NO_AUTH: Final = {b"AUTH": replies.NO_AUTH_IN_MAIL}
+_NO_RCPT: Final = {**_NO_AUTH, b"DATA": replies.RCPT_FIRST, b"BDAT": replies.RCPT_FIRST}
+_NO_MIXING: Final = {**_NO_AUTH, b"RCPT": replies.BAD_SEQUENCE, b"DATA": replies.BAD_SEQUENCE}
 
 READY: Final = State("READY", _NO_MAIL)
 UNWELCOME: Final = State("UNWELCOME", {**_NO_MAIL, b"MAIL": replies.HELLO_FIRST})
 MAIL: Final = State("MAIL", _NO_RCPT)
-RCPT: Final = State("RCPT", {})
+RCPT: Final = State("RCPT", _NO_AUTH)
 CHUNKS: Final = State("CHUNKS", _NO_MIXING)
 FAILED: Final = State("FAILED", {**_NO_MIXING, b"BDAT": replies.BAD_SEQUENCE})
 
@@ -106,20 +122,25 @@ _FLUSHED: Final = replies.FLUSHED.wire()
 _SENDER_OK: Final = replies.SENDER_OK.wire()
 _RECIPIENT_OK: Final = replies.RECIPIENT_OK.wire()
 _GO_AHEAD: Final = replies.GO_AHEAD.wire()
+_LOGGED_IN: Final = replies.AUTH_OK.wire()
 
 
 class SmtpSession:
     """One connection's conversation.
 
     The driver may set `id` (of the connection, then of each message; it ends every refusal),
-    `client_ip`, `client_name`, `date` (for the greeting) and `gate` (what a client that was turned
-    away hears later).  It reads `helo`, `extended`, `tls`, `utf8`, `state`, `ended`
+    `client_ip`, `client_name`, `date` (for the greeting), `gate` (what a client that was turned
+    away hears later), `bindings` (of TLS, for SCRAM-...-PLUS) and, before each AUTH, a new `nonce`.
+    It reads `helo`, `extended`, `tls`, `utf8`, `user` (who is logged in), `state`, `ended`
     (why, once it is `closed`) and `refusals`, the session's own refusals, and empties that list.
     """
 
     __slots__ = (
         "_after",
         "_asked",
+        "_auth",
+        "_auth_initial",
+        "_auth_refusal",
         "_chunk_left",
         "_chunk_size",
         "_commands",
@@ -128,9 +149,11 @@ class SmtpSession:
         "_eof",
         "_errors",
         "_gated",
+        "_hushed",
         "_inbox",
         "_last_chunk",
         "_max_line",
+        "_max_read",
         "_message",
         "_open",
         "_out",
@@ -138,6 +161,7 @@ class SmtpSession:
         "_rules",
         "_step",
         "_swallowed",
+        "bindings",
         "client_ip",
         "client_name",
         "date",
@@ -146,9 +170,11 @@ class SmtpSession:
         "gate",
         "helo",
         "id",
+        "nonce",
         "refusals",
         "state",
         "tls",
+        "user",
         "utf8",
     )
 
@@ -162,6 +188,9 @@ class SmtpSession:
         self.helo = ""
         self.extended = False
         self.tls = False
+        self.bindings: Mapping[str, bytes] = {}
+        self.nonce = ""
+        self.user = ""
         self.utf8 = False
         self.state = READY
         self.refusals: list[Refusal] = []
@@ -176,6 +205,7 @@ class SmtpSession:
         self._ending_now = False
         self._eof = False
         self._gated = False
+        self._hushed = False  # AUTH was refused: what follows blindly is a name or a password
         self._commands = 0
         self._errors = 0
         self._recipients = 0
@@ -184,6 +214,9 @@ class SmtpSession:
         self._chunk_left = 0
         self._last_chunk = False
         self._swallowed: Reply = replies.BAD_SEQUENCE
+        self._auth: AuthExchange | None = None  # under way
+        self._auth_initial = b""
+        self._auth_refusal: Reply = replies.BAD_AUTH
 
     # The driver's side
 
@@ -233,6 +266,8 @@ class SmtpSession:
         """Take other rules; in the answer to a `SenderOffered`, whose mail is their first."""
         self._rules = rules
         self._max_line = rules.max_line or _UNLIMITED_LINE
+        # Only what was read tells whether it is AUTH, whose lines may be longer.
+        self._max_read = max(self._max_line, MOST_LINE) if rules.auth else self._max_line
 
     @property
     def closed(self) -> bool:
@@ -264,7 +299,7 @@ class SmtpSession:
         if not self.awaits_tls and self._step is not SmtpSession._greet:
             raise Misuse("TLS was not offered")
         self._forget_transaction(READY)
-        self.helo = ""
+        self.helo = self.user = ""
         self.extended = False
         self.tls = True
         if self.awaits_tls:
@@ -296,12 +331,14 @@ class SmtpSession:
         return False
 
     def _read_command(self) -> bool:
-        line = self._inbox.line(self._max_line)
+        line = self._inbox.line(self._max_read)
         if line is None:
-            if self._inbox.unread < self._max_line:
+            if self._inbox.unread < self._max_read:
                 return False
-            self._refuse(b"", b"", replies.LINE_TOO_LONG)
-            self._close("a line was too long")
+            self._refuse_line(replies.LINE_TOO_LONG)
+            return True
+        if len(line) + len(b"\r\n") > self._max_line and line[:5].upper() != b"AUTH ":
+            self._refuse_line(replies.LINE_TOO_LONG)
             return True
         verb, _, argument = line.partition(b" ")
         command = COMMANDS.get(verb)
@@ -334,11 +371,44 @@ class SmtpSession:
             if verb == b"BDAT":
                 self._refuse_chunk(argument, out_of_sequence)
             else:
+                self._hushed = verb == b"AUTH"
                 self._refuse(verb, argument, out_of_sequence)
         elif command is None:
+            if self._hushed:
+                verb = argument = b""
             self._refuse(verb, argument, replies.not_recognized(verb, argument))
         else:
+            self._hushed = False
             command(self, argument)
+
+    def _refuse_line(self, reply: Reply) -> None:
+        self._refuse(b"", b"", reply)
+        self._close("a line was too long")
+
+    def _read_auth(self) -> bool:
+        """Read a response of SASL."""
+        line = self._inbox.line(MOST_LINE)
+        exchange = self._auth
+        if line is None or exchange is None:
+            if self._inbox.unread < MOST_LINE:
+                return False
+            self._refuse_line(replies.AUTH_LINE_TOO_LONG)
+        elif line == CANCEL:
+            self._end_auth(replies.AUTH_CANCELLED)
+        else:
+            self._take_step(exchange, exchange.answer(line))
+        return True
+
+    def _read_last_of_auth(self) -> bool:
+        """Read what a client says to the mechanism's own refusal: nothing, whatever it is."""
+        if self._inbox.line(MOST_LINE) is None:
+            if self._inbox.unread < MOST_LINE:
+                return False
+            self._refuse_line(replies.AUTH_LINE_TOO_LONG)
+            return True
+        self._step = SmtpSession._read_command
+        self._say(self._auth_refusal)
+        return True
 
     def _read_data(self) -> bool:
         data = self._inbox.take_all()
@@ -496,6 +566,23 @@ class SmtpSession:
         else:
             self._ask(TlsOffered(), SmtpSession._after_tls)
 
+    def _begin_auth(self, argument: bytes) -> None:
+        name, _, initial = argument.partition(b" ")
+        mechanism = name.decode("ascii", "replace").upper()
+        refusal = (
+            replies.NO_AUTH if not self._rules.auth
+            else replies.AUTH_DONE if self.user
+            else mechanism_refusal(
+                self._rules, mechanism, tls=self.tls, bindings=self._bindings_of(mechanism)
+            )
+        )  # fmt: skip
+        if refusal is not None:
+            self._hushed = True
+            self._refuse(b"AUTH", argument, refusal)
+            return
+        self._auth_initial = initial.strip(b" \t")
+        self._ask(AuthOffered(mechanism), SmtpSession._after_auth_offered)
+
     def _quit(self, _argument: bytes) -> None:
         self._say(replies.closing(self._rules.greeting[0]))
         self._close("QUIT")
@@ -526,8 +613,12 @@ class SmtpSession:
         self.helo = event.name or self.client_name
         self.extended = event.extended
         client = "" if event.name else self.client_ip
-        offers = hello_lines(self._rules, tls=self.tls) if event.extended else ()
+        offers = self._offers() if event.extended else ()
         self._out += replies.hello(self._rules, client, offers).wire()
+
+    def _offers(self) -> tuple[str, ...]:
+        auth = offered_mechanisms(self._rules, tls=self.tls, bindings=self.bindings)
+        return hello_lines(self._rules, auth, tls=self.tls)
 
     def _after_sender(self, event: Event, reply: Reply | None) -> None:
         assert isinstance(event, SenderOffered)
@@ -621,6 +712,75 @@ class SmtpSession:
         self._inbox.clear()
         self._step = SmtpSession._await_tls
 
+    def _after_auth_offered(self, event: Event, reply: Reply | None) -> None:
+        assert isinstance(event, AuthOffered)
+        initial, self._auth_initial = self._auth_initial, b""
+        if reply is not None:
+            self._hushed = True
+            self._say(reply)
+            return
+        nonce, self.nonce = self.nonce, ""
+        if not nonce:
+            raise Misuse("AUTH needs a nonce")
+        bindings = self._bindings_of(event.mechanism)
+        setting = Setting(nonce, self._rules.greeting[0], bindings)
+        self._auth = exchange = AuthExchange(event.mechanism, setting)
+        self._take_step(exchange, exchange.begin(initial))
+
+    def _bindings_of(self, mechanism: str) -> Mapping[str, bytes]:
+        """Return what SCRAM may bind to; nothing where its -PLUS is not offered."""
+        plus = mechanism.removesuffix(PLUS) + PLUS
+        return self.bindings if plus in self._rules.auth else {}
+
+    def _take_step(self, exchange: AuthExchange, step: Step) -> None:
+        match step:
+            case Challenge():
+                self._step = SmtpSession._read_auth
+                self._out += challenge_line(step)
+            case KeysWanted(user, hashed):
+                wanted = AuthKeysWanted(exchange.mechanism, user, hashed)
+                self._ask(wanted, SmtpSession._after_keys)
+            case Malformed():
+                self._end_auth(replies.BAD_AUTH)
+            case _:
+                self._ask(AuthEnded(exchange.mechanism, step), SmtpSession._after_auth)
+
+    def _after_keys(self, event: Event, reply: Reply | None) -> None:
+        assert isinstance(event, AuthKeysWanted)
+        assert self._auth is not None
+        if reply is not None:
+            self._leave_auth()
+            self._say(reply)
+        elif event.keys is None:
+            raise Misuse("AUTH goes on with keys, right ones or not")
+        else:
+            self._take_step(self._auth, self._auth.keys_found(event.keys))
+
+    def _after_auth(self, event: Event, reply: Reply | None) -> None:
+        assert isinstance(event, AuthEnded)
+        assert self._auth is not None
+        last = self._auth.refused() if reply is not None else None
+        self._leave_auth()
+        if reply is None:
+            self.user = event.credentials.user
+            self._out += _LOGGED_IN
+        elif last is None or reply.code == 421:
+            self._say(reply)
+        else:
+            self._auth_refusal = reply
+            self._step = SmtpSession._read_last_of_auth
+            self._out += challenge_line(last)
+
+    def _end_auth(self, refusal: Reply) -> None:
+        """End the exchange without asking anybody."""
+        self._leave_auth()
+        self._hushed = True
+        self._refuse(b"AUTH", b"", refusal)
+
+    def _leave_auth(self) -> None:
+        self._auth = None
+        self._step = SmtpSession._read_command
+
     # Common ends
 
     def _ask(self, event: Event, after: "_After") -> None:
@@ -711,6 +871,8 @@ _BETWEEN_COMMANDS: Final[tuple[_Step, ...]] = (
     SmtpSession._greet,
     SmtpSession._read_command,
     SmtpSession._await_tls,
+    SmtpSession._read_auth,
+    SmtpSession._read_last_of_auth,
 )
 
 COMMANDS: Final[dict[bytes, _Command]] = {
@@ -725,5 +887,6 @@ COMMANDS: Final[dict[bytes, _Command]] = {
     b"VRFY": SmtpSession._vrfy,
     b"HELP": SmtpSession._help,
     b"STARTTLS": SmtpSession._starttls,
+    b"AUTH": SmtpSession._begin_auth,
     b"QUIT": SmtpSession._quit,
 }
