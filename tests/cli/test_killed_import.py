@@ -93,17 +93,17 @@ def test_killed_after_any_write_and_run_again_is_as_undisturbed(
     stage: Stage, command: list[str], kept: tuple[Stage, VpopmailTree], first: list[str], last: int
 ) -> None:
     before = dump(kept[1].folder)
-    assert not first or stage.run("import_", *command, *first) == 0, stage.said
+    assert not first or stage.run("import", *command, *first) == 0, stage.said
     started = at_hand(stage)
-    assert stage.run("import_", *command) == 1, stage.said
+    assert stage.run("import", *command) == 1, stage.said
     undisturbed = state(stage)
     for number in sorted({1, last, *Random(SEED).sample(range(2, last), SOME)}):
         started()
-        assert stage.run("import_", *command, fail_after=number) == -9, (number, stage.said)
-        assert stage.run("import_", *command) == 1, stage.said
+        assert stage.run("import", *command, fail_after=number) == -9, (number, stage.said)
+        assert stage.run("import", *command) == 1, stage.said
         assert state(stage) == undisturbed, f"killed after {number}, SEED={SEED}"
     started()
-    assert stage.run("import_", *command, fail_after=last + 1) == 1, stage.said
+    assert stage.run("import", *command, fail_after=last + 1) == 1, stage.said
     assert dump(kept[1].folder) == before
 
 
@@ -128,6 +128,6 @@ def test_killed_at_any_time_by_somebody_else_and_run_again_is_as_undisturbed(
         process.send_signal(signal.SIGKILL)
         killed += process.wait() == -signal.SIGKILL
     assert killed, f"SEED={SEED}"
-    assert stage.run("import_", *command) == 1, stage.said
+    assert stage.run("import", *command) == 1, stage.said
     assert state(stage) == undisturbed
     assert dump(kept[1].folder) == before

@@ -17,15 +17,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import cast
 
 # What a command imports as late as it can, so that each of its processes finds it.
 import scramp.utils  # noqa: F401
 
 from indimail.accounts.sql import sqlite_url
-from indimail.cli.main import CommandModule, Parser
+from indimail.cli.main import load, make_parser
 from indimail.control.toml import first_text
 from indimail.manage.change import FAIL_AFTER
 
@@ -95,7 +93,7 @@ class Stage:
 
     def start(self, name: str, *arguments: str, fail_after: int = 0, **variables: str) -> "Started":
         """Start a command in a process of its own."""
-        module = cast(CommandModule, import_module(f"indimail.cli.{name}"))
+        load(name)  # here, so that each process has it
         sys.stdout.flush()
         self._started += 1
         output = f"{self._output}{self._started % AT_ONCE}"
@@ -104,7 +102,9 @@ class Stage:
             code = 70
             try:
                 os.environ.update({**variables, FAIL_AFTER: str(fail_after)})
-                code = _child(module, output, name, [*arguments, "--root", self.root])
+                code = _child(output, name, [*arguments, "--root", self.root])
+            except SystemExit as end:  # of argparse
+                code = int(end.code or 0)
             finally:
                 os._exit(code)
         return Started(pid, output)
@@ -126,14 +126,12 @@ class Started:
         return code
 
 
-def _child(module: CommandModule, output: str, name: str, arguments: list[str]) -> int:
+def _child(output: str, name: str, arguments: list[str]) -> int:
     with open(os.devnull) as nothing, open(output, "w") as printed:
         os.chmod(output, 0o666)
         sys.stdin, sys.stdout, sys.stderr = nothing, printed, printed
         os.dup2(printed.fileno(), 1)  # also for a hook
-        parser = Parser(prog=name)
-        module.add_arguments(parser)
-        return module.run(parser.parse_args(arguments))
+        return load(name).run(make_parser(name, name).parse_args(arguments))
 
 
 def files_of(root: str) -> list[str]:

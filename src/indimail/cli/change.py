@@ -55,7 +55,7 @@ class NamedChange:
 
     `names` are its arguments, each a "domain" or an "email", which are checked, or another word.
     `begin` gets the command and the names, may refuse (`Failed`), and says what is to be done.
-    `misused` is the exit code where a name is missing; `later` and `taking_value` are those of
+    `misused` is the exit code for wrong use; `later` and `taking_value` are those of
     `begin_arguments`.
     """
 
@@ -69,7 +69,9 @@ class NamedChange:
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the arguments."""
-        begin_arguments(parser, self.description, self.later, self.taking_value)
+        begin_arguments(
+            parser, self.description, self.later, self.taking_value, misused=self.misused
+        )
         for name in self.names:
             parser.add_argument(name, nargs="?")
         end_arguments(parser)
@@ -88,7 +90,7 @@ class NamedChange:
         refuse_later(args)
         given = [getattr(args, name) for name in self.names]
         if None in given:
-            raise usage(args, self.misused)
+            raise usage(args)
         self.check(given)
         with opened(self.program, args) as command:
             planned = self.begin(command, *given)
@@ -102,9 +104,10 @@ def begin_arguments(
     description: str,
     later: Mapping[str, str] | None = None,
     taking_value: str = "",
+    misused: int = 1,
 ) -> argparse._ArgumentGroup:
     """Return the group of IndiMail's options, with -v in it."""
-    options = add_options(parser, later or {}, taking_value)
+    options = add_options(parser, later or {}, taking_value, misused)
     parser.description = description
     options.add_argument("-v", dest="verbose", action="store_true", help="say what was done")
     return options

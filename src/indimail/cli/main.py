@@ -104,16 +104,8 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
         from indimail.cli.terminal import hide_arguments  # noqa: PLC0415
 
         hide_arguments(argv)
-    command = cast(CommandModule, import_module(f"indimail.cli.{COMMANDS[name].module}"))
-    parser = Parser(
-        prog=program,
-        description=f"{COMMANDS[name].help.capitalize()}.",
-        epilog=f"example: {COMMANDS[name].example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.misused, parser.hides = COMMANDS[name].misused, COMMANDS[name].hides
-    command.add_arguments(parser)
-    args = parser.parse_args(argv)
+    command = load(name)
+    args = make_parser(name, program).parse_args(argv)
     try:
         code = command.run(args)
         sys.stdout.flush()
@@ -125,6 +117,25 @@ def run_command(name: str, argv: Sequence[str], program: str) -> int:
         print(file=sys.stderr)
         return 128 + signal.SIGINT
     return code
+
+
+def load(name: str) -> CommandModule:
+    """Import the module of a command."""
+    return cast(CommandModule, import_module(f"indimail.cli.{COMMANDS[name].module}"))
+
+
+def make_parser(name: str, program: str) -> Parser:
+    """Return the parser of a command's arguments; `program` is what it calls itself."""
+    row = COMMANDS[name]
+    parser = Parser(
+        prog=program,
+        description=f"{row.help.capitalize()}.",
+        epilog=f"example: {row.example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.misused, parser.hides = row.misused, row.hides
+    load(name).add_arguments(parser)
+    return parser
 
 
 def _complete(name: str) -> NoReturn:

@@ -13,7 +13,7 @@ from indimail.cli.change import check_name
 from indimail.cli.site import add_options, add_root, attempt, check, opened, usage
 from indimail.manage.aliasdomains import real_domain
 from indimail.manage.homes import counted_homes
-from indimail.manage.removal import check_domain_exists
+from indimail.manage.routing import check_domain_exists
 
 PROGRAM = "printdir"
 
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     if args.domain is None:
-        raise usage(args, 1)
+        raise usage(args)
     check_name("domain", args.domain)
     with opened(PROGRAM, args) as command:
         site, accounts, disk = command.site, command.accounts, command.disk

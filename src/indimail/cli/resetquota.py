@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> None:
     refuse_later(args)
     if not args.directory:
-        raise usage(args, 1)
+        raise usage(args)
     given = parse_quota_option(args.quota)
     paths = [os.path.abspath(path) for path in args.directory]
     with opened(PROGRAM, args) as command:

@@ -109,13 +109,18 @@ def server_of(program: str, site: Site) -> Callable[[AccountChanged | ControlsCh
 
 
 def add_options(
-    parser: argparse.ArgumentParser, later: Mapping[str, str], taking_value: str = ""
+    parser: argparse.ArgumentParser,
+    later: Mapping[str, str],
+    taking_value: str = "",
+    misused: int = 1,
 ) -> argparse._ArgumentGroup:
     """Return the group of IndiMail's options: -h is not help, those of `later` are refused.
 
     `later` maps an option's letter to the feature it waits for; `taking_value` are the letters
-    that have an argument.
+    that have an argument.  `misused` is IndiMail's exit code for wrong use of the command.
     """
+    parser.misused = misused  # type: ignore[attr-defined]  # of `cli.main.Parser`
+    parser.set_defaults(misused=misused)
     group = parser.add_argument_group("IndiMail's options", conflict_handler="resolve")
     for letter, feature in later.items():
         group.add_argument(
@@ -192,9 +197,9 @@ def check(outcome: T | Refused) -> T:
     return outcome
 
 
-def usage(args: argparse.Namespace, code: int) -> Misused:
+def usage(args: argparse.Namespace) -> Misused:
     """Return the failure that prints how the command is used."""
-    return Misused(args.usage.strip(), code)
+    return Misused(args.usage.strip(), args.misused)
 
 
 @contextmanager

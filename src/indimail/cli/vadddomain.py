@@ -59,7 +59,7 @@ LATER = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = add_options(parser, LATER, taking_value="TuigdDHUPp")
+    options = add_options(parser, LATER, taking_value="TuigdDHUPp", misused=100)
     parser.description = "Make a virtual domain with its postmaster."
     parser.add_argument("domain", nargs="?")
     parser.add_argument("password", nargs="?", help="postmaster's; left out: asked, or from stdin")
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     refuse_later(args)
     if args.domain is None:
-        raise usage(args, 100)
+        raise usage(args)
     check(check_case("domain", args.domain))
     quota = parse_quota_option(args.quota)
     level = parse_level(args.level)

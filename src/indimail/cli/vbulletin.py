@@ -20,6 +20,7 @@ from indimail.cli.site import (
     Failed,
     add_options,
     attempt,
+    check,
     now,
     opened,
     usage,
@@ -28,7 +29,7 @@ from indimail.manage.aliasdomains import real_domain
 from indimail.manage.assign import domains
 from indimail.manage.bulletins import Bulletin, plan_bulletin, plan_stored, plan_subscribed
 from indimail.manage.names import split_address
-from indimail.manage.removal import check_domain_exists
+from indimail.manage.routing import check_owner
 from indimail.manage.site import Refused
 from indimail.manage.writes import Write
 
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     if args.file is None:
-        raise usage(args, 1)
+        raise usage(args)
     for path in (args.file, args.excluded):
         if path is not None and not os.path.isabs(path):
             raise Failed(f"path [{path}] is not absolute", 1)
@@ -137,8 +138,8 @@ def _real(command: Command, name: str) -> str:
     """Return a domain, or an address, by its real domain; refuse one that is not ours."""
     user, domain = split_address(name) if "@" in name else ("", name)
     domain = real_domain(command.site, command.accounts, domain)
-    if check_domain_exists(command.site, command.disk, domain) is not None:
-        raise Failed(f"{domain}: No such Domain", 1)
+    missing = Refused(f"{domain}: No such Domain", 1)
+    check(check_owner(command.site, command.disk, domain, missing))
     return f"{user}@{domain}" if user else domain
 
 

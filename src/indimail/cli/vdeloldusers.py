@@ -18,7 +18,8 @@ from indimail.cli.site import Command, Failed, attempt, check, now, opened
 from indimail.manage.aliasdomains import real_domain
 from indimail.manage.assign import domains
 from indimail.manage.oldusers import Cleaning, Then, old_users, plan_cleaning
-from indimail.manage.removal import check_domain_exists, plan_user_removal
+from indimail.manage.removal import plan_user_removal
+from indimail.manage.routing import check_domain_exists
 
 PROGRAM = "vdeloldusers"
 

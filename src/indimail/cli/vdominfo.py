@@ -25,6 +25,7 @@ from indimail.cli.site import (
 )
 from indimail.manage.assign import domains
 from indimail.manage.reports import report_domain
+from indimail.manage.routing import check_owner
 
 PROGRAM = "vdominfo"
 FIELDS: Final = {
@@ -64,6 +65,8 @@ def _run(args: argparse.Namespace) -> None:
     if args.domain is not None:
         check_name("domain", args.domain)
     with opened(PROGRAM, args) as command:
+        if args.domain is not None:
+            check(check_owner(command.site, command.disk, args.domain, None))
         users_dir = command.site.places.users_dir
         names = [args.domain] if args.domain is not None else domains(command.disk, users_dir)
         for number, domain in enumerate(names):

@@ -58,7 +58,7 @@ def _run(args: argparse.Namespace) -> None:
     asked = [args.path is not None, args.gone is not None, args.count]
     given = any(value is not None for value in (args.users, args.size, args.state))
     if sum(asked) > 1 or not (any(asked) or args.show) or (given and args.path is None):
-        raise usage(args, 1)
+        raise usage(args)
     wanted = None if args.path is None else _wanted(args)
     with opened(PROGRAM, args) as command:
         accounts = command.accounts

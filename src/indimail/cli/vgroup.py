@@ -52,7 +52,7 @@ def _run(args: argparse.Namespace) -> int:
     changes = [args.new, args.gone, args.put]
     asked = [args.add, *(line is not None for line in changes)]
     if args.group is None or sum(asked) != 1 or (args.put is None) != (args.old is None):
-        raise usage(args, 1)
+        raise usage(args)
     check_name("email", args.group)
     quota = parse_quota_option(args.quota)
     with opened(PROGRAM, args) as command:

@@ -39,7 +39,7 @@ def _run(args: argparse.Namespace) -> int:
     given = args.gone if args.new is None else args.new
     is_change = given is not None and args.domain is not None
     if bool(args.show) is is_change or (args.new is not None and args.gone is not None):
-        raise usage(args, 1)
+        raise usage(args)
     with opened(PROGRAM, args) as command:
         if args.show:
             for address, domain in command.accounts.address_domains():

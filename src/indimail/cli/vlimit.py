@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     if args.name is None or (args.show and args.gone):
-        raise usage(args, 1)
+        raise usage(args)
     check_name("email" if "@" in args.name else "domain", args.name)
     name, domain = split_address(args.name)
     name, domain = (name, domain) if domain else ("", name)
@@ -126,7 +126,7 @@ def _run(args: argparse.Namespace) -> None:
         before = accounts.limits(name, domain)
         values = _values(args, before or Limits(name, domain))
         if not (args.show or args.gone or values) or (args.gone and values):
-            raise usage(args, 1)
+            raise usage(args)
         if args.gone:
             make_change(
                 command, f"-D {args.name}",

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> None:
     is_change = args.instruction is not None or args.limits or args.method
     if args.domain is None or not is_change or (args.filters and args.instruction is None):
-        raise usage(args, 1)
+        raise usage(args)
     if args.filters == FOR_FILTERS:
         raise Failed("-f 1: not yet: vfilter", os.EX_UNAVAILABLE)
     check(check_case("domain", args.domain))

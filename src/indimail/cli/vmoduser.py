@@ -53,7 +53,7 @@ FLAGS: Final = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = begin_arguments(parser, "Change a user.")
+    options = begin_arguments(parser, "Change a user.", misused=100)
     parser.add_argument("email", nargs="?")
     options.add_argument(
         "-q", dest="quota", metavar="QUOTA", help="50M; 50M,1000; NOQUOTA; +5M, -5M: more, less"
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     if args.email is None:
-        raise usage(args, 100)
+        raise usage(args)
     check(check_case("email", args.email))
     change = _change(args)
     with opened(PROGRAM, args) as command:
@@ -102,7 +102,7 @@ def _run(args: argparse.Namespace) -> int:
         if command.accounts.find(name, domain) is None:  # before asking for a password
             raise Failed(f"no such user {name}@{domain}", 1)
         if change == UserChange():
-            raise usage(args, 100)
+            raise usage(args)
         _make(command, args, name, domain, change)
         changed = command.accounts.find(name, domain)
     said = []

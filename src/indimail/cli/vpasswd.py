@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     refuse_later(args)
     if args.email is None:
-        raise usage(args, 1)
+        raise usage(args)
     check(check_case("email", args.email))
     name, domain = split_address(args.email)
     if not domain:

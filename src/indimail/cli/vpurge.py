@@ -18,7 +18,7 @@ from indimail.manage.aliasdomains import real_domain
 from indimail.manage.homes import domain_base
 from indimail.manage.layout import mount_point
 from indimail.manage.purge import Purge, free_percent, plan_purge
-from indimail.manage.removal import check_domain_exists
+from indimail.manage.routing import check_domain_exists
 
 PROGRAM = "vpurge"
 LONGEST = 36_500  # days
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     if args.minfree is None:
-        raise usage(args, 1)
+        raise usage(args)
     check_name("domain", args.domain)
     wanted = Purge(_number("days", args.days, LONGEST), _number("minfree", args.minfree, ALL))
     with opened(PROGRAM, args) as command:

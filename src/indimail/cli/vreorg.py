@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     if args.domain is None or not (args.anew or args.list):
-        raise usage(args, 1)
+        raise usage(args)
     check_name("domain", args.domain)
     listed = _listed(args.list) if args.list else []
     with opened(PROGRAM, args) as command:

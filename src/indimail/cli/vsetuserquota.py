@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     if args.email is None or args.quota is None:
-        raise usage(args, 1)
+        raise usage(args)
     check(check_case("email", args.email))
     parse_quota_option(args.quota)
     with opened(PROGRAM, args) as command:

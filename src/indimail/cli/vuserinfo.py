@@ -31,6 +31,7 @@ from indimail.delivery.quota import parse_quota
 from indimail.durable.disk import Disk
 from indimail.manage.names import check_case
 from indimail.manage.reports import usage_of
+from indimail.manage.routing import check_owner
 
 PROGRAM = "vuserinfo"
 FIELDS: Final = {
@@ -76,7 +77,7 @@ _GIB: Final = 1 << 30
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = add_options(parser, {})
+    options = add_options(parser, {}, misused=100)
     parser.description = "Print what is known of a user."
     parser.add_argument("email", nargs="?")
     for letter, what in FIELDS.items():
@@ -97,10 +98,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     if args.email is None:
-        raise usage(args, 100)
+        raise usage(args)
     check(check_case("email", args.email))
     with opened(PROGRAM, args) as command:
         name, domain = real_address(command, args.email)
+        check(check_owner(command.site, command.disk, domain, None))
         account = command.accounts.find(name, domain)
         lines = command.accounts.aliases(name, domain)
         if account is None and not lines:

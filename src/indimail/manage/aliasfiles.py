@@ -17,7 +17,7 @@ from indimail.durable.disk import Disk
 from indimail.manage.aliases import check_line
 from indimail.manage.file_writes import RemoveFile, WriteFile
 from indimail.manage.names import check_user
-from indimail.manage.removal import check_domain_exists
+from indimail.manage.routing import check_domain_exists
 from indimail.manage.row_writes import AddAlias, RemoveAlias
 from indimail.manage.site import Refused, Site
 from indimail.manage.writes import TellAccount, Write

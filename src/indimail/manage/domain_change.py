@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from indimail.accounts.passwords import METHODS, method_named
 from indimail.durable.disk import Disk
-from indimail.manage.assign import owner_of_domain
 from indimail.manage.file_writes import RemoveFile, WriteFile
 from indimail.manage.instruction import (
     EXPECTED,
@@ -22,6 +21,7 @@ from indimail.manage.instruction import (
     with_instruction,
 )
 from indimail.manage.room import SWITCH
+from indimail.manage.routing import check_domain_exists
 from indimail.manage.site import Refused, Site
 from indimail.manage.writes import TellAccount, Write
 
@@ -66,11 +66,9 @@ def plan_domain_change(site: Site, disk: Disk, change: DomainChange) -> list[Wri
 
 
 def _check(site: Site, disk: Disk, change: DomainChange) -> Refused | None:
-    owner = owner_of_domain(disk, site.places.users_dir, change.domain)
-    if owner is None:
-        return Refused(f"{change.domain}: domain does not exist", 1, os.EX_NOHOST)
-    if owner == 0:
-        return Refused(f"domain {change.domain} with uid 0", 100, os.EX_NOPERM)
+    refused = check_domain_exists(site, disk, change.domain)
+    if refused is not None:
+        return refused
     name = change.method_name
     if name is not None and method_named(name) is None:
         return Refused(f"wrong hash method {name}: {' '.join(METHODS)}", 100)

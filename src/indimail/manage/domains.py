@@ -24,7 +24,7 @@ from indimail.manage.homes import check_base, check_writable
 from indimail.manage.instruction import EXPECTED, default_line, find_fault
 from indimail.manage.layout import DOMAIN, PASSED, PRIVATE
 from indimail.manage.names import check_domain
-from indimail.manage.routing import begin_writes, is_live, routed_elsewhere
+from indimail.manage.routing import begin_writes, is_live, own_entry, routed_elsewhere
 from indimail.manage.row_writes import AddAlias, SetPassword
 from indimail.manage.site import Refused, Site
 from indimail.manage.users import NewUser, user_writes
@@ -95,6 +95,9 @@ def check_absent(site: Site, disk: Disk, domain: str) -> Refused | None:
     exists = Refused(f"adddomain: domain {domain} exists", 255, os.EX_CANTCREAT)
     if os.path.islink(site.domain_dir(domain)):  # an alias domain
         return exists
+    entry = own_entry(site, disk, domain, exists)
+    if isinstance(entry, Refused) and entry is not exists:  # there is one, of another's
+        return entry
     line = routed_elsewhere(site, domain)
     if line:
         return Refused(

@@ -20,7 +20,7 @@ from indimail.accounts.port import RFC_IDS, Account, Accounts
 from indimail.durable.disk import Disk
 from indimail.mailbox.maildirsize import TRASH
 from indimail.manage.file_writes import PurgeMails, Recount
-from indimail.manage.removal import check_domain_exists
+from indimail.manage.routing import check_domain_exists
 from indimail.manage.row_writes import SetActive
 from indimail.manage.site import Refused, Site
 from indimail.manage.writes import TellAccount, Write

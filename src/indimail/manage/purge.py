@@ -22,7 +22,7 @@ from indimail.durable.disk import Disk
 from indimail.manage.file_writes import PurgeMails, Recount
 from indimail.manage.layout import mount_point
 from indimail.manage.oldusers import DAY, folder_names
-from indimail.manage.removal import check_domain_exists
+from indimail.manage.routing import check_domain_exists
 from indimail.manage.site import Refused, Site
 from indimail.manage.writes import Write
 

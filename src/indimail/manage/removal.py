@@ -15,11 +15,10 @@ import os
 from indimail.accounts.port import Accounts
 from indimail.durable.disk import Disk
 from indimail.manage.aliasdomains import alias_names, plan_alias_removal, real_domain
-from indimail.manage.assign import owner_of_domain
 from indimail.manage.file_writes import RemoveFile, RemoveTree
 from indimail.manage.filesystems import load_writes
 from indimail.manage.homes import check_trees, check_writable, domain_folders, freed_writes, outside
-from indimail.manage.routing import end_writes, own_entry
+from indimail.manage.routing import check_domain_exists, end_writes, own_entry
 from indimail.manage.row_writes import RemoveDomain, RemoveUser
 from indimail.manage.site import Refused, Site
 from indimail.manage.writes import TellAccount, TellControls, Write
@@ -80,11 +79,3 @@ def plan_domain_removal(
         TellAccount("", domain),
         *(RemoveTree(tree) for tree in trees),
     ]
-
-
-def check_domain_exists(site: Site, disk: Disk, domain: str) -> Refused | None:
-    """Refuse a domain that is none of ours, or root's."""
-    owner = owner_of_domain(disk, site.places.users_dir, domain)
-    if owner is None:
-        return Refused(f"{domain}: domain does not exist", 1, os.EX_NOHOST)
-    return Refused(f"domain {domain} with uid 0", 100, os.EX_NOPERM) if owner == 0 else None

@@ -50,8 +50,14 @@ from indimail.manage.homes import (
 )
 from indimail.manage.layout import PASSED, PRIVATE
 from indimail.manage.names import check_domain, check_user
-from indimail.manage.removal import check_domain_exists
-from indimail.manage.routing import begin_writes, end_writes, is_named, lists_of, own_entry
+from indimail.manage.routing import (
+    begin_writes,
+    check_domain_exists,
+    end_writes,
+    is_named,
+    lists_of,
+    own_entry,
+)
 from indimail.manage.row_writes import AddAliasDomain, MoveUser, RenameDomain
 from indimail.manage.site import Refused, Site
 from indimail.manage.writes import TellAccount, TellControls, Write

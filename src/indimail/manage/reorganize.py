@@ -24,8 +24,8 @@ from indimail.manage.homes import (
     domain_folders,
     place_of,
 )
-from indimail.manage.removal import check_domain_exists
 from indimail.manage.rename import check_new_place, home_moved
+from indimail.manage.routing import check_domain_exists
 from indimail.manage.row_writes import MoveUser
 from indimail.manage.site import Refused, Site
 from indimail.manage.writes import TellAccount, Write

@@ -16,7 +16,13 @@ from indimail.control.cdb import read_cdb
 from indimail.control.files import read_control
 from indimail.durable.disk import Disk
 from indimail.mail.errors import ConfigErrors
-from indimail.manage.assign import Entry, domain_entry, entry_of_domain, has_domain
+from indimail.manage.assign import (
+    Entry,
+    domain_entry,
+    entry_of_domain,
+    has_domain,
+    owner_of_domain,
+)
 from indimail.manage.file_writes import (
     AddEntry,
     AddLine,
@@ -73,11 +79,29 @@ def own_entry(site: Site, disk: Disk, domain: str, missing: Refused) -> Entry | 
     if entry is None:
         return missing
     if entry.uid == 0:
-        return Refused(f"domain {domain} with uid 0", 100, os.EX_NOPERM)
+        return _of_root(domain)
     if os.path.normpath(entry.home) != site.domain_dir(domain):
         what = f"lies in {entry.home}, expected {site.domain_dir(domain)}"
         return Refused(f"domain {domain} {what}", 1, os.EX_CONFIG)
     return entry
+
+
+def check_owner(site: Site, disk: Disk, domain: str, missing: Refused | None) -> Refused | None:
+    """Refuse a domain that is root's; return `missing` where the domain is none."""
+    uid = owner_of_domain(disk, site.places.users_dir, domain)
+    if uid is None:
+        return missing
+    return _of_root(domain) if uid == 0 else None
+
+
+def check_domain_exists(site: Site, disk: Disk, domain: str) -> Refused | None:
+    """Refuse a domain that is none of ours, or root's."""
+    missing = Refused(f"{domain}: domain does not exist", 1, os.EX_NOHOST)
+    return check_owner(site, disk, domain, missing)
+
+
+def _of_root(domain: str) -> Refused:
+    return Refused(f"domain {domain} with uid 0", 100, os.EX_NOPERM)
 
 
 def lists_of(site: Site, domain: str) -> list[str]:

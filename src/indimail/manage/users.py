@@ -31,7 +31,6 @@ from indimail.accounts.scram import MECHANISMS, Mechanism
 from indimail.delivery.quota import NO_QUOTA, parse_quota
 from indimail.durable.disk import Disk
 from indimail.mail.secret import Secret
-from indimail.manage.assign import owner_of_domain
 from indimail.manage.file_writes import MakeHome
 from indimail.manage.filesystems import balanced, chosen_writes, load_writes
 from indimail.manage.homes import NewHomes, check_base, check_writable, domain_setting, first_line
@@ -42,6 +41,7 @@ from indimail.manage.room import (
     limited_quota,
     limits_in_force,
 )
+from indimail.manage.routing import check_owner
 from indimail.manage.row_writes import AddUser, SetPassword
 from indimail.manage.site import Refused, Site
 from indimail.manage.writes import TellAccount, Write
@@ -71,10 +71,7 @@ class NewUser:
 
 def check_domain_is_ours(site: Site, disk: Disk, domain: str) -> Refused | None:
     """Refuse a domain that is no virtual one of ours, or root's."""
-    uid = owner_of_domain(disk, site.places.users_dir, domain)
-    if uid is None:
-        return Refused(f"{domain}: No such domain", 1, os.EX_NOHOST)
-    return Refused(f"domain {domain} with uid 0", 100, os.EX_NOPERM) if uid == 0 else None
+    return check_owner(site, disk, domain, Refused(f"{domain}: No such domain", 1, os.EX_NOHOST))
 
 
 def default_quota(variables: Mapping[str, str]) -> str:
