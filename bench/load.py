@@ -19,6 +19,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from bench.cost import memory
 from bench.scenarios import Scenario
@@ -50,6 +51,29 @@ class Run:
     def cpu_per_mail(self) -> float:
         return self.cpu_seconds / self.messages
 
+    def result(self, number: int, scenario: Scenario, server: str, clock: str) -> dict[str, Any]:
+        """Return the entry of results.json; `clock`: where the CPU time is from."""
+        return {
+            "round": number,
+            "scenario": scenario.name,
+            "server": server,
+            "messages": self.messages,
+            "seconds": self.seconds,
+            "rate": self.rate,
+            "accept_rate": self.messages / self.accept_seconds,
+            "cpu_per_mail": self.cpu_per_mail,
+            "cpu_from": clock,
+            "memory": self.memory,
+        }
+
+
+def told(result: dict[str, Any]) -> str:
+    """Return a line about a run."""
+    return (
+        f"{result['round']} {result['scenario']:16} {result['server']:9}"
+        f" {result['rate']:7,.0f}/s {result['cpu_per_mail'] * 1e6:7,.0f} us a mail"
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -63,6 +87,7 @@ class Batch:
     sessions: int
     recipients: int = 1
     is_numbered: bool = False
+    domain: str = DOMAIN
 
     @property
     def users(self) -> tuple[str, ...]:
@@ -77,20 +102,20 @@ def plan(scenario: Scenario, users: tuple[str, ...] = USERS) -> list[list[Batch]
     if scenario.recipients > 1:
         return [[Batch(FANS[0], scenario.messages, scenario.sessions, scenario.recipients)]]
     processes = max(1, min(scenario.sessions, max(2, scenario.sessions // SESSIONS_PER_PROCESS)))
-    sessions = _share(scenario.sessions, processes)
-    messages = _share(scenario.messages, processes)
+    sessions = share(scenario.sessions, processes)
+    messages = share(scenario.messages, processes)
     every = len(users) // processes
     batches = []
     for number in range(processes):
         mine = users[number * every : (number + 1) * every]
         waves = messages[number] // (MAILS_PER_CONNECTION * sessions[number])
         waves = max(1, min(waves, len(mine)))
-        parts = zip(mine, _share(messages[number], waves), strict=False)
+        parts = zip(mine, share(messages[number], waves), strict=False)
         batches.append([Batch(user, part, sessions[number]) for user, part in parts])
     return batches
 
 
-def _share(total: int, among: int) -> list[int]:
+def share(total: int, among: int) -> list[int]:
     """Divide a number into parts that differ by one at most."""
     return [total // among + (number < total % among) for number in range(among)]
 
@@ -105,7 +130,7 @@ def send(server: Server, scenario: Scenario, batches: list[list[Batch]] | None =
     before = {user: set(os.listdir(server.new(user))) for user in wanted}
     cpu = server.clock.seconds(server.pid)
     begun = time.time()  # the clock of file times
-    _run_all(server.port, batches, scenario)
+    run_all(server.port, batches, scenario)
     accepted = time.time()
     _wait(server, {user: len(before[user]) + wanted[user] for user in wanted})
     last = max(os.stat(server.new(user)).st_mtime for user in wanted)
@@ -135,14 +160,15 @@ def warm_up(server: Server, scenario: Scenario) -> None:
     batches = plan(small)
     users = [(user, batch.messages) for p in batches for batch in p for user in batch.users]
     have = {user: len(os.listdir(server.new(user))) for user, _ in users}
-    _run_all(server.port, batches, small)
+    run_all(server.port, batches, small)
     for user, messages in users:
         have[user] += messages
     _wait(server, have)
     wait_until_quiet(server)
 
 
-def _run_all(port: int, batches: list[list[Batch]], scenario: Scenario) -> None:
+def run_all(port: int, batches: list[list[Batch]], scenario: Scenario) -> None:
+    """Run smtp-source for each batch, the processes side by side; return when all said 250."""
     failures: list[str] = []
     threads = [
         threading.Thread(target=_run_process, args=(port, process, scenario, failures))
@@ -160,7 +186,7 @@ def _run_process(port: int, batches: list[Batch], scenario: Scenario, failures: 
     for batch in batches:
         keep = [] if scenario.connection_per_mail else ["-d"]
         counts = ["-s", str(batch.sessions), "-m", str(batch.messages), "-l", str(scenario.octets)]
-        to = ["-t", f"{batch.user}@{DOMAIN}", "-r", str(batch.recipients)]
+        to = ["-t", f"{batch.user}@{batch.domain}", "-r", str(batch.recipients)]
         addresses = ["-f", SENDER, *to, "-M", "load.example.net"]
         keep += ["-N"] if batch.is_numbered else []
         command = ["smtp-source", *keep, *counts, *addresses, f"127.0.0.1:{port}"]
@@ -215,13 +241,14 @@ def check(
                 content = file.read()
             if not content.endswith(end):
                 raise BenchError(f"{server.name}: {path}: not whole")
-            ids.add(_message_id(content))
+            ids.add(message_id(content))
             files.append(path)
         if len(ids) != len(names):
             raise BenchError(f"{server.name}: {user}: {len(names) - len(ids)} mails twice")
     return files
 
 
-def _message_id(content: bytes) -> bytes:
+def message_id(content: bytes) -> bytes:
+    """Return a mail's Message-ID field."""
     header = content.partition(b"\n\n")[0].lower()
     return header.partition(b"\nmessage-id:")[2].partition(b"\n")[0].strip()

@@ -11,7 +11,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
-from bench.scenarios import SCENARIOS, Scenario
+from bench.scenarios import OUTWARD, SCENARIOS, Scenario
 
 Results = dict[str, Any]
 OURS, THEIRS = "IndiMail", "Postfix"
@@ -96,7 +96,7 @@ def _costs(results: Results) -> str:
 
 def _rows(results: Results, figure: str, bar: Any, word: str, unit: float, digits: int) -> str:
     lines = []
-    for scenario in SCENARIOS:
+    for scenario in SCENARIOS + OUTWARD:
         sides = [_scaled(spread(results, scenario, side, figure), unit) for side in (OURS, THEIRS)]
         if sides == [None, None]:
             continue
@@ -243,7 +243,9 @@ def _bars(results: Results, figure: str, title: str, unit: float, path: str) -> 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    shown = [s for s in SCENARIOS if any(run["scenario"] == s.name for run in results["runs"])]
+    shown = [
+        s for s in SCENARIOS + OUTWARD if any(run["scenario"] == s.name for run in results["runs"])
+    ]
     if not shown:
         return False
     chart, axes = plt.subplots(figsize=(9, 0.7 * len(shown) + 1.5), layout="constrained")

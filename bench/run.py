@@ -18,12 +18,13 @@ from bench import report
 from bench.deferred import measure_deferred
 from bench.explained import check_explained
 from bench.idle import measure_idle
-from bench.load import Run, send
+from bench.load import Run, send, told
 from bench.machine import describe
 from bench.ours import Ours
+from bench.outward import measure_outward
 from bench.postfix import Postfix
 from bench.residents import measure_programs, measure_residents
-from bench.scenarios import SCENARIOS, Scenario
+from bench.scenarios import OUTWARD, SCENARIOS, Scenario
 from bench.server import BenchError, Server
 from bench.stream import measure_stream
 from bench.syncs import count_syncs
@@ -91,6 +92,19 @@ class Bench:
                 for server in self.servers(number):
                     self.run_one(number, self.shortened(scenario), server)
 
+    def run_outward(self) -> None:
+        """Mail for the next host, the same way."""
+        chosen = [scenario for scenario in OUTWARD if self.wants(scenario.name)]
+        if chosen:
+            sides = (not self.arguments.postfix_only, not self.arguments.ours_only)
+            fewer = QUICKLY if self.arguments.quick else 1
+            rounds = self.arguments.rounds
+            runs, differences = measure_outward(self.folder, rounds, fewer, sides, chosen)
+            self.results["runs"] += runs
+            for server, lines in differences.items():
+                self.results["differences"].setdefault(server, []).extend(lines)
+            report.write_results(self.results)
+
     def shortened(self, scenario: Scenario) -> Scenario:
         """Return the scenario with fewer mails for --quick."""
         fewer = scenario.messages // QUICKLY if self.arguments.quick else scenario.messages
@@ -104,23 +118,9 @@ class Bench:
             self.results["differences"].setdefault(server.name, server.differences())
             clock = server.clock.source
         self.keep(server, run)
-        self.results["runs"].append(
-            {
-                "round": number,
-                "scenario": scenario.name,
-                "server": server.name,
-                "messages": run.messages,
-                "seconds": run.seconds,
-                "rate": run.rate,
-                "accept_rate": run.messages / run.accept_seconds,
-                "cpu_per_mail": run.cpu_per_mail,
-                "cpu_from": clock,
-                "memory": run.memory,
-            }
-        )
+        self.results["runs"].append(run.result(number, scenario, server.name, clock))
         report.write_results(self.results)
-        cpu = run.cpu_per_mail * 1e6
-        say(f"{number} {scenario.name:12} {server.name:9} {run.rate:7,.0f}/s {cpu:7,.0f} us a mail")
+        say(told(self.results["runs"][-1]))
 
     def keep(self, server: Server, run: Run) -> None:
         """Put our instance aside for `explain`, and note where its mails are now."""
@@ -181,7 +181,7 @@ def say(line: str) -> None:
 def parse() -> argparse.Namespace:
     """Read the options."""
     parser = argparse.ArgumentParser(prog="bench", description="measure ours against Postfix")
-    names = [*(scenario.name for scenario in SCENARIOS), *EXTRAS]
+    names = [*(scenario.name for scenario in SCENARIOS + OUTWARD), *EXTRAS]
     parser.add_argument("--only", action="append", default=[], choices=names, metavar="NAME",
                         help=f"one of {' '.join(names)}; repeatable")  # fmt: skip
     parser.add_argument("--rounds", type=int, help="default 5, with --quick 1")
@@ -211,6 +211,7 @@ def main() -> int:
     try:
         bench = Bench(arguments, folder)
         bench.run_rounds()
+        bench.run_outward()
         bench.run_extras()
         if arguments.only != ["users"]:
             report.write_report(bench.results, arguments.report)
