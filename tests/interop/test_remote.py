@@ -70,7 +70,7 @@ def steps(server: Server, number: str) -> list[str]:
 @pytest.mark.parametrize(
     ("domain", "told"),
     [
-        ("two.example", [f"mx1.example [{SILENT}] port 25: connection refused"]),
+        ("two.example", [f"MX 10 mx1.example [{SILENT}] port 25: connection refused"]),
         ("bare.example", []),
         ("bad.example", ["MX 5 mx.broken: Unbound: SERVFAIL"]),
     ],
@@ -111,6 +111,6 @@ def test_a_backup_leaves_what_is_no_better_than_itself_alone(server: Server, sin
     assert waits["text"].startswith("Sorry, I wasn't able to establish a SMTP connection")
     assert steps(server, number) == [
         "what has preference 9 or more: mx.example.com is our name",
-        f"mx1.example [{SILENT}] port 25: connection refused",
+        f"MX 5 mx1.example [{SILENT}] port 25: connection refused",
     ]
     assert len(sink.heard) == before

@@ -34,38 +34,38 @@ def test_the_second_failure_makes_a_host_dead(
 ) -> None:
     dead = failing(*times)
     assert [entry.failures for entry in dead.entries()] == ([failures] if failures else [])
-    assert dead.skips(*HOST, max(times, default=0.0)) is skipped
-    assert not dead.skips(*OTHER, max(times, default=0.0))
+    assert bool(dead.skipped(*HOST, max(times, default=0.0))) is skipped
+    assert not dead.skipped(*OTHER, max(times, default=0.0))
 
 
 @pytest.mark.parametrize(("draw", "penalty"), [(0.0, 3840), (1.0, 5824)])
 def test_a_penalty_is_64_to_97_minutes_by_chance(draw: float, penalty: int) -> None:
     dead = failing(0, 200, draw=draw)
-    assert dead.skips(*HOST, 200 + penalty - 1)
-    assert not dead.skips(*HOST, 200 + penalty)
+    assert dead.skipped(*HOST, 200 + penalty - 1)
+    assert not dead.skipped(*HOST, 200 + penalty)
 
 
 def test_after_its_penalty_one_more_failure_is_enough() -> None:
     dead = failing(0, 200, 4100)
-    assert dead.skips(*HOST, 4100 + 3839)
+    assert dead.skipped(*HOST, 4100 + 3839)
     dead.failed(*HOST, 8000, draw=1.0)
-    assert dead.skips(*HOST, 8000 + 5823)
+    assert dead.skipped(*HOST, 8000 + 5823)
 
 
 def test_an_answer_forgets_all() -> None:
     dead = failing(0, 200)
     dead.answered(*HOST)
-    assert not dead.skips(*HOST, 201)
+    assert not dead.skipped(*HOST, 201)
     dead.failed(*HOST, 202, 0.0)
-    assert not dead.skips(*HOST, 203)
+    assert not dead.skipped(*HOST, 203)
     dead.answered(*OTHER)  # was never there
 
 
 def test_a_route_has_its_own_numbers() -> None:
     dead = failing(0, 10, tolerance=10)
-    assert not dead.skips(*HOST, 11, min_penalty=0)  # never left alone
-    assert dead.skips(*HOST, 11, min_penalty=60)
-    assert not dead.skips(*HOST, 10 + 60 + 240, min_penalty=60)
+    assert not dead.skipped(*HOST, 11, min_penalty=0)  # never left alone
+    assert dead.skipped(*HOST, 11, min_penalty=60)
+    assert not dead.skipped(*HOST, 10 + 60 + 240, min_penalty=60)
 
 
 def test_failures_are_counted_to_ten() -> None:

@@ -11,6 +11,7 @@ import pytest
 from indimail.delivery.mx import Candidate, Choice, Hosts
 from indimail.mail.address import Address
 from indimail.mail.envelope import Envelope, ForwardPath, ReversePath
+from indimail.mail.errors import ConfigErrors, Mistake
 from indimail.mail.outcome import Deferred, Delivered, Failed, Outcome
 from indimail.mail.verdict import Rule
 from indimail.net.tls import ClientTls
@@ -153,9 +154,14 @@ class World:
         self.servers = {name.replace("_", "."): server for name, server in servers.items()}
         self.wires: list[tuple[str, Wire]] = []
         self.choice: Choice = Hosts(
-            tuple(Candidate(name, 25, f"mx.{name}", 10, "MX") for name in self.servers), RULE
+            tuple(
+                Candidate(name, 25, f"mx.{name}", 10, f"MX 10 mx.{name}") for name in self.servers
+            ),
+            RULE,
         )
         self.down: set[str] = set()
+        self.terms = "old rules"
+        self.wrong: ConfigErrors | None = None
         self.peers = Peers(HOP, self, self.clock, self.dead, per_host)
 
     async def find(self) -> Choice:
@@ -164,12 +170,18 @@ class World:
     async def connect(
         self, owner: Owner, candidate: Candidate, rule: Rule, *, in_clear: bool
     ) -> Peer:
+        if self.wrong is not None:
+            raise self.wrong
         if candidate.address in self.down:
             raise ConnectionRefusedError(111, "Connection refused")
         client = SmtpClient(Hop(candidate.address, "client.example.net", rule=rule))
-        peer = Peer(client, owner, self.clock, aside, ClientTls(), candidate.host)
+        peer = Peer(client, owner, self.clock, aside, ClientTls(), candidate)
+        peer.terms = self.terms
         self.wires.append((candidate.address, Wire(peer, self.servers[candidate.address])))
         return peer
+
+    def fits(self, peer: Peer) -> bool:
+        return peer.terms == self.terms
 
     def post(self, name: str = "mail", **more: Any) -> Post:
         post = Post(name, **more)
@@ -234,6 +246,24 @@ async def test_an_idle_connection_takes_leave() -> None:
 
 
 @run
+async def test_a_connection_that_was_made_under_other_rules_gets_no_more_mail() -> None:
+    world = World(a=Server(), per_host=1)
+    world.post()
+    await world.settle()  # it is idle now
+    world.terms = "new rules"
+    world.post()
+    world.post()
+    await world.settle()
+    assert [len(wire.server.mails) for _, wire in world.wires] == [3, 3]
+    assert world.wires[0][1].closed
+    world.post()
+    world.post()
+    world.terms = "newer rules"  # while it is busy
+    await world.settle()
+    assert (len(world.wires), len(world.servers["a"].mails)) == (3, 5)
+
+
+@run
 async def test_a_server_that_takes_fewer_connections_gets_fewer() -> None:
     world = World(per_host=3, a=Server(greeting=["220 hello", "421 too many", "421 too many"]))
     posts = [world.post(str(number)) for number in range(6)]
@@ -263,8 +293,8 @@ async def test_the_next_host_is_tried_and_the_first_is_told_of() -> None:
     assert [type(outcome) for outcome in post.outcomes] == [Delivered]
     assert len(world.servers["c"].mails) == 1
     assert [(note.verdict, note.text.split(":")[0]) for note in post.notes] == [
-        ("failed", "mx.a [a] port 25"),
-        ("failed", "mx.b [b] port 25"),
+        ("failed", "MX 10 mx.a [a] port 25"),
+        ("failed", "MX 10 mx.b [b] port 25"),
     ]
     assert "connection refused" in post.notes[0].text
     assert "450 not now" in post.notes[1].text
@@ -306,7 +336,23 @@ async def test_a_host_that_did_not_answer_is_left_alone_for_a_while() -> None:
         await world.settle()
         await world.pass_time(200)
         assert [type(outcome) for outcome in post.outcomes] == [Delivered]
-    assert post.notes[0] == Note("skipped", "mx.a [a] port 25: did not answer lately", RULE)
+    skipped = post.notes[0]
+    assert (skipped.verdict, skipped.rule) == ("skipped", RULE)
+    assert skipped.text.startswith(
+        "MX 10 mx.a [a] port 25: no answer 2 times, last 200 s ago; not tried for "
+    )
+
+
+@run
+async def test_a_mistake_of_ours_is_no_fault_of_the_host() -> None:
+    world = World(a=Server())
+    world.wrong = ConfigErrors([Mistake("certs/clientcert.pem", None, "nothing", "a key")])
+    post = world.post()
+    await world.settle()
+    assert post.outcomes == [
+        Deferred("Unable to deliver: certs/clientcert.pem: found nothing, expected a key. (#4.3.5)")
+    ]
+    assert list(world.dead.entries()) == []
 
 
 @run

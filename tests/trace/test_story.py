@@ -102,6 +102,40 @@ def test_several_recipients_have_a_group_each() -> None:
         """)
 
 
+def test_the_hosts_that_were_tried_are_told_with_what_they_said_and_when_again() -> None:
+    rule = Rule("DNS", key="MX elsewhere.example")
+    hop = {"hop": "MX 20 mx2.example [192.0.2.2] port 25", "tls": "TLSv1.3", "verified": True,
+           "auth_user": "ana", "source": "192.0.2.9 (control/outgoingip:1)", "reused": 2}  # fmt: skip
+    later = {"next_try": T + 1640, "age": 1600, "lifetime": 604_800}
+    assert told(
+        record(0, Event.ATTEMPT, "start", "remote delivery", facts=ALICE | {"attempt": 2}),
+        record(
+            0.1,
+            Event.STEP,
+            "failed",
+            "MX 10 mx1.example [192.0.2.1] port 25: timed out",
+            rule,
+            facts={**ALICE},
+        ),
+        record(
+            0.2,
+            Event.DELIVERY,
+            "deferred",
+            "192.0.2.2 failed.\nRemote host said: 450 no",
+            rule,
+            facts=ALICE | hop | later,
+        ),
+    ) == dedent("""\
+        1838568448000000001  2026-11-23 23:36:40 UTC  1 deferred
+          23:36:40.000  attempt 2 started: remote delivery
+          23:36:40.100  step failed: MX 10 mx1.example [192.0.2.1] port 25: timed out
+                        rule DNS[MX elsewhere.example]
+          23:36:40.200  delivery deferred at MX 20 mx2.example [192.0.2.2] port 25 (TLSv1.3, its certificate is right, AUTH ana, from 192.0.2.9 (control/outgoingip:1), after 2 other mails), next try 2026-11-24 00:04:00 (26 min 40 s after it came; given up after 7 d): 192.0.2.2 failed.
+                        Remote host said: 450 no
+                        rule DNS[MX elsewhere.example]
+        """)  # noqa: E501
+
+
 def test_a_refused_recipient_is_a_story_too() -> None:
     assert told(
         record(0, Event.CONNECT, "accept", facts={"ip": "198.51.100.7"}),

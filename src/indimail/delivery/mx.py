@@ -82,6 +82,13 @@ class Candidate(Struct, frozen=True):
     preference: int
     why: str
 
+    @property
+    def shown(self) -> str:
+        """``MX 10 mx1.example.com [192.0.2.1] port 25``."""
+        is_said = self.host == self.address or f"[{self.address}]" in self.why
+        where = "" if is_said else f" [{self.address}]"
+        return f"{self.why}{where} port {self.port}"
+
 
 class Hosts(Struct, frozen=True):
     """What is tried, in this order; `left_out` tells what is not, and why."""
@@ -197,7 +204,7 @@ def at_address(
     rule = _rule(domain)
     if address in NOWHERE or ourselves.at(address, SMTP, local):
         return Failed(_OURSELVES, _rule(domain, f"{address} is us"))
-    return Hosts((Candidate(address, SMTP, domain, 0, "an address literal"),), rule)
+    return Hosts((Candidate(address, SMTP, domain, 0, f"the address {domain}"),), rule)
 
 
 def no_host(domain: str) -> Failed:
@@ -214,7 +221,7 @@ def at_relay(
     foreign = [address for address in found if not ourselves.at(address, port, local)]
     if foreign:
         left_out = tuple(f"{each}: is us" for each in found if each not in foreign)
-        candidates = [Candidate(each, port, relay, 0, "a route") for each in foreign]
+        candidates = [Candidate(each, port, relay, 0, f"the route to {relay}") for each in foreign]
         return Hosts(tuple(candidates[:MOST_ADDRESSES]), rule, left_out)
     if found:
         text = f"Sorry, the route to {relay} port {port} leads back to me. (#4.4.6)"

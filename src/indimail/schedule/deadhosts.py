@@ -2,7 +2,7 @@
 
     dead = DeadHosts()
     dead.failed("192.0.2.1", 25, now, draw=random())
-    dead.skips("192.0.2.1", 25, now)         -> True after two failures, 120 s apart or more
+    dead.skipped("192.0.2.1", 25, now)       -> why, after two failures, 120 s apart or more
     dead.answered("192.0.2.1", 25)
     dead.entries()                           -> what qmail-tcpto prints
 
@@ -72,12 +72,18 @@ class DeadHosts:
         """Note that a host is there."""
         self._dead.pop((address, port), None)
 
-    def skips(self, address: str, port: int, now: float, min_penalty: float = MIN_PENALTY) -> bool:
-        """Say whether a host is left alone."""
+    def skipped(
+        self, address: str, port: int, now: float, min_penalty: float = MIN_PENALTY
+    ) -> str | None:
+        """Say why a host is left alone, and for how long; None where it is not."""
         found = self._dead.get((address, port))
         if found is None or not min_penalty or found.failures < FAILURES:
-            return False
-        return now - found.since < min_penalty + found.jitter
+            return None
+        left = found.since + min_penalty + found.jitter - now
+        if left <= 0:
+            return None
+        ago = now - found.since
+        return f"no answer {found.failures} times, last {ago:.0f} s ago; not tried for {left:.0f} s"
 
     def clear(self) -> None:
         """Forget all (qmail-tcpok)."""

@@ -1,6 +1,6 @@
 """One connection to another server: the socket, TLS and time around `smtp.client`.
 
-    peer = Peer(SmtpClient(hop), owner, clock, aside, tls=ClientTls(), host="mx.example.net")
+    peer = Peer(SmtpClient(hop), owner, clock, aside, ClientTls(), candidate)
     await loop.create_connection(lambda: peer, address, port)
     ...                                  # owner.ready(peer): it has greeted, or is done with one
     peer.begin(envelope, letter)         # owner.settled(peer, Settled(...)), then ready or closed
@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
+from indimail.delivery.mx import Candidate
 from indimail.mail.clock import Clock
 from indimail.mail.envelope import Envelope
 from indimail.net.tls import ClientTls, TlsLayer
@@ -66,7 +67,8 @@ class Owner(Protocol):
 class Peer(asyncio.Protocol):
     """A server that we are connected to.
 
-    `since` is when it last said something, or was found idle; `tls_version` is empty in clear.
+    `since` is when it last said something, or was found idle; `tls_version` is empty in clear, and
+    `verified` whether its certificate had to be right; `served` the transactions so far.
     """
 
     _transport: asyncio.Transport
@@ -78,18 +80,21 @@ class Peer(asyncio.Protocol):
         clock: Clock,
         aside: RunAside,
         tls: ClientTls,
-        host: str,
+        candidate: Candidate,
         *,
         verifies: bool = False,
         timeout: float = 1200.0,
     ) -> None:
-        """`host` is the name that a certificate has to have, where the context `verifies`.
+        """A certificate has to have the name of the candidate, where the context `verifies`.
 
         `timeout` are the seconds of silence that are too long whatever the RFC allows.
         """
         self.client = client
-        self.host = host
+        self.candidate = candidate
+        self.verified = False
         self.tls_version = ""
+        self.terms: object = None  # the rules under which it was connected
+        self.source = ""  # our own address, and which rule chose it
         self.served = 0
         self.owner = owner
         self._clock = clock
@@ -203,6 +208,7 @@ class Peer(asyncio.Protocol):
         if not tls.established:
             return False
         self.tls_version = tls.version
+        self.verified = self._verifies
         self.client.tls_started(verified=self._verifies)
         return True
 
@@ -226,14 +232,14 @@ class Peer(asyncio.Protocol):
             case Settled():
                 self._letter = None
                 if self._tls is not None:
-                    self._contexts.keep(self.host, self._tls)
+                    self._contexts.keep(self.candidate.host, self._tls)
                 self.owner.settled(self, event)
             case Ready():
                 self.since = self._clock.steady()
                 self.owner.ready(self)
             case StartTls():
                 self._flush()
-                self._tls = tls = self._contexts.connect(self.host)
+                self._tls = tls = self._contexts.connect(self.candidate.host)
                 self._transport.write(tls.decrypt(b"")[1])
             case Derive(work):
                 self._aside(work, self._later(client.derived))

@@ -5,9 +5,10 @@
     peers.tick(now)                  # about once a second
 
 A mail goes over a connection that is idle, else over the first that becomes so; as long as there are
-fewer than `per_host`, more mail opens more of them.  One that cannot be opened, while others work,
-is the server's way to say that these are enough.  Where none works all that waits is deferred (or
-fails) as the last attempt to connect was.
+fewer than `per_host`, more mail opens more of them.  One that was made under other rules than those
+of now (a certificate that has to be right since) gets no more mail.  One that cannot be opened,
+while others work, is the server's way to say that these are enough.  Where none works all that waits
+is deferred (or fails) as the last attempt to connect was.
 
 Which address: the candidates in their order, leaving out hosts that did not answer lately; what each
 of them said is told with the mails (`Note`).
@@ -27,6 +28,7 @@ from msgspec import Struct
 from indimail.delivery.mx import Candidate, Choice, Hosts
 from indimail.mail.clock import Clock
 from indimail.mail.envelope import Envelope
+from indimail.mail.errors import ConfigErrors
 from indimail.mail.outcome import Deferred, Outcome
 from indimail.mail.verdict import NO_RULE, Rule
 from indimail.schedule.deadhosts import DeadHosts
@@ -79,7 +81,10 @@ class Way(Protocol):
     async def connect(
         self, owner: Owner, candidate: Candidate, rule: Rule, *, in_clear: bool
     ) -> Peer:
-        """Connect.  Raises OSError or TimeoutError."""
+        """Connect.  Raises OSError or TimeoutError; ConfigErrors for a mistake of ours."""
+
+    def fits(self, peer: Peer) -> bool:
+        """Tell whether it would be made the same way now."""
 
 
 class Opening:
@@ -117,8 +122,9 @@ class Opening:
     async def _try(self, candidate: Candidate, rule: Rule) -> Peer | Closed | None:
         """Return a peer that is ready, or how the conversation ended; None: there was none."""
         where, now = (candidate.address, candidate.port), self._clock.steady()
-        if self._dead.skips(*where, now, self._hop.min_penalty):
-            self._note("skipped", candidate, "did not answer lately", rule)
+        dead = self._dead.skipped(*where, now, self._hop.min_penalty)
+        if dead is not None:
+            self._note("skipped", candidate, dead, rule)
             return None
         found = await self._greet(candidate, rule, in_clear=False)
         if isinstance(found, Closed) and found.in_clear:
@@ -155,9 +161,7 @@ class Opening:
         )  # fmt: skip
 
     def _note(self, verdict: str, candidate: Candidate, what: str, rule: Rule) -> None:
-        host = candidate.host
-        where = f"{host} [{candidate.address}]" if host != candidate.address else host
-        self.notes.append(Note(verdict, f"{where} port {candidate.port}: {what}", rule))
+        self.notes.append(Note(verdict, f"{candidate.shown}: {what}", rule))
 
     # The peer's owner, until it is ready
 
@@ -203,9 +207,12 @@ class Peers:
 
     def deliver(self, delivery: Delivery) -> None:
         """Send a message as soon as there is a connection for it."""
-        if self._idle and not self._waiting:
-            self._begin(self._idle.pop(), delivery)
-            return
+        while self._idle and not self._waiting:
+            peer = self._idle.pop()
+            if self._way.fits(peer):
+                self._begin(peer, delivery)
+                return
+            peer.quit()
         self._waiting.append(delivery)
         self._open_more()
 
@@ -242,6 +249,8 @@ class Peers:
         opening = Opening(self._hop, self._way, self._clock, self._dead)
         try:
             found = await opening.run()
+        except ConfigErrors as errors:
+            found = Deferred(f"Unable to deliver: {errors}. (#4.3.5)")
         except Exception as error:  # the task boundary of a connection
             found = Deferred(f"{WRONG}: {error!r} (#4.3.0)")
         self._opening -= 1
@@ -273,10 +282,10 @@ class Peers:
     def ready(self, peer: Peer) -> None:
         """Give it the next mail, or let it wait for one."""
         self._busy.pop(peer, None)
-        if self._waiting:
-            self._begin(peer, self._waiting.popleft())
-        elif self._closing:
+        if (self._closing and not self._waiting) or not self._way.fits(peer):
             peer.quit()
+        elif self._waiting:
+            self._begin(peer, self._waiting.popleft())
         else:
             self._idle.append(peer)
 

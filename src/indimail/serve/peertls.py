@@ -19,6 +19,7 @@ import os
 from collections.abc import Container
 from dataclasses import dataclass
 
+from indimail.mail.errors import ConfigErrors, Mistake
 from indimail.mail.verdict import NO_RULE, Rule
 from indimail.net.tls import ClientTls
 from indimail.smtp.hop import Tls
@@ -41,7 +42,7 @@ class PeerTls:
         self._contexts: dict[tuple[str, int, int], ClientTls] = {}
 
     def rule(self, host: str, no_tls: Container[str]) -> TlsRule:
-        """Look at the files.  Raises OSError (ssl.SSLError) for one that is no certificate."""
+        """Look at the files.  Raises ConfigErrors for one that cannot be used."""
         wanted = os.path.join("tlshosts", f"{host}.pem")
         if "/" not in host and self._exists(wanted):
             return TlsRule(Tls.VERIFIED, self._context(wanted), Rule(f"certs/{wanted}"))
@@ -67,7 +68,13 @@ class PeerTls:
         found = self._contexts.get(key)
         if found is None:
             shown = ours if key[2] else ""
-            found = ClientTls(path or None, shown)
+            try:
+                found = ClientTls(path or None, shown)
+            except OSError as error:  # ssl.SSLError is one
+                reason = (error.strerror or str(error)).lower()
+                expected = "certificates as PEM, and in clientcert.pem a private key"
+                where = f"certs/{authorities or 'clientcert.pem'}"
+                raise ConfigErrors([Mistake(where, None, reason, expected)]) from error
             self._contexts = {k: v for k, v in self._contexts.items() if k[0] != path}
             self._contexts[key] = found
         return found

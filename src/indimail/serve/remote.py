@@ -25,6 +25,7 @@ from indimail.delivery.verp import expanded
 from indimail.mail.address import Address
 from indimail.mail.clock import Clock
 from indimail.mail.envelope import Envelope, ForwardPath, ReversePath
+from indimail.mail.errors import ConfigErrors
 from indimail.mail.events import Facts
 from indimail.mail.outcome import Outcome
 from indimail.mail.verdict import Rule
@@ -65,11 +66,7 @@ class Delivering:
     def began(self, peer: Peer, notes: Sequence[Note]) -> None:
         """Tell which hosts were tried before, and which one has it now."""
         self._tell(notes)
-        facts: Facts = {"host": peer.host, "address": peer.client.hop.address}
-        if peer.tls_version:
-            facts["tls"] = peer.tls_version
-        if peer.served:
-            facts["reused"] = peer.served
+        facts = _facts(peer)
         for job in self.jobs:
             job.facts = facts
 
@@ -181,13 +178,13 @@ class RemoteDelivery:
             peers = self._peers[key] = Peers(hop, way, self._clock, self.dead, settings.per_host)
         return peers
 
-    def peer(self, owner: Owner, hop: Hop, tls: ClientTls, host: str) -> Peer:
+    def peer(self, owner: Owner, hop: Hop, tls: ClientTls, candidate: Candidate) -> Peer:
         """Return the end of a connection that is not connected yet."""
         nonce = secrets.token_urlsafe(18) if hop.credentials else ""
         verifies = hop.tls is Tls.VERIFIED
         timeout = self.settings().timeoutremote
         return Peer(
-            SmtpClient(hop, nonce), owner, self._clock, self._aside, tls, host,
+            SmtpClient(hop, nonce), owner, self._clock, self._aside, tls, candidate,
             verifies=verifies, timeout=timeout,
         )  # fmt: skip
 
@@ -209,7 +206,7 @@ class _Way:
     async def connect(
         self, owner: Owner, candidate: Candidate, rule: Rule, *, in_clear: bool
     ) -> Peer:
-        """Connect.  Raises OSError or TimeoutError."""
+        """Connect.  Raises OSError or TimeoutError; ConfigErrors for a file of certs/."""
         remote, hop = self.remote, self.hop
         settings = remote.settings()
         draw = random.random()  # noqa: S311 - which of our addresses
@@ -223,14 +220,44 @@ class _Way:
                 settings.next_after_hello, settings.chunking, rule,
             ),
             protected.context,
-            candidate.host,
+            candidate,
         )  # fmt: skip
+        peer.terms = (settings, protected)
+        if source.address:
+            peer.source = f"{source.address} ({source.rule})"
         async with asyncio.timeout(settings.timeoutconnect):
             await asyncio.get_running_loop().create_connection(
                 lambda: peer, candidate.address, candidate.port,
                 local_addr=(source.address, 0) if source.address else None,
             )  # fmt: skip
         return peer
+
+    def fits(self, peer: Peer) -> bool:
+        """Tell whether the files still say the same."""
+        settings = self.remote.settings()
+        try:
+            rule = self.remote.tls.rule(peer.candidate.host, settings.no_tls)
+        except ConfigErrors:
+            return False
+        return peer.terms == (settings, rule)
+
+
+def _facts(peer: Peer) -> Facts:
+    """Return what is told of the host that has a mail."""
+    candidate, hop = peer.candidate, peer.client.hop
+    facts: Facts = {
+        "host": candidate.host, "address": candidate.address, "port": candidate.port,
+        "hop": candidate.shown, "helo": hop.helo,
+    }  # fmt: skip
+    if peer.tls_version:
+        facts |= {"tls": peer.tls_version, "verified": peer.verified}
+    if hop.credentials is not None:
+        facts["auth_user"] = hop.credentials.user
+    if peer.source:
+        facts["source"] = peer.source
+    if peer.served:
+        facts["reused"] = peer.served
+    return facts
 
 
 def credentials_of(hop: NextHop, settings: RemoteSettings) -> Credentials | None:

@@ -384,11 +384,13 @@ class Send:
         return job.life != self._queue.life
 
     def _or_expired(self, outcome: Deferred, message: QueuedMessage, now: float) -> Outcome:
-        settings = self._settings()
-        lifetime = settings.queuelifetime if message.reverse_path else settings.bouncelifetime
-        if is_expired(message.born, now, lifetime):
+        if is_expired(message.born, now, self._lifetime(message)):
             return Failed(f"{outcome.text}\n{GIVING_UP}", outcome.rule)
         return outcome
+
+    def _lifetime(self, message: QueuedMessage) -> float:
+        settings = self._settings()
+        return settings.queuelifetime if message.reverse_path else settings.bouncelifetime
 
     def _ended(self, job: Job, outcome: Outcome, change: Change, now: float) -> None:
         """Tell the log and the trace, after the commit that made it true."""
@@ -400,7 +402,9 @@ class Send:
         verdict = _VERDICTS[type(outcome)]
         facts: Facts = {"recipient": recipient.address, "number": recipient.number}
         if isinstance(change, Postponed):
-            facts["next_try"] = change.due
+            lifetime = self._lifetime(message)
+            facts |= {"next_try": change.due, "age": change.due - message.born,
+                      "lifetime": lifetime}  # fmt: skip
             lane.after = min(lane.after, (change.due, message.id, recipient.number - 1))
         if job.mailbox is not None:
             held, quota = job.mailbox

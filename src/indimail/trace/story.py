@@ -6,8 +6,9 @@
 The first sentence is the mail's heading.  With several recipients, what happened to each follows
 the conversation as a group of its own; else all is in time order.  Facts that are told: ``ip name
 listener`` (connect), ``sender recipient size message_id helo auth_user tls instruction`` (decisions;
-or the ``argument`` of a command that was refused unread), ``target`` (route), ``attempt next_try``
-(deliveries).  What a peer sent is shown without its control characters.  Times are UTC.
+or the ``argument`` of a command that was refused unread), ``target`` (route), ``attempt next_try
+age lifetime`` (deliveries), ``hop tls verified auth_user source reused`` (those to another host).
+What a peer sent is shown without its control characters.  Times are UTC.
 
 Not here: finding the records (`trace.find`), colours (`cli.explain`).
 """
@@ -117,8 +118,9 @@ def _summary(records: Iterable[Record]) -> str:
 
 
 def _sentence(record: Record) -> Sentence:
-    text = f"{_what(record)}: {printable(record.text)}" if record.text else _what(record)
-    details = []
+    first, *more = record.text.split("\n")
+    text = f"{_what(record)}: {printable(first)}" if first else _what(record)
+    details = [printable(line) for line in more if line]
     if record.rule != NO_RULE:
         details.append(f"rule {printable(str(record.rule))}")
     if record.reply:
@@ -146,9 +148,8 @@ def _what(record: Record) -> str:
         case Event.STEP:
             return f"step {record.verdict}"
         case Event.DELIVERY:
-            due = record.facts.get("next_try")
-            again = f", next try {_moment(due)}" if isinstance(due, int | float) and due else ""
-            return f"delivery {record.verdict}{again}{_mailbox(record)}"
+            told = f"{_hop(record)}{_next_try(record)}{_mailbox(record)}"
+            return f"delivery {record.verdict}{told}"
         case Event.OUTCOME:
             return f"outcome {record.verdict}"
         case Event.BOUNCE:
@@ -185,6 +186,34 @@ def _message(record: Record) -> str:
     return told + (f", Message-ID {message_id}" if message_id else "")
 
 
+def _hop(record: Record) -> str:
+    """Return which host had the mail, and how it was talked to."""
+    hop = _fact(record, "hop")
+    if not hop:
+        return ""
+    how = [_fact(record, "tls") or "in clear"]
+    if record.facts.get("verified"):
+        how.append("its certificate is right")
+    if user := _fact(record, "auth_user"):
+        how.append(f"AUTH {user}")
+    if source := _fact(record, "source"):
+        how.append(f"from {source}")
+    if reused := _fact(record, "reused"):
+        how.append(f"after {reused} other mail{'s' if reused != '1' else ''}")
+    return f" at {hop} ({', '.join(how)})"
+
+
+def _next_try(record: Record) -> str:
+    """Return when it is tried again, and why then: the waits grow with the mail's age."""
+    due, age, lifetime = (record.facts.get(name) for name in ("next_try", "age", "lifetime"))
+    if not isinstance(due, int | float) or not due:
+        return ""
+    told = f", next try {_moment(due)}"
+    if isinstance(age, int | float) and isinstance(lifetime, int | float):
+        told += f" ({_duration(age)} after it came; given up after {_duration(lifetime)})"
+    return told
+
+
 def _mailbox(record: Record) -> str:
     """Return what the mailbox held before this mail, and may hold (as maildirsize has it)."""
     if "quota" not in record.facts:
@@ -194,6 +223,16 @@ def _mailbox(record: Record) -> str:
 
 def _fact(record: Record, name: str) -> str:
     return printable(str(record.facts.get(name, "")))
+
+
+def _duration(seconds: float) -> str:
+    """Return ``2 h 46 min``: the two largest units."""
+    left, words = round(seconds), []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count:
+            words.append(f"{count} {unit}")
+    return " ".join(words[:2]) or "0 s"
 
 
 def _clock(time: float) -> str:
