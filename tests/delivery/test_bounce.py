@@ -18,24 +18,26 @@ from indimail.delivery.bounce import (
     enclosed,
     encoded_words,
 )
-from indimail.delivery.failure import FailedMessage, FailedRecipient
+from indimail.delivery.reported import ReportedMessage, ReportedRecipient
 from indimail.mail.dates import header_date
 from indimail.mail.errors import Misuse
+from indimail.mail.outcome import Peer
 
 BORN, AT, NOW = 1_763_000_000.0, 1_763_000_600.0, 1_763_000_601.0
 ID = 1838568448000000001
 MX = BounceSettings("mx.example.com", bouncehost="mx.example.com", doublebouncehost="example.com")
-BOB = FailedMessage("bob@example.org", BORN)
-ANA = FailedRecipient("ana@example.com", "no account here by that name. indimail (#5.1.5)", AT)
-EVE = FailedRecipient("eve@example.net", "550 5.2.2 full", AT, "rfc822;Eve@example.com", "mx.net")
+BOB = ReportedMessage("bob@example.org", BORN)
+ANA = ReportedRecipient("ana@example.com", "no account here by that name. indimail (#5.1.5)", AT)
+MX_NET = Peer("mx.net", "192.0.2.1", "550 5.2.2 full")
+EVE = ReportedRecipient("eve@example.net", "550 5.2.2 full", AT, "rfc822;Eve@example.com", MX_NET)
 PARTS = ["text/plain", "message/delivery-status", "message/rfc822"]
 MAIL = b"Received: x\nSubject: hello\n\nHi Ana\n"
 
 
 def made(
     mail: bytes = MAIL,
-    message: FailedMessage = BOB,
-    failed: tuple[FailedRecipient, ...] = (ANA,),
+    message: ReportedMessage = BOB,
+    failed: tuple[ReportedRecipient, ...] = (ANA,),
     settings: BounceSettings = MX,
 ) -> tuple[Bounce, bytes]:
     envelope = addressed(message.reverse_path, settings)
@@ -119,6 +121,7 @@ no account here by that name. indimail (#5.1.5)
 
 <eve@example.net>:
 The mailbox is full.
+The mail server mx.net (192.0.2.1) said so:
 550 5.2.2 full
 
 --- Enclosed is a copy of the message.
@@ -139,7 +142,7 @@ Original-Recipient: rfc822; Eve@example.com
 Final-Recipient: rfc822; eve@example.net
 Action: failed
 Status: 5.2.2
-Remote-MTA: dns; mx.net
+Remote-MTA: dns; mx.net (192.0.2.1)
 Diagnostic-Code: smtp; 550 5.2.2 full
 Last-Attempt-Date: {header_date(AT)}
 
@@ -162,7 +165,7 @@ def test_a_double_bounce_has_texts_of_its_own() -> None:
         MX, bouncesubject="once", bouncemessage=("Once.",), bouncefrom="a b",
         doublebouncesubject="twice", doublebouncemessage=("Twice.",),
     )  # fmt: skip
-    bounce, whole = made(message=FailedMessage("", BORN), settings=settings)
+    bounce, whole = made(message=ReportedMessage("", BORN), settings=settings)
     assert bounce.envelope == Addressed("#@[]", "postmaster@example.com")
     message = parsed(whole)
     assert message["Subject"] == "twice"
@@ -282,7 +285,7 @@ UTF8 = "Subject: né\n\né\n".encode()
     ],
 )  # fmt: skip
 def test_octets_above_127_are_declared(
-    mail: bytes, message: FailedMessage, failed: FailedRecipient, expected: list[str],
+    mail: bytes, message: ReportedMessage, failed: ReportedRecipient, expected: list[str],
     smtputf8: bool,
 ) -> None:  # fmt: skip
     bounce, whole = made(mail, message, (failed,))
@@ -316,12 +319,14 @@ def test_a_subject_is_read_as_it_was_written(text: str) -> None:
 
 # -- two parsers ---------------------------------------------------------------------------------
 
-MANY = tuple(FailedRecipient(f"r{n}@example.com", "gone (#5.1.1)", AT) for n in range(100))
+MANY = tuple(ReportedRecipient(f"r{n}@example.com", "gone (#5.1.1)", AT) for n in range(100))
 HOSTILE = (
-    FailedRecipient("ana@example.com", "<mallory@example.org>:\n\n<trent@example.org>:\n---\n", AT),
-    FailedRecipient("a b@example.com", "x\n\nFinal-Recipient: rfc822; mallory@example.org", AT),
-    FailedRecipient("o'hara+x@example.com", f"\n\n--=_bounce_{ID}_0_--\n\nX", AT),
-    FailedRecipient("c\n\nFinal-Recipient: rfc822; mallory@example.org", "", AT, "rfc822;c@d+0A"),
+    ReportedRecipient(
+        "ana@example.com", "<mallory@example.org>:\n\n<trent@example.org>:\n---\n", AT
+    ),
+    ReportedRecipient("a b@example.com", "x\n\nFinal-Recipient: rfc822; mallory@example.org", AT),
+    ReportedRecipient("o'hara+x@example.com", f"\n\n--=_bounce_{ID}_0_--\n\nX", AT),
+    ReportedRecipient("c\n\nFinal-Recipient: rfc822; mallory@example.org", "", AT, "rfc822;c@d+0A"),
 )
 
 
@@ -339,7 +344,7 @@ HOSTILE = (
     ids=["one", "two", "many", "hostile"],
 )
 def test_a_bounce_handler_finds_exactly_the_failed_addresses(
-    failed: tuple[FailedRecipient, ...], addresses: set[str]
+    failed: tuple[ReportedRecipient, ...], addresses: set[str]
 ) -> None:
     _, whole = made(failed=failed)
     found = scan_message(email.message_from_bytes(whole))
@@ -355,8 +360,8 @@ def test_a_reader_of_qmail_s_format_finds_them_too() -> None:
 
 def test_no_text_from_elsewhere_adds_a_field() -> None:
     _, whole = made(
-        message=FailedMessage("bob\r\nBcc: eve\udcff@example.org", BORN, envid="x\nAction: y"),
-        failed=(replace(ANA, address="a\nBcc: b@x", peer="mx\nStatus: 2.0.0"),),
+        message=ReportedMessage("bob\r\nBcc: eve\udcff@example.org", BORN, envid="x\nAction: y"),
+        failed=(replace(ANA, address="a\nBcc: b@x", peer=Peer("mx\nStatus: 2.0.0", "192.0.2.1")),),
         settings=replace(MX, bouncesubject="a\nBcc: b"),
     )
     lines = whole.decode().splitlines()
@@ -365,7 +370,7 @@ def test_no_text_from_elsewhere_adds_a_field() -> None:
     assert 'X-Bounced-Address: <"a Bcc: b"@x>' in lines
     assert "Subject: a Bcc: b" in lines
     assert "Original-Envelope-Id: x Action: y" in lines
-    assert "Remote-MTA: dns; mx Status: 2.0.0" in lines
+    assert "Remote-MTA: dns; mx Status: 2.0.0 (192.0.2.1)" in lines
 
 
 def test_the_boundary_is_one_that_does_not_occur() -> None:

@@ -1,13 +1,13 @@
 import pytest
 
-from indimail.delivery.failure import FailedRecipient
 from indimail.delivery.qsbmf import LONGEST, Enclosed, in_words, notice
+from indimail.delivery.reported import ReportedRecipient
 
-ANA = FailedRecipient("ana@example.com", "no account here by that name. indimail (#5.1.5)", 0.0)
-BOB = FailedRecipient("bob@example.com", "Over quota.\n\n \nSorry. (#4.2.2)\n", 0.0)
+ANA = ReportedRecipient("ana@example.com", "no account here by that name. indimail (#5.1.5)", 0.0)
+BOB = ReportedRecipient("bob@example.com", "Over quota.\n\n \nSorry. (#4.2.2)\n", 0.0)
 
 
-def paragraph(failed: FailedRecipient) -> list[str]:
+def paragraph(failed: ReportedRecipient) -> list[str]:
     return notice("mx", (), [failed], Enclosed.MESSAGE).split("\n\n")[1].split("\n")
 
 
@@ -81,7 +81,7 @@ def test_the_operator_s_text_takes_the_place_of_the_apology(
 def test_no_address_and_no_text_leaves_its_paragraph(
     address: str, text: str, lines: list[str]
 ) -> None:
-    got = paragraph(FailedRecipient(address, text, 0.0))
+    got = paragraph(ReportedRecipient(address, text, 0.0))
     assert got == [lines[0], "The message could not be delivered.", *lines[1:]]
 
 

@@ -7,6 +7,7 @@ paragraph for each; octets above 127 are declared, and none is a control charact
 
 import email
 import re
+from dataclasses import replace
 from email.message import Message
 from email.policy import default
 
@@ -15,7 +16,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from indimail.delivery.bounce import Addressed, BounceSettings, addressed, compose, enclosed
-from indimail.delivery.failure import FailedMessage, FailedRecipient
+from indimail.delivery.reported import ReportedMessage, ReportedRecipient
+from indimail.mail.dsn import Dsn
+from indimail.mail.outcome import Peer
 
 pytestmark = pytest.mark.fuzz
 
@@ -28,9 +31,11 @@ WORDS = [
     "\n<eve@example.org>:\n",
 ]
 TEXTS = st.lists(st.sampled_from(WORDS) | st.text(max_size=4), max_size=8).map("".join)
-RECIPIENTS = st.builds(FailedRecipient, TEXTS, TEXTS, st.just(1.0), TEXTS, TEXTS)
+PEERS = st.none() | st.builds(Peer, TEXTS, TEXTS, TEXTS)
+RECIPIENTS = st.builds(ReportedRecipient, TEXTS, TEXTS, st.just(1.0), TEXTS, PEERS)
+DSNS = st.sampled_from(Dsn)
 MESSAGES = st.builds(
-    FailedMessage, TEXTS.map(lambda text: text or "bob@x"), st.just(1.0), st.booleans(),
+    ReportedMessage, TEXTS.map(lambda text: text or "bob@x"), st.just(1.0), st.booleans(),
     st.sampled_from(["", "FULL", "HDRS"]), TEXTS,
 )  # fmt: skip
 BODIES = st.lists(
@@ -50,9 +55,12 @@ HEADER = [
 OF_MESSAGE = ["Original-Envelope-Id", "Reporting-MTA", "Arrival-Date"]
 OF_RECIPIENT = [
     "Original-Recipient", "Final-Recipient", "Action", "Status", "Remote-MTA", "Diagnostic-Code",
-    "Last-Attempt-Date",
+    "Last-Attempt-Date", "Will-Retry-Until",
 ]  # fmt: skip
-OPTIONAL = {"Original-Envelope-Id", "Original-Recipient", "Remote-MTA", "Diagnostic-Code"}
+OPTIONAL = {
+    "Original-Envelope-Id", "Original-Recipient", "Remote-MTA", "Diagnostic-Code",
+    "Will-Retry-Until",
+}  # fmt: skip
 CONTROLS = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]")
 
 
@@ -81,16 +89,20 @@ def payload(message: Message) -> list[Message]:
     return [part for part in found if isinstance(part, Message)]
 
 
-@given(MESSAGES, st.lists(RECIPIENTS, min_size=1, max_size=3), BODIES, SETTINGS)
-@example(FailedMessage("", 1.0), [FailedRecipient("a@b", "", 1.0)], [b"\r--x"], BounceSettings())
+@given(MESSAGES, st.lists(RECIPIENTS, min_size=1, max_size=3), BODIES, SETTINGS, DSNS)
+@example(
+    ReportedMessage("", 1.0), [ReportedRecipient("a@b", "", 1.0)], [b"\r--x"], BounceSettings(),
+    Dsn.FAILED,
+)  # fmt: skip
 def test_nothing_adds_a_field_or_a_part(
-    message: FailedMessage, failed: list[FailedRecipient], pieces: list[bytes],
-    settings: BounceSettings,
+    message: ReportedMessage, failed: list[ReportedRecipient], pieces: list[bytes],
+    settings: BounceSettings, dsn: Dsn,
 ) -> None:  # fmt: skip
+    failed = [replace(one, dsn=dsn) for one in failed]
     envelope = addressed(message.reverse_path, settings)
     if not isinstance(envelope, Addressed):
         return
-    copy = enclosed(iter(pieces), message, settings, 7)
+    copy = enclosed(iter(pieces), message, settings, 7, dsn)
     bounce = compose(envelope, settings, message, failed, copy, 7, 2.0)
     copied = b"".join(pieces)[: bounce.copied]
     whole = bounce.head + copied + bounce.tail
@@ -99,7 +111,8 @@ def test_nothing_adds_a_field_or_a_part(
     bounce.head.decode()  # UTF-8, and no half of a character
 
     read = email.message_from_bytes(whole, policy=default)
-    assert [name for name in read if name != "Content-Transfer-Encoding"] == HEADER
+    own = [name for name in HEADER if dsn is Dsn.FAILED or name != "X-Bounced-Address"]
+    assert [name for name in read if name != "Content-Transfer-Encoding"] == own
     kinds = [(part.get_content_maintype(), part.get_content_subtype()) for part in payload(read)]
     assert len(kinds) == 3
     assert kinds[0] == ("text", "plain")

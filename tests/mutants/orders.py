@@ -207,16 +207,24 @@ ORDERS: Final = (
     Order(SQLITE, "a newer schema is written to", "if version > SCHEMA_VERSION:", "if False:"),
     Order(SQLITE, "waiting rows are forgotten", "    AND state <> 'waiting' AND", "    AND"),
     Order(SQLITE, "an outcome is forgotten though its bounce is owed",
-          "<> 'waiting' AND NOT owed", "<> 'waiting'"),
+          "<> 'waiting' AND owed = ''", "<> 'waiting'"),
     Order(SQLITE, "the end of a recipient does not say what is owed",
-          "str(c.outcome.rule))\n    return (c.id, c.number, state.value, text, rule, c.at, c.owed)",
-          "str(c.outcome.rule))\n    return (c.id, c.number, state.value, text, rule, c.at, False)"),
+          'rule, c.at, c.owed or "", peer)', 'rule, c.at, "", peer)'),
+    Order(SQLITE, "a delay that is owed is not kept",
+          'c.at, c.owed or "", _peer(c))', 'c.at, "", _peer(c))'),
+    Order(SQLITE, "a delay is told of with every attempt",
+          "delayed = delayed OR new.owed <> ''", "delayed = delayed"),
+    Order(SQLITE, "another deferral ends the debt of a delay",
+          "CASE new.owed WHEN '' THEN recipient.owed ELSE new.owed END", "new.owed"),
+    Order(SQLITE, "a report of a delay ends the debt of a failure since",
+          "WHERE (id, number, owed) IN (SELECT value->>0, value->>1, value->>2 FROM",
+          "WHERE (id, number) IN (SELECT value->>0, value->>1 FROM"),
     Order(SQLITE, "forwards are queued though their recipient had ended",
           "if c.forwards and _waits(run, c) for f", "if c.forwards for f"),
     Order(SQLITE, "a debt is ended without its bounce",
-          "        _accept(run, [c.bounce for c in bounced if c.bounce is not None])\n", ""),
+          "        _accept(run, [c.report for c in reported if c.report is not None])\n", ""),
     Order(SQLITE, "a bounce is queued and stays owed",
-          "run.execute(SETTLE, (_json([(c.id, number) for c in bounced for number in c.numbers]),))",
+          "run.execute(SETTLE, (_json([(c.id, *debt) for c in reported for debt in c.debts]),))",
           "pass"),
     Order(SQLITE, "forwards are in a transaction of their own",
           BEGIN,
@@ -234,12 +242,12 @@ ORDERS: Final = (
 """),
     Order(SQLITE, "a bounce is in a transaction of its own",
           BEGIN,
-          """            for own in [c.bounce for c in changes if type(c) is Bounced and c.bounce]:
+          """            for own in [c.report for c in changes if type(c) is Reported and c.report]:
                 run.execute("BEGIN IMMEDIATE")
                 _accept(run, [own])
                 run.execute("COMMIT")
             changes = [
-                Bounced(c.id, c.numbers, None) if type(c) is Bounced else c for c in changes
+                Reported(c.id, c.debts, None) if type(c) is Reported else c for c in changes
             ]
             run.execute("BEGIN IMMEDIATE")
             try:
@@ -281,15 +289,20 @@ ORDERS: Final = (
     Order(DEBTS, "somebody is told twice, by two bounces",
           "        if queue_id in self._bouncing or len", "        if len"),
     Order(DEBTS, "a bounce is made for a queue that was closed",
-          "numbers, queued), life, settled,", "numbers, queued), self._queue.life, settled,"),
+          "debts, queued), life, settled,", "debts, queued), self._queue.life, settled,"),
     Order(DEBTS, "the next start does not know what is owed",
           "dict.fromkeys(self._queue.store.owed(), 0.0)", "{}"),
     Order(DEBTS, "a bounce is told before its commit",
-          "self._queue.mark(Bounced(queue_id, numbers, queued), life, settled, own)",
-          "settled(); self._queue.mark(Bounced(queue_id, numbers, queued), life, lambda: None, own)"),
+          "self._queue.mark(Reported(queue_id, debts, queued), life, settled, own)",
+          "settled(); self._queue.mark(Reported(queue_id, debts, queued), life, lambda: None, own)"),
+    Order(DEBTS, "a row goes with the report of its delay, before its outcome is traced",
+          "if dsn is not Dsn.DELAYED]", "]"),
+    Order(DEBTS, "a success behind a bounce is forgotten until the next start",
+          "            self._owed[queue_id] = self._clock.now()\n", "            pass\n"),
     Order(SEND, "a debt is let go before its bounce is queued",
-          "                self._debts.owe(message.id, now)\n            else:\n",
-          "                self._debts.owe(message.id, now)\n            if True:\n"),
+          "            if change.owed is None:\n", "            if True:\n"),
+    Order(SEND, "a delay that is owed is not in the commit that defers",
+          "str(outcome.rule), now, owed,", "str(outcome.rule), now, None,"),
     Order(SEND, "the next start does not know of staged copies", "in self._queue.store.staged()", "in ()"),
     Order(OPENING, "what an older life says is marked",
           "        if life != self.life:", "        if False:"),

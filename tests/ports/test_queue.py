@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from indimail.mail.channel import Channel
+from indimail.mail.dsn import Dsn
 from indimail.mail.ids import QueueId
-from indimail.mail.outcome import Delivered, Failed
+from indimail.mail.outcome import Delivered, Failed, Peer
 from indimail.mail.verdict import Rule
 from indimail.queue.memory import MemoryQueue
 from indimail.queue.port import (
     Accepted,
-    Bounced,
     Counts,
     Due,
     Finished,
@@ -20,6 +20,7 @@ from indimail.queue.port import (
     QueuedMessage,
     QueuedRecipient,
     QueueStore,
+    Reported,
     Staged,
     State,
     Step,
@@ -198,18 +199,51 @@ def test_forwards_are_queued_with_the_end_of_the_delivery_that_made_them(
     assert store.message(THREE) is None
 
 
+def test_a_delay_that_is_owed_is_one_debt_and_its_report_ends_no_other(store: QueueStore) -> None:
+    peer = Peer("mx.example.net", "192.0.2.1", "450 später\n")
+    late = Postponed(ONE, 0, 50.0, "later", "r:1", 7.0, Dsn.DELAYED, peer)
+    store.apply([Accepted(message(ONE), (to(0), to(1)))])
+    store.apply([late, Postponed(ONE, 1, 50.0, "later", "r:1", 7.0)])
+    store.apply([Postponed(ONE, 0, 60.0, "again", "r:1", 8.0)])  # as another attempt does
+    found = store.message(ONE)
+    assert found is not None
+    first, second = found.recipients
+    assert (first.owed, first.recipient.delayed, first.at) == (Dsn.DELAYED, True, 8.0)
+    assert (second.owed, second.recipient.delayed, second.peer) == (None, False, None)
+    store.apply([Finished(ONE, 0, Failed("no", peer=peer), 9.0, owed=Dsn.FAILED)])
+    store.apply([Reported(ONE, ((0, Dsn.DELAYED),), Accepted(message(TWO), (to(0),)))])
+    found = store.message(ONE)
+    assert found is not None
+    assert (found.recipients[0].owed, found.recipients[0].peer) == (Dsn.FAILED, peer)
+    assert store.owed() == [ONE]
+    store.apply([Finished(ONE, 1, Delivered("ok"), 9.0, owed=Dsn.DELIVERED)])
+    store.apply([Reported(ONE, ((0, Dsn.FAILED), (1, Dsn.DELIVERED)), None)])
+    assert store.owed() == []
+
+
+def test_a_recipient_that_was_told_of_a_delay_is_read_back_so(store: QueueStore) -> None:
+    rcpt = QueuedRecipient(0, "u@example.com", Channel.REMOTE, "mx", delayed=True)
+    store.apply([Accepted(message(ONE), (rcpt,))])
+    found = store.message(ONE)
+    assert found is not None
+    assert found.recipients[0].recipient == rcpt
+
+
 def test_who_is_owed_a_bounce_is_kept_until_it_is_queued(store: QueueStore) -> None:
     store.apply([Accepted(message(ONE), (to(0), to(1), to(2)))])
-    store.apply([Finished(ONE, 0, Failed("no"), 6.0, owed=True)])
-    store.apply([Finished(ONE, 1, Failed("no"), 6.0, owed=True)])
+    store.apply([Finished(ONE, 0, Failed("no"), 6.0, owed=Dsn.FAILED)])
+    store.apply([Finished(ONE, 1, Failed("no"), 6.0, owed=Dsn.FAILED)])
     store.apply([Finished(ONE, 2, Failed("no"), 6.0), Traced(((ONE, 0), (ONE, 1), (ONE, 2)))])
     assert store.owed() == [ONE]
     found = store.message(ONE)
     assert found is not None
-    assert [(s.recipient.number, s.owed) for s in found.recipients] == [(0, True), (1, True)]
-    store.apply([Bounced(ONE, (0,), Accepted(message(TWO), (to(0),)))])
+    assert [(s.recipient.number, s.owed) for s in found.recipients] == [
+        (0, Dsn.FAILED),
+        (1, Dsn.FAILED),
+    ]
+    store.apply([Reported(ONE, ((0, Dsn.FAILED),), Accepted(message(TWO), (to(0),)))])
     assert store.owed() == [ONE]
-    store.apply([Bounced(ONE, (1,), None)])
+    store.apply([Reported(ONE, ((1, Dsn.FAILED),), None)])
     assert store.owed() == []
     assert store.message(TWO) is not None
     store.apply([Traced(((ONE, 0), (ONE, 1)))])

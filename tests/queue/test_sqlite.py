@@ -10,9 +10,10 @@ import apsw
 import pytest
 
 from indimail.mail.channel import Channel
+from indimail.mail.dsn import Dsn
 from indimail.mail.errors import QueueFull, QueueUnwritable
 from indimail.mail.ids import QueueId
-from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient, Step
+from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient, Reported, Step
 from indimail.queue.sqlite import FRAME, SqliteQueue, SqliteReader, require_sqlite
 from indimail.testing.disk import Crash, Kind, SimulatedDisk
 from indimail.testing.vfs import SimulatedVfs
@@ -188,6 +189,15 @@ INSERT INTO recipient VALUES (1024, 0, 'ana@example.com', 'local', 'ana', '', ''
 INSERT INTO step VALUES (1024, 0, 0, '/home/Maildir', 'NAME,S=5', 'boot', 3.0);
 PRAGMA user_version = 1;
 """
+VERSION_2 = """
+ALTER TABLE recipient ADD COLUMN owed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE step RENAME COLUMN folder TO place;
+ALTER TABLE step ADD COLUMN last INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE step ADD COLUMN done INTEGER NOT NULL DEFAULT 0;
+INSERT INTO recipient VALUES (1024, 1, 'bo@example.com', 'local', 'bo', '', '', '', 1, 9.0,
+    'failed', 'no', 'x:1', 3.0, 1);
+PRAGMA user_version = 2;
+"""
 
 
 @pytest.mark.parametrize("crashed", [False, True], ids=["at once", "after a copy half made"])
@@ -209,6 +219,32 @@ def test_a_queue_of_the_version_before_is_migrated_after_a_copy(
     kept = apsw.Connection(str(copy))
     assert kept.pragma("user_version") == 1
     kept.close()
+
+
+def test_a_bounce_that_the_version_before_owed_is_owed(tmp_path: Path) -> None:
+    path = str(tmp_path / "queue.db")
+    db = apsw.Connection(path)
+    db.execute(VERSION_1 + VERSION_2)
+    db.close()
+    store = SqliteQueue.open(path)
+    [status] = store.status()
+    assert [row.owed for row in status.recipients] == [None, Dsn.FAILED]
+    assert store.owed() == [1024]
+    store.apply([Reported(QueueId(1024), ((1, Dsn.FAILED),), None), mail(1)])
+    assert store.owed() == []
+
+
+def test_a_migrated_queue_has_the_columns_of_a_new_one(tmp_path: Path) -> None:
+    columns = []
+    for name, script in (("old.db", VERSION_1 + VERSION_2), ("new.db", "")):
+        db = apsw.Connection(str(tmp_path / name))
+        db.execute(script)
+        db.close()
+        SqliteQueue.open(str(tmp_path / name)).close()
+        db = apsw.Connection(str(tmp_path / name))
+        columns.append([db.pragma(f"table_info({table})") for table in ("recipient", "step")])
+        db.close()
+    assert columns[0] == columns[1]
 
 
 def test_a_newer_schema_is_refused_and_left_alone(disk: SimulatedDisk, vfs: str) -> None:

@@ -14,9 +14,10 @@ from typing import Any, Generic, TypeVar
 from indimail.delivery.bounce import Discard
 from indimail.durable.committer import Done, Run
 from indimail.mail.channel import Channel
+from indimail.mail.dsn import Dsn
 from indimail.mail.errors import MailError, Misuse, QueueUnwritable
 from indimail.mail.ids import QueueId
-from indimail.mail.outcome import Delivered, Outcome
+from indimail.mail.outcome import Deferred, Delivered, Outcome
 from indimail.queue.memory import MemoryQueue
 from indimail.queue.port import (
     Change,
@@ -129,16 +130,22 @@ class Owing:
     """Makes no bounce, until the test says which."""
 
     def __init__(self) -> None:
-        self.owed = False
+        self.told: dict[type[Outcome], Dsn] = {}  # of which ends
+        self.ends: list[Outcome] = []
         self.made: object = Discard.DOUBLE
         self.asked: list[MessageStatus] = []
         self.slow: list[Callable[[object], None]] | None = None  # who waits, where it takes time
 
-    def owes(self, message: QueuedMessage, recipient: QueuedRecipient) -> bool:
-        return self.owed
+    def owes(
+        self, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, now: float
+    ) -> Dsn | None:
+        self.ends.append(outcome)
+        if isinstance(outcome, Deferred) and recipient.delayed:
+            return None
+        return self.told.get(type(outcome))
 
-    def make(self, failed: MessageStatus, spool: Spool, made: Callable[[object], None]) -> None:
-        self.asked.append(failed)
+    def make(self, told: MessageStatus, spool: Spool, made: Callable[[object], None]) -> None:
+        self.asked.append(told)
         if self.slow is None:
             made(self.made)
         else:

@@ -10,16 +10,17 @@ import pytest
 from indimail.delivery.bounce import BounceSettings
 from indimail.delivery.plan import Deliver, Fail
 from indimail.mail.channel import Channel
+from indimail.mail.dsn import Dsn
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.ids import QueueIds
 from indimail.mail.outcome import Delivered, Failed
 from indimail.queue.port import (
     Accepted,
-    Bounced,
     Finished,
     MessageStatus,
     QueuedMessage,
     QueuedRecipient,
+    Reported,
     State,
 )
 from indimail.serve.bounce import Bounces
@@ -100,7 +101,7 @@ def test_a_bounce_is_a_row_of_the_commit_that_ends_the_debt() -> None:
     world.commit()  # the failure
     found = world.store.message(ONE)
     assert found is not None
-    assert (found.recipients[0].state, found.recipients[0].owed) == (State.FAILED, True)
+    assert (found.recipients[0].state, found.recipients[0].owed) == (State.FAILED, Dsn.FAILED)
     assert world.forwarded == []
     world.threads.run()
     world.commit()
@@ -241,7 +242,7 @@ def test_a_bounce_to_somebody_here_is_delivered() -> None:
 def test_a_debt_that_a_crash_left_is_paid_at_the_start() -> None:
     store = BrittleQueue()
     store.apply([Accepted(QueuedMessage(ONE, START, "eve@example.net", 5, MAIL), (TO_ALICE,))])
-    store.apply([Finished(ONE, 0, Failed(FAILS.text, RULE), START, owed=True)])
+    store.apply([Finished(ONE, 0, Failed(FAILS.text, RULE), START, owed=Dsn.FAILED)])
     world = Bouncing(store)
     world.pass_time(1.0)
     world.rest()
@@ -256,9 +257,9 @@ def test_a_bounce_tells_of_who_failed_and_of_nobody_twice() -> None:
     to = [QueuedRecipient(n, a, Channel.LOCAL, a) for n, a in enumerate(addresses)]
     store.apply([Accepted(QueuedMessage(ONE, START, "eve@example.net", 5, MAIL), tuple(to))])
     failed, done = Failed("no"), Delivered("did 0+0+1")
-    store.apply([Finished(ONE, 0, failed, START, owed=True), Finished(ONE, 1, done, START)])
-    store.apply([Bounced(ONE, (0,), None)])
-    store.apply([Finished(ONE, 2, failed, START), Finished(ONE, 3, failed, START, owed=True)])
+    store.apply([Finished(ONE, 0, failed, START, owed=Dsn.FAILED), Finished(ONE, 1, done, START)])
+    store.apply([Reported(ONE, ((0, Dsn.FAILED),), None)])
+    store.apply([Finished(ONE, 2, failed, START), Finished(ONE, 3, failed, START, owed=Dsn.FAILED)])
     world = Bouncing(store)
     world.pass_time(1.0)
     world.rest()

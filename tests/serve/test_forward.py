@@ -1,10 +1,15 @@
 """What a delivery sends on: as which mail, from whom, to whom, and when it is queued."""
 
 import pytest
+from msgspec.structs import replace
 
-from indimail.delivery.plan import Deliver, Forward, Relay
+from indimail.delivery.blackhole import BlackHole
+from indimail.delivery.plan import Deliver, Discard, Forward, Relay, Run
 from indimail.mail.channel import Channel
+from indimail.mail.dsn import Dsn
 from indimail.mail.ids import QueueIds
+from indimail.mail.outcome import Delivered
+from indimail.mail.verdict import Rule
 from indimail.queue.port import Finished, MessageStatus, QueuedMessage, QueuedRecipient
 from indimail.testing.clock import START
 from indimail.testing.disk import Kind
@@ -215,6 +220,59 @@ def asked(owner: str = "") -> tuple[QueuedMessage, QueuedRecipient]:
     world.rest()
     forward = only(world)
     return forward.message, forward.recipients[0].recipient
+
+
+HERE, PROGRAM, GONE = Deliver(MAILDIR), Run("./sort"), Discard("delete")
+OTHER_HOST = Relay(ALICE, "example.com:192.0.2.9:25")
+
+
+@pytest.mark.parametrize(
+    ("plan", "owner", "dsn", "further"),
+    [
+        ((HERE,), "", Dsn.DELIVERED, []),
+        ((PROGRAM,), "", Dsn.DELIVERED, []),
+        ((GONE,), "", None, []),
+        ((), "", None, []),
+        ((BOB,), "", None, ["SUCCESS,DELAY"]),
+        ((GONE, BOB), "", None, ["SUCCESS,DELAY"]),
+        ((OTHER_HOST,), "", None, ["SUCCESS,DELAY"]),
+        ((BOB, CAROL), "", Dsn.EXPANDED, ["DELAY", "DELAY"]),
+        ((HERE, BOB), "", Dsn.EXPANDED, ["DELAY"]),
+        ((PROGRAM, BOB), "", Dsn.EXPANDED, ["DELAY"]),
+        ((BOB, OTHER_HOST), "", Dsn.EXPANDED, ["DELAY", "DELAY"]),
+        ((BOB,), OWNER, Dsn.DELIVERED, [""]),
+        ((HERE, BOB, CAROL), OWNER, Dsn.DELIVERED, ["", ""]),
+    ],
+)
+def test_who_answers_for_success(plan, owner, dsn, further) -> None:
+    """RFC 3461 5.2.7: a mailbox and a list here, behind an alias of one address whoever it is."""
+    world = Delivering()
+    world.plan(*plan, owner=owner, virtual=False)
+    world.mail(MAIL, to=replace(ASKED, notify="SUCCESS,DELAY"))
+    world.rest()
+    ended = world.bounces.ends[0]
+    assert isinstance(ended, Delivered)
+    assert ended.dsn is dsn
+    assert [s.recipient.notify for found in world.forwarded for s in found.recipients] == further
+
+
+def test_a_mail_that_nobody_reads_is_delivered_to_nobody() -> None:
+    world = Delivering()
+    world.black_hole = BlackHole({"eve@example.net": Rule("control/blackholedsender", 1)})
+    world.mail(MAIL)
+    world.rest()
+    ended = world.bounces.ends[0]
+    assert isinstance(ended, Delivered)
+    assert ended.dsn is None
+
+
+def test_an_alias_hands_on_for_which_address_the_sender_asked() -> None:
+    """RFC 3461 5.2.1 (d): so a bounce names who it was sent to, and not the address behind."""
+    world = Delivering()
+    world.plan(BOB)
+    world.mail(MAIL)
+    world.rest()
+    assert only(world).recipients[0].recipient.orcpt == f"rfc822;{ALICE}"
 
 
 def test_an_alias_hands_on_what_the_sender_asked_to_be_told() -> None:

@@ -5,17 +5,18 @@ from collections.abc import Callable
 import pytest
 
 from indimail.mail.channel import Channel
+from indimail.mail.dsn import Dsn
 from indimail.mail.errors import QueueUnwritable
 from indimail.mail.ids import QueueId
 from indimail.mail.outcome import Deferred, Delivered, Failed
 from indimail.queue.port import (
     Accepted,
-    Bounced,
     Finished,
     MessageStatus,
     Postponed,
     QueuedMessage,
     QueuedRecipient,
+    Reported,
     Staged,
     Step,
     Stepped,
@@ -37,11 +38,11 @@ class Held(Owing):
 
     def __init__(self) -> None:
         super().__init__()
-        self.owed = True
+        self.told = {Failed: Dsn.FAILED}
         self.waiting: list[Callable[[object], None]] = []
 
-    def make(self, failed: MessageStatus, spool: Spool, made: Callable[[object], None]) -> None:
-        self.asked.append(failed)
+    def make(self, told: MessageStatus, spool: Spool, made: Callable[[object], None]) -> None:
+        self.asked.append(told)
         self.waiting.append(made)
 
 
@@ -187,9 +188,9 @@ def test_a_restart_owes_what_was_owed_and_no_more() -> None:
     for number in (1, 2):
         recipient = QueuedRecipient(0, "a@example.com", Channel.LOCAL, "a@example.com")
         message = QueuedMessage(QueueId(number), START, "eve@example.net", 2, b"x\n")
-        ended = Finished(message.id, 0, Failed("no"), START, owed=True)
+        ended = Finished(message.id, 0, Failed("no"), START, owed=Dsn.FAILED)
         store.apply([Accepted(message, (recipient,)), ended])
-    store.apply([Bounced(QueueId(2), (0,), None)])
+    store.apply([Reported(QueueId(2), ((0, Dsn.FAILED),), None)])
     world = Owning(store)
     assert world.send.endings.take() == [(2, 0)]
     world.pass_time(1.0)
@@ -218,7 +219,7 @@ def test_no_more_than_some_bounces_are_in_the_making() -> None:
     for number in range(1, BOUNCES_AT_ONCE + 3):
         recipient = QueuedRecipient(0, "a@example.com", Channel.LOCAL, "a@example.com")
         message = QueuedMessage(QueueId(number), START, "eve@example.net", 2, b"x\n")
-        ended = Finished(message.id, 0, Failed("no"), START, owed=True)
+        ended = Finished(message.id, 0, Failed("no"), START, owed=Dsn.FAILED)
         store.apply([Accepted(message, (recipient,)), ended])
     world = Owning(store)
     world.pass_time(1.0)

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from indimail.delivery.bounce import Discard
 from indimail.mail.channel import Channel
+from indimail.mail.dsn import Dsn
 from indimail.mail.errors import QueueFull, QueueUnwritable
 from indimail.mail.ids import QueueId
 from indimail.mail.outcome import Deferred, Delivered, Failed
@@ -435,7 +436,7 @@ BOUNCE = Accepted(
 def owing(*users: str) -> Sending:
     """A mail whose sender is to be told of failures; its deliveries are in work."""
     world = Sending()
-    world.bounces.owed = True
+    world.bounces.told = {Failed: Dsn.FAILED}
     world.bounces.made = BOUNCE
     world.accept(1, *users)
     world.commit()
@@ -525,7 +526,7 @@ def test_who_ends_while_a_bounce_is_made_is_in_no_bounce_twice(second) -> None:
 
 def test_a_failure_that_nobody_is_told_of_owes_nothing() -> None:
     world = owing("alice")
-    world.bounces.owed = False
+    world.bounces.told = {}
     world.local.end(NO)
     world.commit()
     assert asked(world) == []
@@ -587,7 +588,7 @@ def test_rows_stay_until_their_bounce_is_queued_also_once_they_are_traced() -> N
 def test_a_debt_that_is_found_at_the_start_is_paid_once() -> None:
     store = BrittleQueue()
     waiting(store, 1, "alice")
-    store.apply([Finished(ONE, 0, NO, START, owed=True)])
+    store.apply([Finished(ONE, 0, NO, START, owed=Dsn.FAILED)])
     world = Sending(store)
     world.bounces.made = BOUNCE
     world.pass_time(1.0)

@@ -124,6 +124,8 @@ def _bounces(reading: Reading, values: Values) -> BounceSettings:
         doublebouncehost=values.text("doublebouncehost"),
         doublebouncesubject=values.text("doublebouncesubject"),
         doublebouncemessage=values.lines("doublebouncemessage"),
+        delaywarn=values.number("delaywarn"),
+        queuelifetime=values.number("queuelifetime"),
     )
 
 

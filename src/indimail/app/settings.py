@@ -326,6 +326,9 @@ BOUNCE: Final = (
           _BOUNCE, _QUEUE),
     _file("doublebouncemessage", LINES, None, "as bouncemessage, in a bounce that bounced",
           _BOUNCE, _QUEUE),
+    _file("delaywarn", SECONDS, "14400",
+          "after so long a sender who asked for it (NOTIFY=DELAY) is told, once, that a mail waits;"
+          " 0 = never", _BOUNCE, _QUEUE, unit="seconds"),
 )  # fmt: skip
 
 QUOTAS: Final = (

@@ -1,15 +1,15 @@
-"""The bounce: who is told that a message failed, and the mail that tells it.
+"""The bounce: who is told that a message failed, and the mail that tells it; other reports too.
 
     match addressed(message.reverse_path, settings):
         case Discard() as why: ...                  # nobody; a line in the log
         case Addressed() as envelope:
-            copy = enclosed(pieces, message, settings, bounce_id)
-            bounce = compose(envelope, settings, message, failed, copy, bounce_id, now)
+            copy = enclosed(pieces, message, settings, bounce_id, Dsn.FAILED)
+            bounce = compose(envelope, settings, message, reported, copy, bounce_id, now)
             bounce.head; ...                        # then `copy.size` octets of the message
             bounce.tail
 
-It is a multipart/report: a text for people in qmail's format, a report for programs, and the
-message or its header.  All is composed from records, so a bounce that has not left may get more
+It is a multipart/report: a text for people, of a failure in qmail's format, a report for programs,
+and the message or its header.  All is composed from records, so one that has not left may get more
 recipients until it is composed; composed again from the same records it is the same.
 
 Everything in it that came from strangers is one printable line of text, or inside a part whose
@@ -18,8 +18,8 @@ read as it stands; UTF-8 in a header or in parts of RFC 6533 is for peers with S
 are LF, times seconds since the epoch.
 
 Sources: spec/queue.md 4; RFC 6522; RFC 3464; RFC 3461 4.3, 6; RFC 6533 4; RFC 3834 5.
-Not here: when a bounce leaves (`serve`), the report's fields (`delivery.report`), the text
-(`delivery.qsbmf`), SRS, BOUNCEQUEUE and BOUNCEPROCESSOR.
+Not here: when a bounce leaves (`serve`), the report's fields (`delivery.report`), the texts
+(`delivery.qsbmf`, `delivery.notice`), SRS, BOUNCEQUEUE and BOUNCEPROCESSOR.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,13 +27,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from indimail.delivery.failure import FailedMessage, FailedRecipient
+from indimail.delivery import notice, qsbmf
 from indimail.delivery.headers import printable, quoted
 from indimail.delivery.original import Copy, examine
-from indimail.delivery.qsbmf import Enclosed, notice
+from indimail.delivery.qsbmf import Enclosed
 from indimail.delivery.report import address_in_ascii, delivery_status
+from indimail.delivery.reported import ReportedMessage, ReportedRecipient
 from indimail.delivery.verp import reduced
 from indimail.mail.dates import header_date
+from indimail.mail.dsn import Dsn
 from indimail.mail.errors import Misuse
 
 DOUBLE_BOUNCE: Final = "#@[]"  # the reverse-path of a double bounce
@@ -46,6 +48,7 @@ class BounceSettings:
     """The control files; `...message` takes the place of the apology where it has lines.
 
     An empty `doublebounceto`, or one that begins with ``@``: double bounces are discarded.
+    `delaywarn` is the age, in seconds, at which a delay is told; 0: never.
     """
 
     me: str = "localhost"
@@ -58,6 +61,8 @@ class BounceSettings:
     doublebouncehost: str = "localhost"
     doublebouncesubject: str = "failure notice"
     doublebouncemessage: tuple[str, ...] = ()
+    delaywarn: float = 14_400
+    queuelifetime: float = 604_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,34 +116,40 @@ def addressed(reverse_path: str, settings: BounceSettings) -> Addressed | Discar
 
 
 def enclosed(
-    pieces: Iterable[bytes], message: FailedMessage, settings: BounceSettings, bounce_id: int
-) -> Copy:
+    pieces: Iterable[bytes], message: ReportedMessage, settings: BounceSettings, bounce_id: int,
+    dsn: Dsn = Dsn.FAILED,
+) -> Copy:  # fmt: skip
     """Decide what of the message is enclosed; without RET it is the message (RFC 6522 3).
 
-    `pieces` are its octets, read once, and no further than `bouncemaxbytes`.
+    RET is about failures: with other reports it is the header (RFC 3461 4.3).  `pieces` are its
+    octets, read once, and no further than `bouncemaxbytes`.
     """
-    headers_only = message.ret.upper() == "HDRS"
+    headers_only = message.ret.upper() == "HDRS" or dsn is not Dsn.FAILED
     return examine(
         pieces, settings.bouncemaxbytes, headers_only=headers_only, mark=_mark(bounce_id)
     )
 
 
 def compose(
-    envelope: Addressed, settings: BounceSettings, message: FailedMessage,
-    failed: Sequence[FailedRecipient], copy: Copy, bounce_id: int, now: float,
+    envelope: Addressed, settings: BounceSettings, message: ReportedMessage,
+    reported: Sequence[ReportedRecipient], copy: Copy, bounce_id: int, now: float,
 ) -> Bounce:  # fmt: skip
-    """Return the bounce.  `bounce_id` is its own queue-id; `failed` has the oldest failure first."""
-    if not failed:
+    """Return the report.
+
+    `bounce_id` is its own queue-id; `reported` has the oldest outcome first, and failures or delays
+    alone.
+    """
+    if not reported:
         raise Misuse("a bounce of no recipient")
     parts = (
-        _notice(envelope, settings, failed, copy),
-        _report(settings, message, failed),
+        _notice(envelope, settings, message, reported, copy),
+        _report(settings, message, reported),
         _original(message, copy),
     )
     texts = b"".join(part.octets for part in parts)
     boundary = _boundary(bounce_id, texts, copy)
     eight_bit = copy.eight_bit or not texts.isascii()
-    header = _header(envelope, settings, failed, boundary, bounce_id, now, eight_bit=eight_bit)
+    header = _header(envelope, settings, reported, boundary, bounce_id, now, eight_bit=eight_bit)
     return Bounce(
         envelope,
         header + b"".join(b"\n--%b\n%b" % (boundary.encode(), part.whole) for part in parts),
@@ -153,26 +164,31 @@ def compose(
 
 
 def _header(
-    envelope: Addressed, settings: BounceSettings, failed: Sequence[FailedRecipient],
+    envelope: Addressed, settings: BounceSettings, reported: Sequence[ReportedRecipient],
     boundary: str, bounce_id: int, now: float, *, eight_bit: bool,
 ) -> bytes:  # fmt: skip
     """Return the header, in IndiMail's order.  UTF-8 where the recipient's address is."""
-    double = envelope.is_double
+    dsn, bounced = reported[-1].dsn, f"<{address_in_ascii(reported[-1].address)}>"
     author = f"{settings.bouncefrom}@{settings.bouncehost}"
-    subject = settings.doublebouncesubject if double else settings.bouncesubject
     fields = [
         ("Date", header_date(now)),
-        ("X-Bounced-Address", f"<{address_in_ascii(failed[-1].address)}>"),
+        *([("X-Bounced-Address", bounced)] if dsn is Dsn.FAILED else []),
         ("From", address_in_ascii(author)),
         ("To", quoted(printable(envelope.recipient))),
         ("MIME-Version", "1.0"),
         ("Content-Type", f'multipart/report; report-type=delivery-status;\n boundary="{boundary}"'),
         *([("Content-Transfer-Encoding", "8bit")] if eight_bit else []),
-        ("Subject", encoded_words(printable(subject))),
+        ("Subject", encoded_words(printable(_subject(envelope, settings, dsn)))),
         ("Auto-Submitted", "auto-replied"),
         ("Message-ID", f"<{bounce_id}.bounce@{settings.bouncehost}>"),
     ]
     return "".join(f"{name}: {value}\n" for name, value in fields).encode()
+
+
+def _subject(envelope: Addressed, settings: BounceSettings, dsn: Dsn) -> str:
+    if dsn is not Dsn.FAILED:
+        return notice.subject(dsn)
+    return settings.doublebouncesubject if envelope.is_double else settings.bouncesubject
 
 
 def encoded_words(text: str) -> str:
@@ -215,25 +231,29 @@ class _Part:
 
 
 def _notice(
-    envelope: Addressed, settings: BounceSettings, failed: Sequence[FailedRecipient], copy: Copy
-) -> _Part:
+    envelope: Addressed, settings: BounceSettings, message: ReportedMessage,
+    reported: Sequence[ReportedRecipient], copy: Copy,
+) -> _Part:  # fmt: skip
     double = envelope.is_double
     own = settings.doublebouncemessage if double else settings.bouncemessage
     last = Enclosed.HEADER if copy.headers_only else Enclosed.MESSAGE
-    text = notice(settings.bouncehost, own, failed, Enclosed.BOUNCE if double else last)
+    if reported[0].dsn is Dsn.FAILED:
+        text = qsbmf.notice(settings.bouncehost, own, reported, Enclosed.BOUNCE if double else last)
+    else:
+        text = notice.notice(settings.bouncehost, reported, message.until)
     charset = "us-ascii" if text.isascii() else "utf-8"
     return _Part(f"text/plain; charset={charset}", text.encode(), not text.isascii())
 
 
 def _report(
-    settings: BounceSettings, message: FailedMessage, failed: Sequence[FailedRecipient]
+    settings: BounceSettings, message: ReportedMessage, reported: Sequence[ReportedRecipient]
 ) -> _Part:
-    text = delivery_status(message, failed, settings.me)
+    text = delivery_status(message, reported, settings.me)
     kind = "message/delivery-status" if text.isascii() else "message/global-delivery-status"
     return _Part(kind, text.encode(), not text.isascii())
 
 
-def _original(message: FailedMessage, copy: Copy) -> _Part:
+def _original(message: ReportedMessage, copy: Copy) -> _Part:
     """Return what is in front of the copy."""
     sender = f"Return-Path: <{quoted(printable(message.reverse_path))}>\n".encode()
     eight_bit = copy.eight_bit or not sender.isascii()

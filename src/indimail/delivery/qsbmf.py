@@ -15,7 +15,8 @@
 Readers of the format look for the beginning of the first line, for paragraphs that begin with an
 address, and for one that begins with a dash; some for lines instead of paragraphs.  So a text of
 the operator stands below the first line, a blank line in a reason becomes ``/``, and one that
-begins like a paragraph of the format has that in front.  Lines end in LF.
+begins like a paragraph of the format has that in front.  Lines end in LF.  Who reads the format takes
+everybody in it for failed, so reports of success and delay have another one (`delivery.notice`).
 
 Sources: spec/queue.md 4.1, 4.3; cr.yp.to/proto/qsbmf.txt; RFC 3463 3 (what codes mean).
 """
@@ -24,8 +25,10 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Final
 
-from indimail.delivery.failure import FailedRecipient
 from indimail.delivery.headers import printable
+from indimail.delivery.reported import ReportedRecipient
+from indimail.mail.dsn import Dsn
+from indimail.mail.outcome import Peer
 
 HI: Final = "Hi. This is the"
 APOLOGY: Final = (
@@ -68,35 +71,44 @@ class Enclosed(Enum):
 
 
 def notice(
-    host: str, own: Sequence[str], failed: Sequence[FailedRecipient], enclosed: Enclosed
+    host: str, own: Sequence[str], failed: Sequence[ReportedRecipient], enclosed: Enclosed
 ) -> str:
     """Return the text; `own` are the operator's lines instead of the apology."""
     own = [line for line in own if line.strip()]
     lines = own or (BOUNCE_BOUNCED if enclosed is Enclosed.BOUNCE else APOLOGY)
     first = () if lines[0].startswith(HI) else (f"{HI} qmail-send program at {host}.",)
     paragraphs = [
-        [*first, *_cut(lines)],
-        *([f"<{printable(one.address)}>:", *_reason(one)] for one in failed),
+        [*first, *cut(lines)],
+        *([f"<{printable(one.address)}>:", *reason(one)] for one in failed),
         [f"--- Enclosed is {enclosed.value}."],
     ]
     return "\n".join("".join(f"{line}\n" for line in paragraph) for paragraph in paragraphs)
 
 
-def in_words(status: str) -> str:
+def in_words(status: str, *, gave_up: bool = True) -> str:
     """Say what a code means, for somebody who never saw one."""
     kind, _, code = status.partition(".")
     words = _IN_WORDS.get(code) or _IN_WORDS.get(code.partition(".")[0], _ANY)
-    return f"{words} {_TIMED_OUT}" if kind == "4" else words
+    return f"{words} {_TIMED_OUT}" if kind == "4" and gave_up else words
 
 
-def _reason(failed: FailedRecipient) -> Iterator[str]:
-    yield in_words(failed.status)
-    for line in _cut(failed.lines):
+def reason(one: ReportedRecipient) -> Iterator[str]:
+    """Yield why a recipient has not got the message: in words, who said so, and how."""
+    yield in_words(one.status, gave_up=one.dsn is Dsn.FAILED)
+    if one.peer is not None and one.peer.reply:
+        yield f"The mail server {server(one.peer)} said so:"
+    for line in cut(one.lines):
         begin = line.strip()[:1]
         yield "/" if not begin else f"/ {line}" if begin in "<-" else line
 
 
-def _cut(lines: Sequence[str]) -> Iterator[str]:
+def server(peer: Peer) -> str:
+    """Return a server's name and address, for people."""
+    name, address = printable(peer.name)[:LONGEST], printable(peer.address)
+    return f"{name} ({address})" if address != name else name
+
+
+def cut(lines: Sequence[str]) -> Iterator[str]:
     """Yield lines that print, none longer than a mail may have."""
     for line in map(printable, lines):
         yield line[:LONGEST]

@@ -1,6 +1,6 @@
-r"""The part of a bounce that programs read: the fields of RFC 3464.
+r"""The part of a report that programs read: the fields of RFC 3464.
 
-    delivery_status(message, failed, "mx.example.com")
+    delivery_status(message, reported, "mx.example.com")
 
     Reporting-MTA: dns; mx.example.com
     Arrival-Date: Tue, 11 Nov 2025 10:00:00 +0000
@@ -16,28 +16,31 @@ For a message that came with SMTPUTF8 addresses and texts are written as they ar
 for another one all is ASCII, and an address that is not becomes ``utf-8; \x{E9}@example.com``.
 What was xtext is decoded, as far as it prints.  Lines end in LF and no field can end early.
 
-Sources: RFC 3464 2; RFC 3461 4 (xtext), 6.3; RFC 6533 3, 4.1.
+Sources: RFC 3464 2; RFC 3461 4 (xtext), 6.3, 9.2; RFC 6533 3, 4.1.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from indimail.delivery.failure import FailedMessage, FailedRecipient
 from indimail.delivery.headers import printable, quoted
+from indimail.delivery.qsbmf import server
+from indimail.delivery.reported import TEXT_SHOWN, ReportedMessage, ReportedRecipient
 from indimail.mail.dates import header_date
+from indimail.mail.dsn import Dsn
 
 _XTEXT: Final = re.compile(r"\+([2-6][0-9A-F]|7[0-9A-E])")
 _UNITEXT: Final = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
 _NOT_QCHAR: Final = re.compile(r"[^!-~]|[\\+=]")
 _TYPED: Final = re.compile(r"([A-Za-z0-9.-]+);(.+)", re.DOTALL)
-_REPLY: Final = re.compile(r"(?<!\S)[245]\d\d[ -].*")
 _FOLDED: Final = re.compile(r".{1,200}(?= |$)|.{200}")  # characters; RFC 5322 2.1.1: 998 octets
 
 
-def delivery_status(message: FailedMessage, failed: Sequence[FailedRecipient], mta: str) -> str:
+def delivery_status(
+    message: ReportedMessage, reported: Sequence[ReportedRecipient], mta: str
+) -> str:
     """Return the part; it is ASCII, and so plain message/delivery-status, wherever it can be."""
-    groups = [_of_message(message, mta), *(_of_recipient(message, one) for one in failed)]
+    groups = [_of_message(message, mta), *(_of_recipient(message, one) for one in reported)]
     text = "\n".join(
         "".join(f"{name}: {value}\n" for name, value in group if value) for group in groups
     )
@@ -50,20 +53,22 @@ def address_in_ascii(address: str) -> str:
     return text if text.isascii() else _NOT_QCHAR.sub(_as_unitext, text)
 
 
-def _of_message(message: FailedMessage, mta: str) -> Iterator[tuple[str, str]]:
+def _of_message(message: ReportedMessage, mta: str) -> Iterator[tuple[str, str]]:
     yield "Original-Envelope-Id", printable(_xtext_decoded(message.envid))
     yield "Reporting-MTA", f"dns; {mta}"
     yield "Arrival-Date", header_date(message.born)
 
 
-def _of_recipient(message: FailedMessage, failed: FailedRecipient) -> Iterator[tuple[str, str]]:
-    yield "Original-Recipient", printable(_original(failed.orcpt, smtputf8=message.smtputf8))
-    yield "Final-Recipient", _final(failed.address, smtputf8=message.smtputf8)
-    yield "Action", "failed"
-    yield "Status", failed.status
-    yield "Remote-MTA", f"dns; {printable(failed.peer)}" if failed.peer else ""
-    yield "Diagnostic-Code", _diagnostic(failed)
-    yield "Last-Attempt-Date", header_date(failed.at)
+def _of_recipient(message: ReportedMessage, one: ReportedRecipient) -> Iterator[tuple[str, str]]:
+    yield "Original-Recipient", printable(_original(one.orcpt, smtputf8=message.smtputf8))
+    yield "Final-Recipient", _final(one.address, smtputf8=message.smtputf8)
+    yield "Action", one.dsn
+    yield "Status", one.status
+    yield "Remote-MTA", f"dns; {server(one.peer)}" if one.peer else ""  # RFC 3464 2.2.3: a comment
+    yield "Diagnostic-Code", _diagnostic(one)
+    yield "Last-Attempt-Date", header_date(one.at)
+    if one.dsn is Dsn.DELAYED:  # RFC 3464 2.3.9: in no other report
+        yield "Will-Retry-Until", header_date(message.until)
 
 
 def _original(orcpt: str, *, smtputf8: bool) -> str:
@@ -86,12 +91,17 @@ def _final(address: str, *, smtputf8: bool) -> str:
     return f"utf-8; {text if smtputf8 else address_in_ascii(address)}"
 
 
-def _diagnostic(failed: FailedRecipient) -> str:
-    text = " ".join(filter(None, map(str.strip, failed.lines)))
-    reply = _REPLY.search(text) if failed.peer else None
-    if reply:
-        return _folded(f"smtp; {reply.group()}")
+def _diagnostic(one: ReportedRecipient) -> str:
+    """Return the server's own reply (RFC 3461 9.2), else what went wrong; nothing of what did not."""
+    if one.peer and one.peer.reply:
+        return _folded(f"smtp; {_on_a_line(one.peer.reply.splitlines())}")
+    text = _on_a_line(one.lines) if one.dsn in {Dsn.FAILED, Dsn.DELAYED} else ""
     return _folded(f"X-IndiMail; {text}") if text else ""
+
+
+def _on_a_line(lines: Sequence[str]) -> str:
+    text = " ".join(filter(None, map(str.strip, lines)))
+    return text if len(text) <= TEXT_SHOWN else f"{text[:TEXT_SHOWN]} ..."
 
 
 def _folded(text: str) -> str:

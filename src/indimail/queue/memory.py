@@ -9,11 +9,11 @@ from dataclasses import replace
 from msgspec import structs
 
 from indimail.mail.channel import Channel
+from indimail.mail.dsn import Dsn
 from indimail.mail.ids import QueueId
 from indimail.mail.outcome import Delivered
 from indimail.queue.port import (
     Accepted,
-    Bounced,
     Change,
     Counts,
     Due,
@@ -22,6 +22,7 @@ from indimail.queue.port import (
     Postponed,
     QueuedMessage,
     RecipientStatus,
+    Reported,
     Staged,
     State,
     Step,
@@ -46,14 +47,14 @@ class MemoryQueue:
                     self._accept(change)
                 case Staged(id_, step) | Stepped(id_, step):
                     self._steps[id_, step.number, step.step] = step
-                case Postponed(id_, number, due, text, rule):
-                    self._postpone(id_, number, due, text, rule)
+                case Postponed():
+                    self._postpone(change)
                 case Finished():
                     self._finish(change)
-                case Bounced(id_, numbers, bounce):
-                    self._settle(id_, numbers)
-                    if bounce is not None:
-                        self._accept(bounce)
+                case Reported(id_, debts, report):
+                    self._settle(id_, debts)
+                    if report is not None:
+                        self._accept(report)
                 case Traced(outcomes):
                     for id_, number in outcomes:
                         self._forget(id_, number)
@@ -64,13 +65,19 @@ class MemoryQueue:
             status = RecipientStatus(r, State.WAITING, "", "", 0.0)
             self._recipients[change.message.id, r.number] = status
 
-    def _postpone(self, id_: QueueId, number: int, due: float, text: str, rule: str) -> None:
-        status = self._recipients.get((id_, number))
-        if status is not None and status.state is State.WAITING:
-            later = structs.replace(
-                status.recipient, due=due, attempts=status.recipient.attempts + 1
-            )
-            self._recipients[id_, number] = replace(status, recipient=later, text=text, rule=rule)
+    def _postpone(self, change: Postponed) -> None:
+        key = (change.id, change.number)
+        status = self._recipients.get(key)
+        if status is None or status.state is not State.WAITING:
+            return
+        later = structs.replace(
+            status.recipient, due=change.due, attempts=status.recipient.attempts + 1,
+            delayed=status.recipient.delayed or change.owed is not None,
+        )  # fmt: skip
+        self._recipients[key] = replace(
+            status, recipient=later, text=change.text, rule=change.rule, at=change.at,
+            owed=change.owed or status.owed, peer=change.peer,
+        )  # fmt: skip
 
     def _finish(self, change: Finished) -> None:
         key, outcome = (change.id, change.number), change.outcome
@@ -80,17 +87,17 @@ class MemoryQueue:
         state = State.DELIVERED if isinstance(outcome, Delivered) else State.FAILED
         self._recipients[key] = replace(
             status, state=state, text=outcome.text, rule=str(outcome.rule), at=change.at,
-            owed=change.owed,
+            owed=change.owed, peer=outcome.peer,
         )  # fmt: skip
         self._drop_steps(*key)
         for forward in change.forwards:
             self._accept(forward)
 
-    def _settle(self, id_: QueueId, numbers: tuple[int, ...]) -> None:
-        for number in numbers:
+    def _settle(self, id_: QueueId, debts: tuple[tuple[int, Dsn], ...]) -> None:
+        for number, dsn in debts:
             status = self._recipients.get((id_, number))
-            if status is not None:
-                self._recipients[id_, number] = replace(status, owed=False)
+            if status is not None and status.owed is dsn:
+                self._recipients[id_, number] = replace(status, owed=None)
 
     def _drop_steps(self, id_: QueueId, number: int) -> None:
         for key in [key for key in self._steps if key[:2] == (id_, number)]:

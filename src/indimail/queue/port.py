@@ -1,7 +1,7 @@
 """What a queue promises, apart from how it keeps the promise.
 
     store.apply([Accepted(message, recipients)])      # returned: durable (commit point 1)
-    store.apply([Staged(id, step), Finished(id, 1, Failed("..."), now, owed=True)])
+    store.apply([Staged(id, step), Finished(id, 1, Failed("..."), now, owed=Dsn.FAILED)])
 
 A queue is changed by *changes*, frozen values, and only by `apply`: a batch is one transaction,
 so either all of it is true after a crash or nothing.  `apply` returns after the batch is durable.
@@ -9,8 +9,8 @@ One thread applies (see `durable.committer`); everything that reads may be calle
 connection or process.
 
 A recipient is *waiting* (its `due` says until when), or *finished* with an outcome.  A finished
-recipient's row stays until `Traced`: the trace that holds its outcome is on disk; and as long as it
-is *owed*: its sender was to be told of the failure, and the bounce is not queued yet (`Bounced`).
+recipient's row stays until `Traced`: the trace that holds its outcome is on disk; and as long as its
+sender is *owed* a report of it (a bounce, a delay, a success) that is not queued yet (`Reported`).
 A message's row, body included, goes with its last recipient's.
 
 Units: times are seconds since the epoch (UTC), sizes octets.  Raises `QueueUnwritable` where the
@@ -28,8 +28,9 @@ from typing import Protocol
 from msgspec import Struct
 
 from indimail.mail.channel import Channel
+from indimail.mail.dsn import Dsn
 from indimail.mail.ids import QueueId
-from indimail.mail.outcome import Outcome
+from indimail.mail.outcome import Outcome, Peer
 
 
 class QueuedMessage(Struct, frozen=True):
@@ -61,7 +62,8 @@ class QueuedRecipient(Struct, frozen=True):
 
     `address` is the forward-path, `target` what the route made of it: for the local channel
     qmail's local address (``example.com-alice@example.com``), for the remote one the host.
-    `attempts` were made so far; `due` is when the next one may start (0 = at once).
+    `attempts` were made so far; `due` is when the next one may start (0 = at once).  `delayed`: the
+    sender was told that it takes longer, or is owed to be.
     """
 
     number: int
@@ -73,6 +75,7 @@ class QueuedRecipient(Struct, frozen=True):
     orcpt: str = ""
     attempts: int = 0
     due: float = 0.0
+    delayed: bool = False
 
 
 class Step(Struct, frozen=True):
@@ -119,7 +122,8 @@ class Stepped(Struct, frozen=True):
 class Postponed:
     """An attempt was deferred: text and rule of the reason, and when the next may start.
 
-    What was staged stays staged: the next attempt settles it first.
+    What was staged stays staged: the next attempt settles it first.  `owed`: the sender is to be
+    told that it takes longer, once.
     """
 
     id: QueueId
@@ -127,13 +131,17 @@ class Postponed:
     due: float
     text: str
     rule: str
+    at: float = 0.0
+    owed: Dsn | None = None
+    peer: Peer | None = None
 
 
 class Finished(Struct, frozen=True):
     """A recipient reached its one final outcome (Delivered or Failed).
 
     `forwards` are the mails that its delivery made: they are queued if it still waited, and only
-    then.  `owed`: the sender is to be told, so the rows stay until `Bounced`.
+    then.  `owed`: what the sender is to be told, so the row stays until `Reported`; it takes the
+    place of a delay that was owed, for there is none any longer.
     """
 
     id: QueueId
@@ -141,16 +149,20 @@ class Finished(Struct, frozen=True):
     outcome: Outcome
     at: float
     forwards: tuple[Accepted, ...] = ()
-    owed: bool = False
+    owed: Dsn | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Bounced:
-    """The bounce for these recipients of a message is queued; without one, nobody is told."""
+class Reported:
+    """A report of these recipients of a message is queued; without one, nobody is told.
+
+    It ends what they are owed by `debts`, (number, report) each, and no other debt: who was delayed
+    may have failed since.
+    """
 
     id: QueueId
-    numbers: tuple[int, ...]
-    bounce: Accepted | None
+    debts: tuple[tuple[int, Dsn], ...]
+    report: Accepted | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +175,7 @@ class Traced:
     outcomes: tuple[tuple[QueueId, int], ...]
 
 
-Change = Accepted | Staged | Stepped | Postponed | Finished | Bounced | Traced
+Change = Accepted | Staged | Stepped | Postponed | Finished | Reported | Traced
 
 
 class State(StrEnum):
@@ -176,14 +188,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecipientStatus:
-    """A recipient's row with its state: `text`, `rule` and `at` are the last attempt's."""
+    """A recipient's row with its state: `text`, `rule`, `at` and `peer` are the last attempt's."""
 
     recipient: QueuedRecipient
     state: State
     text: str
     rule: str
     at: float
-    owed: bool = False
+    owed: Dsn | None = None
+    peer: Peer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +256,7 @@ class QueueReader(Protocol):
         """Return ids with finished recipients whose rows are still here (for recovery)."""
 
     def owed(self) -> list[QueueId]:
-        """Return ids with recipients of whose failure the sender is to be told (for recovery)."""
+        """Return ids with recipients of whom the sender is owed a report (for recovery)."""
 
     def adopted(self) -> set[str]:
         """Return the `source` of every message that came from a spool file."""

@@ -25,12 +25,12 @@ import apsw
 import msgspec
 
 from indimail.mail.channel import Channel
+from indimail.mail.dsn import Dsn
 from indimail.mail.errors import QueueFull, QueueUnwritable
 from indimail.mail.ids import QueueId
-from indimail.mail.outcome import Delivered
+from indimail.mail.outcome import Delivered, Outcome, Peer
 from indimail.queue.port import (
     Accepted,
-    Bounced,
     Change,
     Counts,
     Due,
@@ -40,6 +40,7 @@ from indimail.queue.port import (
     QueuedMessage,
     QueuedRecipient,
     RecipientStatus,
+    Reported,
     Staged,
     State,
     Step,
@@ -47,7 +48,7 @@ from indimail.queue.port import (
     Traced,
 )
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 OLDEST_SQLITE: Final = (3, 51, 3)
 CHECKPOINT_PAGES: Final = 8000  # 33 MB of WAL: a mail delivered at once is gone before it is copied
 SPARE_PAGES: Final = 300  # what one batch may write above that
@@ -64,7 +65,8 @@ CREATE TABLE recipient (
     id INTEGER NOT NULL, number INTEGER NOT NULL, address TEXT NOT NULL, channel TEXT NOT NULL,
     target TEXT NOT NULL, route TEXT NOT NULL, notify TEXT NOT NULL, orcpt TEXT NOT NULL,
     attempts INTEGER NOT NULL, due REAL NOT NULL, state TEXT NOT NULL, text TEXT NOT NULL,
-    rule TEXT NOT NULL, at REAL NOT NULL, owed INTEGER NOT NULL DEFAULT 0,
+    rule TEXT NOT NULL, at REAL NOT NULL, owed TEXT NOT NULL DEFAULT '',
+    delayed INTEGER NOT NULL DEFAULT 0, peer TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (id, number)
 ) WITHOUT ROWID;
 CREATE INDEX recipient_due ON recipient (channel, due, id, number)
@@ -84,6 +86,14 @@ ALTER TABLE step RENAME COLUMN folder TO place;
 ALTER TABLE step ADD COLUMN last INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE step ADD COLUMN done INTEGER NOT NULL DEFAULT 0;
 """,
+    2: """
+ALTER TABLE recipient RENAME COLUMN owed TO is_owed;
+ALTER TABLE recipient ADD COLUMN owed TEXT NOT NULL DEFAULT '';
+ALTER TABLE recipient ADD COLUMN delayed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE recipient ADD COLUMN peer TEXT NOT NULL DEFAULT '';
+UPDATE recipient SET owed = 'failed' WHERE is_owed;
+ALTER TABLE recipient DROP COLUMN is_owed;
+""",
 }
 
 # One statement carries the changes of one kind of a whole batch: a statement costs a hand-over of
@@ -91,30 +101,35 @@ ALTER TABLE step ADD COLUMN done INTEGER NOT NULL DEFAULT 0;
 INSERT_MESSAGE: Final = "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
 INSERT_RECIPIENTS: Final = """
 INSERT INTO recipient SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5,
-    value->>6, value->>7, value->>8, value->>9, 'waiting', '', '', 0, 0 FROM json_each(?)"""
+    value->>6, value->>7, value->>8, value->>9, 'waiting', '', '', 0, '', value->>10, ''
+    FROM json_each(?)"""
 INSERT_STEPS: Final = """
 INSERT OR REPLACE INTO step SELECT value->>0, value->>1, value->>2, value->>3, value->>4,
     value->>5, value->>6, value->>7, value->>8 FROM json_each(?)"""
 POSTPONE: Final = """
-UPDATE recipient SET attempts = attempts + 1, due = new.due, text = new.text, rule = new.rule
+UPDATE recipient SET attempts = attempts + 1, due = new.due, text = new.text, rule = new.rule,
+    at = new.at, peer = new.peer, delayed = delayed OR new.owed <> '',
+    owed = CASE new.owed WHEN '' THEN recipient.owed ELSE new.owed END
     FROM (SELECT value->>0 AS id, value->>1 AS number, value->>2 AS due, value->>3 AS text,
-          value->>4 AS rule FROM json_each(?)) AS new
+          value->>4 AS rule, value->>5 AS at, value->>6 AS owed, value->>7 AS peer
+          FROM json_each(?)) AS new
     WHERE recipient.id = new.id AND recipient.number = new.number AND state = 'waiting'"""
 FINISH: Final = """
 UPDATE recipient SET state = new.state, text = new.text, rule = new.rule, at = new.at,
-    owed = new.owed
+    owed = new.owed, peer = new.peer
     FROM (SELECT value->>0 AS id, value->>1 AS number, value->>2 AS state, value->>3 AS text,
-          value->>4 AS rule, value->>5 AS at, value->>6 AS owed FROM json_each(?)) AS new
+          value->>4 AS rule, value->>5 AS at, value->>6 AS owed, value->>7 AS peer
+          FROM json_each(?)) AS new
     WHERE recipient.id = new.id AND recipient.number = new.number AND recipient.state = 'waiting'"""
 IS_WAITING: Final = "SELECT 1 FROM recipient WHERE id = ? AND number = ? AND state = 'waiting'"
 SETTLE: Final = """
-UPDATE recipient SET owed = 0
-    WHERE (id, number) IN (SELECT value->>0, value->>1 FROM json_each(?))"""
+UPDATE recipient SET owed = ''
+    WHERE (id, number, owed) IN (SELECT value->>0, value->>1, value->>2 FROM json_each(?))"""
 DELETE_STEPS: Final = """
 DELETE FROM step WHERE (id, number) IN (SELECT value->>0, value->>1 FROM json_each(?))"""
 FORGET_RECIPIENTS: Final = """
 DELETE FROM recipient WHERE (id, number) IN (SELECT value->>0, value->>1 FROM json_each(?))
-    AND state <> 'waiting' AND NOT owed"""
+    AND state <> 'waiting' AND owed = ''"""
 FORGET_MESSAGES: Final = """
 DELETE FROM message WHERE id IN (SELECT value->>0 FROM json_each(?))
     AND NOT EXISTS (SELECT 1 FROM recipient WHERE recipient.id = message.id)"""
@@ -124,7 +139,7 @@ MESSAGE_COLUMNS: Final = (
 )
 RECIPIENT_COLUMNS: Final = (
     "number, address, channel, target, route, notify, orcpt, attempts, due, state, text, rule, at,"
-    " owed"
+    " delayed, owed, peer"
 )
 STEP_COLUMNS: Final = "number, step, place, name, boot, at, last, done"
 
@@ -228,9 +243,11 @@ class SqliteReader:
             ]
 
     def owed(self) -> list[QueueId]:
-        """Return ids with recipients of whose failure the sender is to be told."""
+        """Return ids with recipients of whom the sender is owed a report."""
         with _translated():
-            rows = self._db.execute("SELECT DISTINCT id FROM recipient WHERE owed ORDER BY id")
+            rows = self._db.execute(
+                "SELECT DISTINCT id FROM recipient WHERE owed <> '' ORDER BY id"
+            )
             return [QueueId(id_) for (id_,) in rows]
 
     def adopted(self) -> set[str]:
@@ -281,14 +298,7 @@ class SqliteReader:
             f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE id = ? ORDER BY number",  # noqa: S608
             (queue_id,),
         )
-        return tuple(
-            RecipientStatus(
-                QueuedRecipient(row[0], row[1], Channel(row[2]), *row[3:9]),
-                State(row[9]),
-                *(*row[10:], bool(owed)),
-            )
-            for *row, owed in rows
-        )
+        return tuple(_status(row) for row in rows)
 
 
 class SqliteQueue(SqliteReader):
@@ -384,7 +394,7 @@ def _write(run: apsw.Cursor, changes: Sequence[Change]) -> None:
     if steps := [(c.id, *_step_row(c.step)) for c in changes if isinstance(c, Staged | Stepped)]:
         run.execute(INSERT_STEPS, (_json(steps),))
     if postponed := [
-        (c.id, c.number, c.due, _storable(c.text), _storable(c.rule))
+        (c.id, c.number, c.due, _storable(c.text), _storable(c.rule), c.at, c.owed or "", _peer(c))
         for c in changes
         if type(c) is Postponed
     ]:
@@ -394,9 +404,9 @@ def _write(run: apsw.Cursor, changes: Sequence[Change]) -> None:
         rows = _json([_finished_row(c) for c in finished])
         run.execute(FINISH, (rows,))
         run.execute(DELETE_STEPS, (rows,))
-    if bounced := [c for c in changes if type(c) is Bounced]:
-        _accept(run, [c.bounce for c in bounced if c.bounce is not None])
-        run.execute(SETTLE, (_json([(c.id, number) for c in bounced for number in c.numbers]),))
+    if reported := [c for c in changes if type(c) is Reported]:
+        _accept(run, [c.report for c in reported if c.report is not None])
+        run.execute(SETTLE, (_json([(c.id, *debt) for c in reported for debt in c.debts]),))
     if traced := [key for c in changes if type(c) is Traced for key in c.outcomes]:
         keys = _json(traced)
         run.execute(FORGET_RECIPIENTS, (keys,))
@@ -434,7 +444,7 @@ def _message_row(m: QueuedMessage) -> tuple[object, ...]:
 def _recipient_row(c: Accepted, r: QueuedRecipient) -> tuple[object, ...]:
     return (
         c.message.id, r.number, r.address, r.channel.value, r.target, r.route, r.notify, r.orcpt,
-        r.attempts, r.due,
+        r.attempts, r.due, r.delayed,
     )  # fmt: skip
 
 
@@ -447,10 +457,29 @@ def _step(row: Sequence[Any]) -> Step:
     return Step(*(*columns, bool(last), bool(done)))
 
 
+def _status(row: Sequence[Any]) -> RecipientStatus:
+    number, address, channel, target, route, notify, orcpt, attempts, due = row[:9]
+    state, text, rule, at, delayed, owed, peer = row[9:]
+    return RecipientStatus(
+        QueuedRecipient(
+            number, address, Channel(channel), target, route, notify, orcpt, attempts, due,
+            bool(delayed),
+        ),
+        State(state), text, rule, at, Dsn(owed) if owed else None,
+        msgspec.json.decode(peer, type=Peer) if peer else None,
+    )  # fmt: skip
+
+
 def _finished_row(c: Finished) -> tuple[object, ...]:
     state = State.DELIVERED if isinstance(c.outcome, Delivered) else State.FAILED
     text, rule = _storable(c.outcome.text), _storable(str(c.outcome.rule))
-    return (c.id, c.number, state.value, text, rule, c.at, c.owed)
+    peer = _peer(c.outcome)
+    return (c.id, c.number, state.value, text, rule, c.at, c.owed or "", peer)
+
+
+def _peer(told: Outcome | Postponed) -> Peer | str:
+    """Return the other server, for a column that has it as JSON; its words are any octets."""
+    return told.peer or ""
 
 
 def _message(row: Sequence[Any], body: Any) -> QueuedMessage:  # noqa: ANN401  as SQLite has it

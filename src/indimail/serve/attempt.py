@@ -37,6 +37,7 @@ from indimail.delivery.plan import (
 )
 from indimail.delivery.program import Ended, Next, judge
 from indimail.delivery.verp import expanded
+from indimail.mail.dsn import Dsn
 from indimail.mail.errors import CopyGone, MailboxFull, MailError, Permanent
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.outcome import Deferred, Delivered, Failed, Outcome
@@ -164,7 +165,9 @@ class Attempt:
     def _unread(self) -> Delivered | None:
         """Discard the mail of a sender in vdelivermail's black hole."""
         rule = self.local.own.black_hole().find(self._sender)
-        return None if rule is None else Delivered(f"{discarding(self._sender)}\n{DID_ONE}", rule)
+        if rule is None:
+            return None
+        return Delivered(f"{discarding(self._sender)}\n{DID_ONE}", rule, dsn=None)
 
     def _settle(self, step: Step, *, publish: bool) -> None:
         """Bring a staged copy to its end; what follows it is decided by today's plan."""
@@ -260,7 +263,7 @@ class Attempt:
             return
 
         self.local.forwards.make(
-            self.job, self.send.spool, self._decided, self._sender, self._forwards,
+            self.job, self.send.spool, self._decided, self._sender, self._forwards, self._dsn,
             self._then(self._forwarded),
         )  # fmt: skip
 
@@ -283,7 +286,19 @@ class Attempt:
             return joined(self._failures)
         plan = self._decided.plan
         did = DID_ONE if plan.virtual else "did {}+{}+{}".format(*self._counts)
-        return Delivered("\n".join([*self._said, did, *numbers]), plan.rule)
+        return Delivered("\n".join([*self._said, did, *numbers]), plan.rule, self._dsn)
+
+    @property
+    def _dsn(self) -> Dsn | None:
+        """What a sender is told who asked for success (RFC 3461 5.2.7).
+
+        A list is the end of the way, an alias of one address is not: what was asked goes on with the
+        mail.  Nobody is told of a mail that was discarded.
+        """
+        files, forwards, programs = self._counts
+        if not forwards or new_sender(self._decided.plan, self._sender) != self._sender:
+            return Dsn.DELIVERED if files + forwards + programs else None
+        return Dsn.EXPANDED if files + forwards + programs > 1 else None
 
     def _tell_one_of_several(self, text: str, rule: Rule) -> None:
         """Record a step; the only one is told by the end of the delivery."""

@@ -1,13 +1,13 @@
-"""Bounces: who is owed one, and the mail that tells it.
+"""Bounces and other reports: who is owed one, and the mail that tells it.
 
-    bounces.owes(message, recipient)            -> True: the final failure's commit says so
-    bounces.make(failed, spool, made)           # made(Accepted(...)) on the loop, or Discard, or an error
+    bounces.owes(message, recipient, Failed("no"), now)   -> Dsn.FAILED: the commit of it says so
+    bounces.make(told, spool, made)         # made(Accepted(...)) on the loop, or Discard, or an error
 
-Made from the queue's own rows, whenever it is asked: `serve.send` queues it by the commit that ends
+Made from the queue's own rows, whenever it is asked: `serve.debts` queues it by the commit that ends
 the debt, so it is queued once whatever crashes.  A large one goes into a spool file first.
 
 Source: spec/queue.md 4; DESIGN 3 (commit point 3).  Not here: the text (`delivery.bounce`), when it
-is made (`serve.send`).
+is made (`serve.debts`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,10 +22,13 @@ from indimail.delivery.bounce import (
     compose,
     enclosed,
 )
-from indimail.delivery.failure import FailedMessage, FailedRecipient, is_told
+from indimail.delivery.notify import is_late, owed
+from indimail.delivery.reported import ReportedMessage, ReportedRecipient
 from indimail.mail.address import Address
 from indimail.mail.clock import Clock
+from indimail.mail.dsn import Dsn
 from indimail.mail.ids import QueueId, QueueIds
+from indimail.mail.outcome import Deferred, Outcome
 from indimail.queue.port import (
     Accepted,
     MessageStatus,
@@ -40,7 +43,7 @@ from indimail.serve.hands import RunAside
 
 @dataclass(frozen=True, slots=True)
 class Bounces:
-    """Makes the bounces of a worker's queues."""
+    """Makes the reports of a worker's queues."""
 
     ids: QueueIds
     clock: Clock
@@ -49,14 +52,23 @@ class Bounces:
     aside: RunAside
     uid: int
 
-    def owes(self, message: QueuedMessage, recipient: QueuedRecipient) -> bool:
-        """Tell whether somebody is to be told, or a line in the log to be written."""
-        return not message.reverse_path or is_told(recipient.notify)
+    def owes(
+        self, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, now: float
+    ) -> Dsn | None:
+        """Return what somebody is to be told, or what a line in the log is to be written of."""
+        sender, notify = message.reverse_path, recipient.notify
+        if not isinstance(outcome, Deferred):
+            return owed(sender, notify, outcome)
+        if recipient.delayed or not is_late(
+            sender, notify, message.born, now, self.settings().delaywarn
+        ):
+            return None
+        return Dsn.DELAYED
 
-    def make(self, failed: MessageStatus, spool: Spool, made: Callable[[object], None]) -> None:
+    def make(self, told: MessageStatus, spool: Spool, made: Callable[[object], None]) -> None:
         """Compose on a thread, and hand over what there is to be queued."""
         settings, routing = self.settings(), self.routing()
-        envelope = addressed(failed.message.reverse_path, settings)
+        envelope = addressed(told.message.reverse_path, settings)
         if isinstance(envelope, Discard):
             made(envelope)
             return
@@ -64,10 +76,10 @@ class Bounces:
         id_ = self.ids.next(int(now * 1e6))
 
         def work() -> Accepted:
-            bounce = _composed(failed, spool, envelope, settings, id_, now)
-            body = None if bounce.size > LARGE else b"".join(_whole(bounce, failed, spool))
+            bounce = _composed(told, spool, envelope, settings, id_, now)
+            body = None if bounce.size > LARGE else b"".join(_whole(bounce, told, spool))
             if body is None:
-                spool.store(id_, _whole(bounce, failed, spool))
+                spool.store(id_, _whole(bounce, told, spool))
             message = QueuedMessage(
                 id_, now, envelope.reverse_path, bounce.size, body, 0, bounce.eight_bit,
                 bounce.smtputf8, uid=self.uid,
@@ -80,34 +92,36 @@ class Bounces:
 
 
 def _composed(
-    failed: MessageStatus, spool: Spool, envelope: Addressed, settings: BounceSettings,
+    told: MessageStatus, spool: Spool, envelope: Addressed, settings: BounceSettings,
     id_: QueueId, now: float,
 ) -> Bounce:  # fmt: skip
-    m = failed.message
-    message = FailedMessage(m.reverse_path, m.born, m.smtputf8, m.ret, m.envid)
-    owed = sorted(
-        (s for s in failed.recipients if s.owed), key=lambda s: (s.at, s.recipient.number)
-    )
-    copy = enclosed(_original(failed, spool), message, settings, id_)
-    return compose(envelope, settings, message, [_record(s) for s in owed], copy, id_, now)
+    m = told.message
+    until = m.born + settings.queuelifetime
+    message = ReportedMessage(m.reverse_path, m.born, m.smtputf8, m.ret, m.envid, until)
+    in_time = sorted(told.recipients, key=lambda s: (s.at, s.recipient.number))
+    records = [_record(status) for status in in_time]
+    copy = enclosed(_original(told, spool), message, settings, id_, records[0].dsn)
+    return compose(envelope, settings, message, records, copy, id_, now)
 
 
-def _record(status: RecipientStatus) -> FailedRecipient:
-    return FailedRecipient(status.recipient.address, status.text, status.at, status.recipient.orcpt)
+def _record(status: RecipientStatus) -> ReportedRecipient:
+    to = status.recipient
+    dsn = status.owed or Dsn.FAILED
+    return ReportedRecipient(to.address, status.text, status.at, to.orcpt, status.peer, dsn)
 
 
-def _original(failed: MessageStatus, spool: Spool) -> Iterable[bytes]:
-    message = failed.message
+def _original(told: MessageStatus, spool: Spool) -> Iterable[bytes]:
+    message = told.message
     if message.body is not None:
         return (message.body,)
     return spool.read(message.id, message.offset)
 
 
-def _whole(bounce: Bounce, failed: MessageStatus, spool: Spool) -> Iterator[bytes]:
+def _whole(bounce: Bounce, told: MessageStatus, spool: Spool) -> Iterator[bytes]:
     """Yield the bounce with as much of the original as belongs into it."""
     yield bounce.head
     left = bounce.copied
-    for piece in _original(failed, spool):
+    for piece in _original(told, spool):
         if not left:
             break
         yield piece[:left]

@@ -1,34 +1,39 @@
-"""Whom a queue owes a bounce, and the commits that end the debts.
+"""Whom a queue owes a bounce or another report, and the commits that end the debts.
 
-    debts.owe(id, now)    # a commit said that the sender is to be told of a failure
+    debts.owe(id, now)    # a commit said that the sender is to be told something
     debts.last_ended(id)  # nothing of that mail waits any longer
     debts.tick()          # about once a second
 
 The commit of a final failure owes its sender a bounce: the row stays until another commit has queued
 the bounce.  It is made `COALESCE` seconds later, or at once where no recipient of the mail is left,
-for all that failed by then.  One at a time of a mail: who fails meanwhile is in the next, and nobody
-is in two.
+for all that failed by then.  So it is with a success or a delay that the sender asked to be told: those
+of a mail are told in a report of their own (`TOGETHER`), since readers of bounces take whoever is in
+one for failed.  One at a time of a mail: who ends meanwhile is in the next, and nobody is in two.
 
-Commit point 3: the round of `Bounced` has the bounce and ends the debt.  What a closed queue owed is
-in its rows.
+Commit point 3: the round of `Reported` has the report and ends the debt.  What a closed queue owed
+is in its rows.
 
-Source: spec/queue.md 4; DESIGN 3.  Not here: what a bounce says (`serve.bounce`).
+Source: spec/queue.md 4; RFC 3461 5.2; DESIGN 3.  Not here: what a report says (`serve.bounce`), who
+is owed one (`delivery.notify`).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Protocol
 
 from indimail.delivery.bounce import Discard
 from indimail.mail.clock import Clock
+from indimail.mail.dsn import Dsn
 from indimail.mail.errors import MailError
-from indimail.mail.events import Event, Record, Trace
+from indimail.mail.events import Event, Facts, Record, Trace
 from indimail.mail.ids import QueueId
+from indimail.mail.outcome import Outcome
 from indimail.queue.port import (
     Accepted,
-    Bounced,
     MessageStatus,
     QueuedMessage,
     QueuedRecipient,
+    Reported,
     State,
 )
 from indimail.queue.spool import Spool
@@ -39,20 +44,28 @@ from indimail.serve.traced import Endings
 COALESCE: Final = 2.0  # seconds in which failures of one mail gather for one bounce
 BOUNCE_AGAIN: Final = 60.0
 BOUNCES_AT_ONCE: Final = 100  # in the making; each holds a body
+# What may be told in one report, the most urgent first.
+TOGETHER: Final = (
+    frozenset({Dsn.FAILED}),
+    frozenset({Dsn.DELIVERED, Dsn.RELAYED, Dsn.EXPANDED}),
+    frozenset({Dsn.DELAYED}),
+)
 
 
 class Bounces(Protocol):
-    """Makes the bounces."""
+    """Makes the reports."""
 
-    def owes(self, message: QueuedMessage, recipient: QueuedRecipient) -> bool:
-        """Tell whether the sender is to be told of a final failure."""
+    def owes(
+        self, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, now: float
+    ) -> Dsn | None:
+        """Return what the sender is to be told of an attempt's end."""
 
-    def make(self, failed: MessageStatus, spool: Spool, made: Callable[[object], None]) -> None:
-        """Hand `made` an `Accepted` for those who are owed one, a `Discard`, or an exception."""
+    def make(self, told: MessageStatus, spool: Spool, made: Callable[[object], None]) -> None:
+        """Hand `made` an `Accepted` for these recipients, a `Discard`, or an exception."""
 
 
 class Debts:
-    """The bounces that a queue owes."""
+    """The reports that a queue owes."""
 
     def __init__(
         self,
@@ -73,7 +86,7 @@ class Debts:
         self._clock = clock
         self._trace = trace
         self._log = log
-        self._owed: dict[QueueId, float] = {}  # whose bounce is to be made, and when
+        self._owed: dict[QueueId, float] = {}  # whose report is to be made, and when
         self._bouncing: dict[QueueId, bool] = {}  # whose is made; True: nothing of it waits
 
     def recover(self) -> None:
@@ -86,7 +99,7 @@ class Debts:
         self._bouncing.clear()
 
     def owe(self, queue_id: QueueId, since: float) -> None:
-        """A commit said so, of a failure at that time."""
+        """A commit said so, of an attempt that ended at that time."""
         self._owed.setdefault(queue_id, since + COALESCE)
 
     def last_ended(self, queue_id: QueueId) -> None:
@@ -99,13 +112,13 @@ class Debts:
             self._log.end_msg(queue_id)
 
     def tick(self) -> None:
-        """Make the bounces whose time has come."""
+        """Make the reports whose time has come."""
         now = self._clock.now()
         for queue_id in [id_ for id_, due in self._owed.items() if due <= now]:
             self._bounce(queue_id)
 
     def _bounce(self, queue_id: QueueId) -> None:
-        """Make the bounce for all that failed by now."""
+        """Make the report for all who are owed one of a kind by now."""
         if queue_id in self._bouncing or len(self._bouncing) >= BOUNCES_AT_ONCE:
             return  # its turn comes with `tick`
         if self._owed.pop(queue_id, None) is None:
@@ -113,49 +126,61 @@ class Debts:
         queue = self._queue
         life = queue.life
         try:
-            failed = queue.look.message(queue_id)
+            found = queue.look.message(queue_id)
         except MailError as error:
             queue.fail(error)
             return
-        numbers = tuple(s.recipient.number for s in failed.recipients if s.owed) if failed else ()
-        if failed is None or not numbers:
+        waits = found is not None and any(s.state is State.WAITING for s in found.recipients)
+        told = None if found is None else _told_together(found)
+        if found is None or told is None:  # a delay is over, or an earlier report had it
+            if not waits:
+                self._log.end_msg(queue_id)
             return
-        self._bouncing[queue_id] = all(s.state is not State.WAITING for s in failed.recipients)
+        if any(s.owed for s in found.recipients if s not in told.recipients):
+            self._owed[queue_id] = self._clock.now()
+        self._bouncing[queue_id] = not waits
 
         def made(result: object) -> None:
             match result:
                 case Accepted() | Discard():
-                    self._settle(queue_id, life, numbers, result)
+                    self._settle(told, life, result)
                 case _ if life == queue.life:
                     del self._bouncing[queue_id]
                     self._log.alert(f"bounce for {queue_id} is not made yet: {result}")
                     self._owed[queue_id] = self._clock.now() + BOUNCE_AGAIN
 
-        self._bounces.make(failed, queue.spool, made)
+        self._bounces.make(told, queue.spool, made)
 
-    def _settle(
-        self, queue_id: QueueId, life: int, numbers: tuple[int, ...], bounce: Accepted | Discard
-    ) -> None:
-        """Queue the bounce by the commit that ends the debt."""
-        queued = bounce if isinstance(bounce, Accepted) else None
+    def _settle(self, told: MessageStatus, life: int, report: Accepted | Discard) -> None:
+        """Queue the report by the commit that ends the debt."""
+        queue_id = told.message.id
+        debts = tuple((s.recipient.number, s.owed) for s in told.recipients if s.owed)
+        ended = [number for number, dsn in debts if dsn is not Dsn.DELAYED]
+        queued = report if isinstance(report, Accepted) else None
 
         def settled() -> None:
-            self._endings.add(queue_id, *numbers)
-            self._tell(queue_id, bounce)
+            self._endings.add(queue_id, *ended)
+            self._tell(told, report)
             if queued is not None:
-                self._queued(queued, f"bounce of {queue_id}")
+                self._queued(queued, f"{_word(told)} of {queue_id}")
             if self._bouncing.pop(queue_id):
                 self.last_ended(queue_id)
             if not self._bouncing:
                 self.tick()
 
         own = () if queued is None else (queued,)
-        self._queue.mark(Bounced(queue_id, numbers, queued), life, settled, own)
+        self._queue.mark(Reported(queue_id, debts, queued), life, settled, own)
 
-    def _tell(self, queue_id: QueueId, bounce: Accepted | Discard) -> None:
-        match bounce:
+    def _tell(self, told: MessageStatus, report: Accepted | Discard) -> None:
+        queue_id = told.message.id
+        facts: Facts = {
+            "report": told.recipients[0].owed or "",
+            "told": " ".join(s.recipient.address for s in told.recipients),
+        }
+        match report:
             case Accepted(message, (recipient, *_)):
-                self._log.bounce_msg(queue_id, message.id)
+                say = self._log.bounce_msg if _word(told) == "bounce" else self._log.dsn_msg
+                say(queue_id, message.id)
                 verdict, text = "queued", f"to <{recipient.address}>, qp {message.id}"
             case Discard.DOUBLE:
                 self._log.double_bounce_discarded(queue_id)
@@ -163,4 +188,18 @@ class Debts:
             case Discard.TRIPLE:
                 self._log.triple_bounce_discarded(queue_id)
                 verdict, text = "discarded", "of a double bounce"
-        self._trace.add(Record(queue_id, self._clock.now(), Event.BOUNCE, verdict, text))
+        now = self._clock.now()
+        self._trace.add(Record(queue_id, now, Event.BOUNCE, verdict, text, facts=facts))
+
+
+def _word(told: MessageStatus) -> str:
+    return "bounce" if told.recipients[0].owed is Dsn.FAILED else "report"
+
+
+def _told_together(found: MessageStatus) -> MessageStatus | None:
+    """Return a mail with the recipients of its next report alone; None: nobody is owed one."""
+    for kind in TOGETHER:
+        recipients = tuple(s for s in found.recipients if s.owed in kind)
+        if recipients:
+            return replace(found, recipients=recipients)
+    return None

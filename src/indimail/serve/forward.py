@@ -1,13 +1,16 @@
 """What a delivery sends on: a mail of its own, queued by the commit that ends the delivery.
 
-    forwards.make(job, spool, decided, sender, actions, made)    # made((Accepted(...),)) on the loop
+    forwards.make(job, spool, decided, sender, actions, dsn, made)   # made((Accepted(...),)) on the loop
 
 All addresses of a plan get one mail, each with a line of its own in front; a host that takes the
 recipient as it is (``domain:ip:port``) gets the mail unchanged but for the Received line, since the
 same address is delivered there.  A large body is copied into a spool file of its own first.
 
-Source: spec/delivery.md 4 (forwarded message, -owner), 5.4, 5.5; DESIGN 4 (forwards are rows of the
-same queue in the transaction that marks their step).
+An alias hands on what the sender asked to be told, and for which address; of several addresses none
+answers for success, which is told here (`Dsn.EXPANDED`).  A list answers for itself.
+
+Sources: spec/delivery.md 4 (forwarded message, -owner), 5.4, 5.5; RFC 3461 5.2.7; DESIGN 4 (forwards
+are rows of the same queue in the transaction that marks their step).
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +26,7 @@ from indimail.delivery.plan import Forward, Plan, Relay
 from indimail.mail.address import Address
 from indimail.mail.channel import Channel
 from indimail.mail.clock import Clock
+from indimail.mail.dsn import Dsn, orcpt, without_success
 from indimail.mail.errors import MailError
 from indimail.mail.ids import QueueIds
 from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient
@@ -62,10 +66,13 @@ class Forwards:
 
     def make(
         self, job: Job, spool: Spool, decided: Decided, sender: str,
-        actions: Sequence[Forward | Relay], made: Callable[[object], None],
+        actions: Sequence[Forward | Relay], dsn: Dsn | None, made: Callable[[object], None],
     ) -> None:  # fmt: skip
-        """Hand `made` a tuple of new mails, or what went wrong."""
-        drafts = self._drafts(job, decided, sender, actions)
+        """Hand `made` a tuple of new mails, or what went wrong; `dsn` is what the sender is told."""
+        told = job.recipient
+        if dsn is Dsn.EXPANDED:
+            told = replace(told, notify=without_success(told.notify))
+        drafts = self._drafts(job, decided, sender, actions, told)
         body = job.mail.message.body
         if body is not None:
             made(tuple(draft.small(body) for draft in drafts))
@@ -73,30 +80,30 @@ class Forwards:
             self.aside(lambda: _copied(drafts, spool, job.mail.message), made)
 
     def _drafts(
-        self, job: Job, decided: Decided, sender: str, actions: Sequence[Forward | Relay]
-    ) -> "list[_Draft]":
+        self, job: Job, decided: Decided, sender: str, actions: Sequence[Forward | Relay],
+        told: QueuedRecipient,
+    ) -> "list[_Draft]":  # fmt: skip
         new = new_sender(decided.plan, sender)
         now = self.clock.now()
         found = []
         addresses = [action.address for action in actions if isinstance(action, Forward)]
         if addresses:
             message = self._message(job, new, now)
-            # An alias hands on what the sender asked to be told; a list answers for itself.
-            told = job.recipient
+            asked = replace(told, orcpt=told.orcpt or orcpt(told.address))
             if new != sender:
                 message = replace(message, ret="", envid="")
-                told = replace(told, notify="", orcpt="")
+                asked = replace(told, notify="", orcpt="")
             original = self._original(job, decided, new)
             block = self._received(message, decided.uid)
             block += forwarded(decided.delivered_to, addresses, original)
-            recipients = [self._routed(n, to, told) for n, to in enumerate(addresses)]
+            recipients = [self._routed(n, to, asked) for n, to in enumerate(addresses)]
             found.append(_Draft(message, tuple(recipients), block))
         for action in actions:
             if isinstance(action, Relay):
                 message = self._message(job, sender, now)
                 to = replace(
-                    job.recipient, number=0, address=action.address, channel=Channel.REMOTE,
-                    target=action.route, route=str(action.rule), attempts=0, due=0.0,
+                    told, number=0, address=action.address, channel=Channel.REMOTE,
+                    target=action.route, route=str(action.rule), attempts=0, due=0.0, delayed=False,
                 )  # fmt: skip
                 block = self._received(message, decided.uid)
                 found.append(_Draft(message, (to,), block))

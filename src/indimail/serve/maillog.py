@@ -124,6 +124,10 @@ class DeliveryLog:
         """Say that a message's bounce was queued, under which number."""
         self._add(f"bounce msg {message} qp {qp} {self._queue}")
 
+    def dsn_msg(self, message: int, qp: int) -> None:
+        """Say that a report of a message's delay or success was queued, under which number."""
+        self._add(f"dsn msg {message} qp {qp} {self._queue}")
+
     def double_bounce_discarded(self, message: int) -> None:
         """Say that a bounce of a bounce has nobody to go to."""
         self._add(f"double bounce: discarding bounce/{message} {self._queue}")

@@ -31,7 +31,6 @@ from indimail.mail.outcome import Deferred, Delivered, Failed, Outcome
 from indimail.mail.verdict import Rule
 from indimail.queue.port import (
     Accepted,
-    Change,
     Finished,
     MessageStatus,
     Postponed,
@@ -366,15 +365,18 @@ class Send:
         now = self._clock.now()
         if isinstance(outcome, Deferred):
             outcome = self._or_expired(outcome, message, now)
-        change: Change
+        owed = self._bounces.owes(message, recipient, outcome, now)
+        change: Postponed | Finished
         if isinstance(outcome, Deferred):
             due = next_try(
                 message.born, now, CHANNEL_SKIP[recipient.channel.value],
                 random.random() if recipient.attempts >= 2 else 0.0,  # noqa: S311  spreads retries
             )  # fmt: skip
-            change = Postponed(message.id, recipient.number, due, outcome.text, str(outcome.rule))
+            change = Postponed(
+                message.id, recipient.number, due, outcome.text, str(outcome.rule), now, owed,
+                outcome.peer,
+            )  # fmt: skip
         else:
-            owed = isinstance(outcome, Failed) and self._bounces.owes(message, recipient)
             change = Finished(message.id, recipient.number, outcome, now, forwards, owed)
         ended = partial(self._ended, job, outcome, change, now)
         self._queue.mark(change, job.life, ended, forwards)
@@ -385,14 +387,14 @@ class Send:
 
     def _or_expired(self, outcome: Deferred, message: QueuedMessage, now: float) -> Outcome:
         if is_expired(message.born, now, self._lifetime(message)):
-            return Failed(f"{outcome.text}\n{GIVING_UP}", outcome.rule)
+            return Failed(f"{outcome.text}\n{GIVING_UP}", outcome.rule, outcome.peer)
         return outcome
 
     def _lifetime(self, message: QueuedMessage) -> float:
         settings = self._settings()
         return settings.queuelifetime if message.reverse_path else settings.bouncelifetime
 
-    def _ended(self, job: Job, outcome: Outcome, change: Change, now: float) -> None:
+    def _ended(self, job: Job, outcome: Outcome, change: Postponed | Finished, now: float) -> None:
         """Tell the log and the trace, after the commit that made it true."""
         message, recipient = job.mail.message, job.recipient
         lane = self._lanes[recipient.channel]
@@ -401,6 +403,9 @@ class Send:
         settings = self._settings()
         verdict = _VERDICTS[type(outcome)]
         facts: Facts = {"recipient": recipient.address, "number": recipient.number}
+        if change.owed is not None:
+            facts["owed"] = change.owed
+            self._debts.owe(message.id, now)
         if isinstance(change, Postponed):
             lifetime = self._lifetime(message)
             facts |= {"next_try": change.due, "age": change.due - message.born,
@@ -421,9 +426,7 @@ class Send:
             self._trace.add(
                 Record(message.id, now, Event.OUTCOME, verdict, outcome.text, rule, facts=facts)
             )
-            if change.owed:
-                self._debts.owe(message.id, now)
-            else:
+            if change.owed is None:
                 self.endings.add(message.id, recipient.number)
             self.endings.keep_source(message)
             job.mail.waiting -= 1

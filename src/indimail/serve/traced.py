@@ -64,11 +64,13 @@ class Endings:
                         "recipient": status.recipient.address,
                         "number": status.recipient.number,
                     }
+                    if status.owed is not None:
+                        facts["owed"] = status.owed
                     self._trace.add(
                         Record(queue_id, status.at, Event.OUTCOME, status.state.value, status.text,
                                Rule.parse(status.rule), facts=facts)
                     )  # fmt: skip
-                    if not status.owed:
+                    if status.owed is None:
                         self.add(queue_id, status.recipient.number)
 
     def forget_work(self) -> None:

@@ -1,22 +1,6 @@
 import pytest
 
-from indimail.delivery.failure import TEXT_SHOWN, FailedRecipient, is_told
-
-
-@pytest.mark.parametrize(
-    ("notify", "told"),
-    [
-        ("", True),
-        ("NEVER", False),
-        ("FAILURE", True),
-        ("SUCCESS,FAILURE,DELAY", True),
-        ("failure", True),
-        ("SUCCESS,DELAY", False),
-        ("DELAY", False),
-    ],
-)
-def test_notify_says_whose_failure_is_told(notify: str, told: bool) -> None:
-    assert is_told(notify) is told
+from indimail.delivery.reported import TEXT_SHOWN, ReportedRecipient
 
 
 @pytest.mark.parametrize(
@@ -45,11 +29,11 @@ def test_notify_says_whose_failure_is_told(notify: str, told: bool) -> None:
     ],
 )
 def test_the_code_is_taken_out_of_the_text(text: str, status: str) -> None:
-    assert FailedRecipient("a@b", text, 0.0).status == status
+    assert ReportedRecipient("a@b", text, 0.0).status == status
 
 
 def test_a_long_text_is_repeated_in_part() -> None:
-    lines = FailedRecipient("a@b", "\n x" * TEXT_SHOWN, 0.0).lines
+    lines = ReportedRecipient("a@b", "\n x" * TEXT_SHOWN, 0.0).lines
     assert lines[0] == "x"
     assert lines[-1].endswith(" ...")
     assert len("\n".join(lines)) == TEXT_SHOWN + len(" ...")
