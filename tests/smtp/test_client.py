@@ -3,9 +3,10 @@ from base64 import b64encode
 import pytest
 
 from indimail.mail.address import Address
+from indimail.mail.dsn import Dsn
 from indimail.mail.envelope import Envelope, ForwardPath, ReversePath
 from indimail.mail.errors import Misuse
-from indimail.mail.outcome import Deferred, Delivered, Failed
+from indimail.mail.outcome import Deferred, Delivered, Failed, Peer
 from indimail.mail.secret import Secret
 from indimail.mail.verdict import Rule
 from indimail.smtp.client import SmtpClient
@@ -78,7 +79,8 @@ def test_a_mail_is_a_few_calls():
         "From: <ana@example.net> RCPT: <bo@example.com> "
         "192.0.2.1 accepted message - Protocol SMTP.\nRemote host said: 250 taken"
     )
-    assert settled == Settled((Delivered(text),))
+    peer = Peer("192.0.2.1", "192.0.2.1", "250 taken")
+    assert settled == Settled((Delivered(text, dsn=Dsn.RELAYED, peer=peer),))
     assert last == Ready()
     client.quit()
     assert (taken(client), client.data_to_send(), client.closed) == ([Closed()], b"QUIT\r\n", True)
@@ -387,3 +389,73 @@ def test_tls_and_credentials_are_for_those_who_need_them():
     assert client.data_to_send() == b"AUTH PLAIN AGFuYQB3b25kZXI=\r\n"
     assert "wonder" not in f"{hop}{client}"
     assert said(client, b"235 ok\r\n") == [Ready()]
+
+
+# -- whose words they are --------------------------------------------------------------------------
+
+MX = {"host": "mx.example.com"}
+
+
+def told(replies, mail=MAIL, **hop):
+    """Let a server say its replies to all that it is asked; return the outcomes that come of it."""
+    client = SmtpClient(Hop("192.0.2.1", "client.example.net", **hop), NONCE)
+    ends = []
+    for reply in [b"220 mx", b"250 mx", *replies] if replies[0] != b"" else replies[1:]:
+        for event in said(client, reply + b"\r\n"):
+            match event:
+                case Ready() if mail is not None:
+                    client.begin(mail)
+                    mail = None
+                case SendBody():
+                    client.send_body(b"hi\n", last=True)
+                case Settled(found):
+                    ends += found
+                case Closed(outcome) if outcome is not None:
+                    ends.append(outcome)
+    return ends
+
+
+@pytest.mark.parametrize(
+    ("replies", "reply"),
+    [
+        ([b"", b"554 not you"], "554 not you"),
+        ([b"", b"421 later"], "421 later"),
+        ([b"", b"220 mx", b"451 who?"], "451 who?"),
+        ([b"", b"220 mx", b"500 what?", b"550 no"], "550 no"),
+        ([b"550-5.7.1 not\r\n550 5.7.1 this one"], "550-5.7.1 not\n550 5.7.1 this one"),
+        ([b"250 ok", b"550 5.1.1 who?"], "550 5.1.1 who?"),
+        ([b"250 ok", b"450 4.2.1 later"], "450 4.2.1 later"),
+        ([b"250 ok", b"250 ok", b"554 5.3.4 no"], "554 5.3.4 no"),
+        ([b"250 ok", b"250 ok", b"354 go", b"552 5.3.4 too much"], "552 5.3.4 too much"),
+        ([b"250 ok", b"250 ok", b"354 go", b"250 2.0.0 taken"], "250 2.0.0 taken"),
+        ([b"250 ok", b"421 4.3.2 closing"], "421 4.3.2 closing"),
+        ([b"what is this"], ""),  # is no reply
+        ([b"250 ok", b"250 ok", b"hello"], ""),
+    ],
+)
+def test_an_outcome_has_the_server_and_its_own_reply(replies, reply):
+    [outcome] = told(replies, **MX)
+    assert outcome.peer == Peer("mx.example.com", "192.0.2.1", reply)
+
+
+def test_a_server_that_was_lost_said_nothing():
+    for client in (at_body(**MX), ready(**MX)):
+        if client.timeout == 0:
+            client.begin(MAIL)
+        client.receive_eof()
+        [settled, _] = taken(client)
+        assert settled.outcomes[0].peer == Peer("mx.example.com", "192.0.2.1")
+
+
+def test_each_recipient_has_the_reply_that_was_its_own():
+    replies = [b"250 ok", b"550 5.1.1 no bo", b"250 ok", b"354 go", b"250 taken"]
+    first, second = told(replies, TWO, **MX)
+    assert (first.peer.reply, second.peer.reply) == ("550 5.1.1 no bo", "250 taken")
+    first, second = told([b"250 ok", b"550 no bo", b"450 no cy"], TWO, **MX)
+    assert (first.peer.reply, second.peer.reply) == ("550 no bo", "450 no cy")
+
+
+def test_a_server_that_was_told_nothing_says_nothing():
+    """SIZE: what it offered decides."""
+    [outcome] = told([b"250 never said"], parse_mail("ana@example.net bo@example.com utf8"), **MX)
+    assert outcome.peer == Peer("mx.example.com", "192.0.2.1")

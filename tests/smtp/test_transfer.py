@@ -70,4 +70,4 @@ def test_no_recipient_has_two_outcomes():
     sent = transfer(Address("bo", "example.com"))
     sent.end(500, "first")
     sent.end(200, "second")
-    assert sent.settle() == (Failed("first"),)
+    assert sent.settle() == (Failed("first", peer=HOP.peer()),)

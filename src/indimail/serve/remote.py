@@ -217,7 +217,7 @@ class _Way:
             owner,
             Hop(
                 candidate.address, source.helo, tls, hop.tls, credentials_of(hop, settings),
-                settings.next_after_hello, settings.chunking, rule,
+                settings.next_after_hello, settings.chunking, rule, candidate.host,
             ),
             protected.context,
             candidate,

@@ -248,22 +248,22 @@ class SmtpClient:
             return
         self._break_off(report.DIED.format(host=self.hop.address, why=self._duplicate + why))
 
-    def _break_off(self, text: str) -> None:
+    def _break_off(self, text: str, reply: str = "") -> None:
         """Nothing more can be said or heard."""
         link = self._link
         if link.closed:
             return
         if self._transaction is not None:
-            self._transaction.break_off(text)
+            self._transaction.break_off(text, reply)
             return
         link.doomed = True
         if self._transfer is not None:
-            self._transfer.end(400, text)
+            self._transfer.end(400, text, reply)
             self._settle()
         elif self._is_ready:
             link.close(Closed())
         else:
-            link.close(Closed(Deferred(text, self.hop.rule), next_host=True))
+            link.close(Closed(Deferred(text, self.hop.rule, self.hop.peer(reply)), next_host=True))
 
     @property
     def _duplicate(self) -> str:

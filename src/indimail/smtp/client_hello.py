@@ -12,7 +12,7 @@ Sources: RFC 5321 3.1, 3.2, 4.1.1.1; RFC 3207 4 and 6; RFC 4954 4; ``spec/queue.
 from collections.abc import Callable
 from typing import Final
 
-from indimail.mail.outcome import Deferred, Failed
+from indimail.mail.outcome import Deferred, Failed, Peer
 from indimail.mail.reply import printable
 from indimail.smtp import report
 from indimail.smtp.client_auth import CANCEL, TRY_ANOTHER, AuthExchange, begin_auth
@@ -87,7 +87,7 @@ class Hello:
         if self.greeted:
             self._say_ehlo()
         elif code >= 500:
-            self._turn_away(Failed(self._said(report.GREETING_FAILED), self._hop.rule))
+            self._turn_away(self._failed(report.GREETING_FAILED))
         else:
             self._turn_away(self._refused(report.GREETING_FAILED), next_host=True)
 
@@ -115,7 +115,7 @@ class Hello:
                 self._refused(report.NAME_REJECTED), next_host=self._hop.next_after_hello
             )
         else:
-            self._turn_away(Failed(self._said(report.NAME_REJECTED), self._hop.rule))
+            self._turn_away(self._failed(report.NAME_REJECTED))
 
     # TLS
 
@@ -203,14 +203,20 @@ class Hello:
     def _turn_away(self, outcome: Deferred | Failed, *, next_host: bool = False) -> None:
         self._link.close(Closed(outcome, next_host), politely=True)
 
+    def _failed(self, text: str) -> Failed:
+        said, peer = self._said(text)
+        return Failed(said, self._hop.rule, peer)
+
     def _refused(self, text: str) -> Deferred:
-        return Deferred(self._said(text), self._hop.rule)
+        said, peer = self._said(text)
+        return Deferred(said, self._hop.rule, peer)
 
     def _deferred(self, text: str, **fields: str) -> Deferred:
-        return Deferred(text.format(**self._fields, **fields), self._hop.rule)
+        return Deferred(text.format(**self._fields, **fields), self._hop.rule, self._hop.peer())
 
-    def _said(self, text: str) -> str:
-        return report.said(text, self._link.replies.text, **self._fields)
+    def _said(self, text: str) -> tuple[str, Peer]:
+        replies = self._link.replies
+        return report.said(text, replies.text, **self._fields), self._hop.peer(replies.reply)
 
     @property
     def _fields(self) -> dict[str, str]:

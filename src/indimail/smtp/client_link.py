@@ -29,8 +29,11 @@ class Link:
         "on_reply", "out", "replies", "step", "timeout",
     )  # fmt: skip
 
-    def __init__(self, host: str, break_off: Callable[[str], None]) -> None:
-        """`break_off` is told, in a text for `explain`, that the conversation cannot go on."""
+    def __init__(self, host: str, break_off: Callable[[str, str], None]) -> None:
+        """`break_off` is told, in a text for `explain`, that the conversation cannot go on.
+
+        With it goes the reply that the text has in it, empty where there is none.
+        """
         self._host = host
         self._break_off = break_off
         self._question: type[ClientEvent] | None = None
@@ -50,9 +53,9 @@ class Link:
         if self.closed:
             return
         if self.doomed:
-            self._break_off(self._doom())
+            self._break_off(*self._doom())
         elif self.replies.has_unread:
-            self._break_off(report.OUT_OF_TURN.format(host=self._host))
+            self._break_off(report.OUT_OF_TURN.format(host=self._host), "")
         else:
             self.out += octets
             self.expect(on_reply, timeout)
@@ -71,7 +74,7 @@ class Link:
         self.doomed = code == 421 or self.replies.malformed
         self.on_reply(code)
         if self.doomed and not self.closed:
-            self._break_off(self._doom())
+            self._break_off(*self._doom())
         return True
 
     def ask(self, event: ClientEvent) -> None:
@@ -103,9 +106,10 @@ class Link:
         self.replies.clear()
         self.events.append(event)
 
-    def _doom(self) -> str:
-        text = report.NO_REPLY if self.replies.malformed else report.CLOSED
-        return report.said(text, self.replies.text, host=self._host)
+    def _doom(self) -> tuple[str, str]:
+        replies = self.replies
+        text = report.NO_REPLY if replies.malformed else report.CLOSED
+        return report.said(text, replies.text, host=self._host), replies.reply
 
     def _unasked(self, _code: int) -> None:
-        self._break_off(report.OUT_OF_TURN.format(host=self._host))
+        self._break_off(report.OUT_OF_TURN.format(host=self._host), "")

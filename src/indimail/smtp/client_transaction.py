@@ -108,23 +108,25 @@ class Transaction:
             link.out += wire
             link.step = self._want_body
         elif self._text.in_line:
-            self.break_off(report.PARTIAL_LINE, 500)  # without a dot, or half a line were a mail
+            self.break_off(
+                report.PARTIAL_LINE, code=500
+            )  # without a dot, or half a line were a mail
         else:
             link.send(wire + b".\r\n", self._on_end, END)
             self.sent = True
 
-    def break_off(self, text: str, code: int = 400) -> None:
+    def break_off(self, text: str, reply: str = "", code: int = 400) -> None:
         """Nothing more can be said or heard: who has no outcome yet gets one."""
         self._link.doomed = True
         self._link.out = b""
         if self.sent:
             self.unknown += self.transfer.accepted
-        self.transfer.end(code, text)
+        self.transfer.end(code, text, reply)
         self._over()
 
     def _on_rset(self, code: int) -> None:
         if code >= 300:
-            self.break_off(self._said(report.RESET_FAILED))
+            self.break_off(*self._said(report.RESET_FAILED))
         elif self._pipelining:
             self._link.expect(self._on_mail, COMMAND)
         else:
@@ -135,7 +137,7 @@ class Transaction:
         self.fresh = code == 421
         self.dirty = code < 300
         if code >= 300:
-            transfer.end(self._judge(code), self._said(report.SENDER_REJECTED))
+            transfer.end(self._judge(code), *self._said(report.SENDER_REJECTED))
         if self._pipelining:
             self._link.on_reply = self._on_rcpt
         elif code >= 300:
@@ -169,7 +171,7 @@ class Transaction:
         else:
             if code < 300:
                 self._link.doomed = True
-            transfer.end(max(code, 400), self._said(report.DATA_FAILED))
+            transfer.end(max(code, 400), *self._said(report.DATA_FAILED))
             self._over()
 
     def _on_ignored(self, _code: int) -> None:
@@ -190,7 +192,7 @@ class Transaction:
     def _on_early(self, code: int) -> None:
         """The server judges a message that it does not have yet: it does not get the rest."""
         if code >= 400:
-            self.break_off(self._said(report.MESSAGE_FAILED), code)
+            self.break_off(*self._said(report.MESSAGE_FAILED), code)
         else:
             self.break_off(report.OUT_OF_TURN.format(host=self._host))
 
@@ -233,7 +235,7 @@ class Transaction:
         if code < 300:
             # Commit point 2: from here on the server has the message, and it is not sent again.
             text = report.ACCEPTED_IN_TLS if self._tls else report.ACCEPTED
-            self.transfer.end(code, self._said(text))
+            self.transfer.end(code, *self._said(text))
         else:
             self._judge_message(code)
         self._over()
@@ -242,7 +244,7 @@ class Transaction:
         """The message was not taken; what is no reply does not say that."""
         if self.sent and (code < 400 or self._link.replies.malformed):
             self.unknown = self.transfer.accepted
-        self.transfer.end(self._judge(code), self._said(report.MESSAGE_FAILED))
+        self.transfer.end(self._judge(code), *self._said(report.MESSAGE_FAILED))
 
     def _judge(self, code: int) -> int:
         """Return the code; 3xx, where it has no meaning, is one of a server that is out of step."""
@@ -251,5 +253,7 @@ class Transaction:
             return 400
         return code
 
-    def _said(self, text: str) -> str:
-        return report.said(text, self._link.replies.text, host=self._host)
+    def _said(self, text: str) -> tuple[str, str]:
+        """Return a text with the server's reply in it, and that alone."""
+        replies = self._link.replies
+        return report.said(text, replies.text, host=self._host), replies.reply

@@ -29,6 +29,7 @@ Sources: ``spec/queue.md`` 3.3, 3.4, 3.5; RFC 3207 4.1, 5.  Not here: which host
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from indimail.mail.outcome import Peer
 from indimail.mail.secret import Secret
 from indimail.mail.verdict import NO_RULE, Rule
 from indimail.wire.sasl_client import MECHANISMS
@@ -60,7 +61,10 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """`address` is the server's, as texts show it; `helo` the name we give ourselves."""
+    """`address` is the server's, as texts show it; `helo` the name we give ourselves.
+
+    `host` is the server's name, as reports have it.
+    """
 
     address: str
     helo: str
@@ -70,3 +74,8 @@ class Hop:
     next_after_hello: bool = False  # TRY_NEXT_MX_HELO_FAIL
     chunking: bool = True  # BDAT where it is offered
     rule: Rule = NO_RULE  # what led here, for the outcomes
+    host: str = ""
+
+    def peer(self, reply: str = "") -> Peer:
+        """Return the server for an outcome that it had a word in."""
+        return Peer(self.host or self.address, self.address, reply)

@@ -54,6 +54,11 @@ class ReplyReader:
         said = self.said[:SHOWN].decode("utf-8", "replace")
         return said if said.isprintable() else "\n".join(map(printable, said.split("\n")))
 
+    @property
+    def reply(self) -> str:
+        """The text, where it is a reply; else nothing."""
+        return "" if self.malformed else self.text
+
     def next(self) -> int | None:
         """Return the code of the next reply, None for more octets."""
         line = self._inbox.line(LONGEST_LINE)

@@ -2,7 +2,7 @@
 
     said(SENDER_REJECTED, "550 no", host="192.0.2.1")
         -> "Connected to 192.0.2.1 but sender was rejected.\\nRemote host said: 550 no"
-    judged(550, text, rule)         -> Failed(text, rule)
+    judged(550, text, rule, peer)   -> Failed(text, rule, peer)
 
 Lines are separated by LF.  A text about a recipient begins with `about`, once RCPT was answered.
 Where nothing the server said explains it, the text ends with a code of RFC 3463.
@@ -12,7 +12,8 @@ Sources: ``spec/queue.md`` 3.1, 3.2; the texts about TLS, AUTH, size and 8-bit a
 
 from typing import Final
 
-from indimail.mail.outcome import Deferred, Delivered, Failed
+from indimail.mail.dsn import Dsn
+from indimail.mail.outcome import Deferred, Delivered, Failed, Peer
 from indimail.mail.reply import printable
 from indimail.mail.verdict import Rule
 
@@ -64,8 +65,10 @@ def about(sender: str, recipient: str) -> str:
     return f"From: <{printable(sender)}> RCPT: <{printable(recipient)}> "
 
 
-def judged(code: int, text: str, rule: Rule) -> Delivered | Deferred | Failed:
-    """Return the outcome that a reply's code means."""
+def judged(
+    code: int, text: str, rule: Rule, peer: Peer, dsn: Dsn | None = None
+) -> Delivered | Deferred | Failed:
+    """Return the outcome that a reply's code means; `dsn` is what success is told as."""
     if code < 300:
-        return Delivered(text, rule)
-    return Deferred(text, rule) if code < 500 else Failed(text, rule)
+        return Delivered(text, rule, dsn, peer)
+    return Deferred(text, rule, peer) if code < 500 else Failed(text, rule, peer)

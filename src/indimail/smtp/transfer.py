@@ -3,12 +3,13 @@
     transfer = Transfer(envelope, offer, hop)
     transfer.mail                   -> b"MAIL FROM:<ana@example.net> SIZE=1000\\r\\n"
     transfer.rcpts[0]               -> b"RCPT TO:<bo@example.com>\\r\\n"
-    transfer.answered(0, 250, replies); transfer.end(250, "192.0.2.1 accepted message ...")
+    transfer.answered(0, 250, replies); transfer.end(250, "192.0.2.1 accepted message ...", "250 ok")
     transfer.settle()               -> (Delivered("From: <ana@example.net> RCPT: ..."),)
 
 What a server cannot take is decided here, by what it offered: a message above its SIZE, addresses or
 a header that need SMTPUTF8 (a domain alone goes as A-labels).  DSN parameters and AUTH are handed on
-where they are offered, and never in another form than they came in.
+where they are offered, and never in another form than they came in; a server without DSN does not
+tell of success, so that it was relayed is told here (`Dsn.RELAYED`).
 
 A recipient that was refused keeps its refusal; each gets one outcome, the first.  552 to RCPT is a
 limit, and temporary, where an earlier recipient was taken (RFC 5321 4.5.3.1.10), but not 552 5.2.x:
@@ -24,6 +25,7 @@ from typing import Final
 
 from indimail.mail.address import Address, domain_key
 from indimail.mail.addresses import quoted
+from indimail.mail.dsn import Dsn
 from indimail.mail.envelope import Envelope, ForwardPath
 from indimail.mail.outcome import Failed, Outcome
 from indimail.smtp import report
@@ -43,23 +45,23 @@ class Transfer:
     """The commands of one transaction, and its outcomes so far."""
 
     __slots__ = (
-        "_accepted", "_host", "_numbers", "_outcomes", "_refusals", "_rule", "_sender", "envelope",
+        "_accepted", "_dsn", "_hop", "_numbers", "_outcomes", "_refusals", "_sender", "envelope",
         "mail", "rcpts",
     )  # fmt: skip
 
     def __init__(self, envelope: Envelope, offer: Offer, hop: Hop, *, authenticated: bool) -> None:
         self.envelope = envelope
-        self._host = hop.address
-        self._rule = hop.rule
+        self._hop = hop
+        self._dsn = None if offer.dsn else Dsn.RELAYED  # RFC 3461 5.2.2 (b)
         self._outcomes: list[Outcome | None] = [None] * len(envelope.forward_paths)
         self._accepted: set[int] = set()
-        self._refusals: dict[int, tuple[int, str]] = {}
+        self._refusals: dict[int, tuple[int, str, str]] = {}
         self.mail = b""
         self.rcpts: list[bytes] = []
         self._numbers: list[int] = []  # of the recipients behind `rcpts`
         refusal = self._refusal(offer)
         if refusal is not None:
-            self.end(500, refusal)
+            self._outcomes = [refusal] * len(self._outcomes)
             return
         self._write_rcpts(offer)
         if self.rcpts:
@@ -86,25 +88,28 @@ class Transfer:
         reply = replies.text
         if code == 552 and self._accepted and not _MAILBOX_REFUSAL.match(reply):
             code = 452
-        text = report.said(report.RECIPIENT_REFUSED, reply, host=self._host)
-        self._refusals[number] = (code, text)
-        self._outcomes[number] = report.judged(code, self._about(number) + text, self._rule)
+        text = report.said(report.RECIPIENT_REFUSED, reply, host=self._hop.address)
+        self._refusals[number] = (code, text, replies.reply)
+        self._outcomes[number] = self._judged(code, self._about(number) + text, replies.reply)
 
-    def end(self, code: int, text: str) -> None:
-        """Give all that have no outcome yet the one of a reply's code."""
+    def end(self, code: int, text: str, reply: str = "") -> None:
+        """Give all that have no outcome yet the one of a code; `reply` is what the server said."""
         for number, outcome in enumerate(self._outcomes):
             if outcome is None:
                 about = self._about(number) if number in self._accepted else ""
-                self._outcomes[number] = report.judged(code, about + text, self._rule)
+                self._outcomes[number] = self._judged(code, about + text, reply)
 
     def settle(self) -> tuple[Outcome, ...]:
         """Return the outcomes; all have one."""
         if not self._accepted:
-            giving_up = "\n" + report.GIVING_UP.format(host=self._host)
-            for number, (code, text) in self._refusals.items():
+            giving_up = "\n" + report.GIVING_UP.format(host=self._hop.address)
+            for number, (code, text, reply) in self._refusals.items():
                 whole = self._about(number) + text + giving_up
-                self._outcomes[number] = report.judged(code, whole, self._rule)
+                self._outcomes[number] = self._judged(code, whole, reply)
         return tuple(outcome for outcome in self._outcomes if outcome is not None)
+
+    def _judged(self, code: int, text: str, reply: str = "") -> Outcome:
+        return report.judged(code, text, self._hop.rule, self._hop.peer(reply), self._dsn)
 
     def _about(self, number: int) -> str:
         envelope = self.envelope
@@ -112,16 +117,18 @@ class Transfer:
             str(envelope.reverse_path.address), str(envelope.forward_paths[number].address)
         )
 
-    def _refusal(self, offer: Offer) -> str | None:
-        """Return why nobody can get the message from this server."""
+    def _refusal(self, offer: Offer) -> Outcome | None:
+        """Return the outcome of all, where nobody can get the message from this server."""
         path = self.envelope.reverse_path
         sender = _written(path.address, offer.smtputf8) if path.address else ""
         if sender is None:
-            return report.UNSENDABLE
+            return Failed(report.UNSENDABLE, self._hop.rule)
         if not offer.smtputf8 and (path.smtputf8 or not sender.isascii()):
-            return report.NO_UNICODE.format(host=self._host)
+            return self._judged(500, report.NO_UNICODE.format(host=self._hop.address))
         if 0 < offer.size < path.size:
-            return report.TOO_LARGE.format(host=self._host, limit=offer.size, size=path.size)
+            host = self._hop.address
+            text = report.TOO_LARGE.format(host=host, limit=offer.size, size=path.size)
+            return self._judged(500, text)
         self._sender = sender
         return None
 
@@ -129,10 +136,10 @@ class Transfer:
         for number, path in enumerate(self.envelope.forward_paths):
             written = _written(path.address, offer.smtputf8)
             if not written:
-                self._outcomes[number] = Failed(report.UNSENDABLE, self._rule)
+                self._outcomes[number] = Failed(report.UNSENDABLE, self._hop.rule)
             elif not offer.smtputf8 and not written.isascii():
-                text = report.NO_UNICODE.format(host=self._host)
-                self._outcomes[number] = Failed(text, self._rule)
+                text = report.NO_UNICODE.format(host=self._hop.address)
+                self._outcomes[number] = self._judged(500, text)
             else:
                 command = f"RCPT TO:<{written}>"
                 if offer.dsn and (path.notify or path.orcpt):

@@ -15,12 +15,14 @@ The words of a mail: the sender (``<>``: none), recipients, ``size=`` ``envid=``
 
 Notes: ``T:`` a handshake is due; ``R:`` a recipient's outcome with qmail's letter, lines separated by
 `` / ``; ``U:`` how many outcomes are unknown, ``A:`` it may be tried again at once; ``X:`` the end.
+Where success was asked for, the outcome ends with what the sender is told of it: ``(relayed)``.
 ``D:`` words: eof, timeout, quit, tls, tls-verified, tls-failed WHY, give-up TEXT.
 """
 
 from collections.abc import Sequence
 
 from indimail.mail.address import Address
+from indimail.mail.dsn import SUCCESS, asked
 from indimail.mail.envelope import Envelope, ForwardPath, ReversePath
 from indimail.mail.outcome import Deferred, Delivered, Outcome
 from indimail.mail.secret import Secret
@@ -140,7 +142,7 @@ class SmtpClientConversation:
                 assert len(outcomes) == len(self._recipients)
                 return [
                     *(
-                        f"R: {path.address} {report(outcome)}"
+                        f"R: {path.address} {report(outcome)}{_told(path, outcome)}"
                         for path, outcome in zip(self._recipients, outcomes, strict=True)
                     ),
                     *([f"U: {unknown}"] if unknown else []),
@@ -165,6 +167,13 @@ def report(outcome: Outcome) -> str:
         case _:
             letter, text = "D", outcome.text
     return f"{letter} {' / '.join(text.splitlines())}"
+
+
+def _told(path: ForwardPath, outcome: Outcome) -> str:
+    match outcome:
+        case Delivered(dsn=dsn) if dsn and SUCCESS in asked(path.notify):
+            return f" ({dsn})"
+    return ""
 
 
 def parse_mail(text: str) -> Envelope:
