@@ -1,19 +1,14 @@
-"""Who sends: clients that speak SMTP, and programs of the machine.
+"""Who sends: clients that speak SMTP.
 
 Client(world, mail).begin()      # connects, and tells the ledger of its 250
-submit(world, mail)              # queues it with NOTIFY=NEVER
 """
 
 import asyncio
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from indimail.mail.address import Address
-from indimail.queue.port import QueuedMessage, QueuedRecipient
-from indimail.schedule.route import route
 from indimail.serve.smtpd import SmtpConnection
 
-from .scene import configuration
 from .script import Sent
 
 if TYPE_CHECKING:
@@ -36,7 +31,8 @@ class Client(asyncio.Transport):
     def begin(self) -> None:
         """Connect, and say everything up to the body at once (PIPELINING)."""
         self.connection.connection_made(self)
-        lines = [f"RCPT TO:<{user}@example.com>" for user in self._mail.users]
+        asked = f" NOTIFY={self._mail.notify}" if self._mail.notify else ""
+        lines = [f"RCPT TO:<{user}@example.com>{asked}" for user in self._mail.users]
         lines = ["EHLO client.example.net", f"MAIL FROM:<{self._mail.sender}>", *lines, "DATA"]
         self._say("".join(f"{line}\r\n" for line in lines).encode())
 
@@ -75,22 +71,3 @@ class Client(asyncio.Transport):
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
-
-
-def submit(world: "World", mail: Sent) -> None:
-    """Queue a mail as a program of this machine does, with NOTIFY=NEVER."""
-    now = world.clock.now()
-    body = b"Received: by a test\n" + mail.stored
-    message = QueuedMessage(world.ids.next(int(now * 1e6)), now, mail.sender, len(body), body)
-    recipients = []
-    for number, user in enumerate(mail.users):
-        way = route(Address(user, "example.com"), configuration().routing)
-        address = f"{user}@example.com"
-        to = QueuedRecipient(number, address, way.channel, way.target, str(way.rule), "NEVER")
-        recipients.append(to)
-
-    def told(failure: Exception | None) -> None:
-        if failure is None:
-            world.ledger.accept(message.id, mail)
-
-    world.send.accept(message, tuple(recipients), told)

@@ -6,16 +6,18 @@
     told.runs               -> Counter({"./sort sorted": 1, "/home/boxed/mbox": 1})
 
 A thing is what can be seen at the end, and has to be there once: a copy in a Maildir, or a row that
-waits for an address; with it a failed recipient that is told in it, if it is a bounce.  Failures of one
-mail may be told in one bounce or in several, so it is the recipients that are counted.  Runs, and
-mboxes, are made at least so often.
+waits for an address; with it what is told in it of a recipient (``absent@example.com failed``), if it
+is a report.  Failures of one mail may be told in one bounce or in several, so it is the recipients that
+are counted; so it is with successes and delays.  Runs, and mboxes, are made at least so often.
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
 
+from indimail.delivery.notify import NOBODY
 from indimail.delivery.overquota import MAILSIZE
-from indimail.delivery.plan import Defer, Deliver, Fail, Forward, Mbox, Relay, Run
+from indimail.delivery.plan import Defer, Deliver, Discard, Fail, Forward, Mbox, Relay, Run
+from indimail.mail.dsn import without_success
 from indimail.testing.clock import START
 
 from .script import DOMAIN, ME, PROGRAMS, Sent, plan_of, user_of
@@ -35,19 +37,19 @@ class Expected:
 
 @dataclass(frozen=True)
 class _Mail:
-    """A mail on its way: whom it went through, and the failures that it tells of."""
+    """A mail on its way: whom it went through, and what it tells of."""
 
     sender: str
     through: frozenset[str] = frozenset()
     tells: tuple[str, ...] = ()
-    never: bool = False
+    notify: str = ""
     octets: int = 0
 
 
 def expect(sent: Sent) -> Expected:
     """Follow a mail to all its ends."""
     found = Expected()
-    mail = _Mail(sent.sender, never=sent.never, octets=sent.octets)
+    mail = _Mail(sent.sender, notify=sent.notify, octets=sent.octets)
     found.verdicts = [_deliver(found, mail, f"{user}@{DOMAIN}") for user in sent.users]
     return found
 
@@ -61,10 +63,11 @@ def _deliver(found: Expected, mail: _Mail, address: str) -> str:
         return _fail(found, mail, address)
     actions = plan_of(user, LATE).actions
     sent_on: list[Forward | Relay] = []
-    at = 0
+    at = made = 0
     while at < len(actions):
         action = actions[at]
         at += 1
+        made += not isinstance(action, Discard)
         match action:
             case Deliver(maildir=folder, limit=limit):
                 if limit == "100S" and mail.octets > MAILSIZE:
@@ -81,10 +84,18 @@ def _deliver(found: Expected, mail: _Mail, address: str) -> str:
             case Fail():
                 return _fail(found, mail, address)
             case Defer():
+                if "DELAY" in mail.notify:
+                    _tell(found, mail, address, "delayed")
                 return _seen(found, mail, address, "deferred")
             case Forward() | Relay():
                 sent_on.append(action)
-    onward = _Mail(mail.sender, mail.through | {user}, mail.tells, mail.never, mail.octets)
+    notify = mail.notify
+    if "SUCCESS" in notify and made:
+        expanded = bool(sent_on) and made > 1
+        if expanded or not sent_on:
+            _tell(found, mail, address, "expanded" if expanded else "delivered")
+        notify = without_success(notify) if expanded else notify
+    onward = _Mail(mail.sender, mail.through | {user}, mail.tells, notify, mail.octets)
     for action in sent_on:
         if isinstance(action, Relay):
             _seen(found, onward, action.address, "")
@@ -100,9 +111,16 @@ def _seen(found: Expected, mail: _Mail, where: str, verdict: str) -> str:
 
 
 def _fail(found: Expected, mail: _Mail, address: str) -> str:
-    """Tell the sender, or the postmaster where a bounce failed, or nobody where that failed."""
-    if mail.sender != "#@[]" and (not mail.never or not mail.sender):
-        double = not mail.sender
-        bounce = _Mail("#@[]" if double else "", tells=(address, *mail.tells))
-        _deliver(found, bounce, POSTMASTER if double else mail.sender)
+    """Tell the sender, or the postmaster where a report failed, or nobody where that failed."""
+    tells = (f"{address} failed", *mail.tells)
+    if not mail.sender:
+        _deliver(found, _Mail("#@[]", tells=tells), POSTMASTER)
+    elif mail.sender != "#@[]" and (not mail.notify or "FAILURE" in mail.notify):
+        _deliver(found, _Mail("", tells=tells), mail.sender)
     return "failed"
+
+
+def _tell(found: Expected, mail: _Mail, address: str, dsn: str) -> None:
+    """Tell the sender of what did not fail, where there is one."""
+    if mail.sender not in NOBODY:
+        _deliver(found, _Mail("", tells=(f"{address} {dsn}",)), mail.sender)

@@ -115,7 +115,7 @@ def _judge_recipient(
 
 @dataclass(frozen=True)
 class Thing:
-    """A copy or a row that waits, and a failed recipient that it tells of (`expected`)."""
+    """A copy or a row that waits, and what it tells of a recipient (`expected`)."""
 
     tag: str
     where: str

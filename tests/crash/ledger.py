@@ -18,8 +18,9 @@ from .script import DOMAIN, MAIL, PROGRAMS, Sent
 
 NAME: Final = re.compile(r"\d+\.Q(\d+)R(\d+)\.(\d+)\..*,S=(\d+)(:2,[A-Z]*)?\Z")
 TAG: Final = re.compile(rb"^X-Tag: (.+)$", re.M)
-REPORTED: Final = re.compile(rb"^Final-Recipient: rfc822; (.+)$", re.M)
-BOUNCED: Final = b"\nX-Bounced-Address: "  # in a header that is ours
+REPORTED: Final = re.compile(rb"^Final-Recipient: rfc822; (.+)\nAction: (.+)$", re.M)
+IS_REPORT: Final = b"; report-type=delivery-status;"  # in a header that is ours
+BOUNCED: Final = b"\nX-Bounced-Address: "  # the same, of a bounce
 DELIVERED: Final = re.compile(rb"^Delivered-To: .+$", re.M)
 
 
@@ -32,7 +33,7 @@ class Taken:
     folder: str
     key: tuple[int, int]
     recorded: bool  # its recipient's outcome was committed before
-    tells: tuple[str, ...]  # failed recipients, of a bounce
+    tells: tuple[str, ...]  # of a report (`told_in`)
 
 
 @dataclass
@@ -119,12 +120,14 @@ def check_copy(path: str, content: bytes, sent: dict[str, Sent]) -> tuple[str, s
     name = NAME.fullmatch(path.rpartition("/")[2])
     if mail is None or tag is None or name is None:
         return "", f"{path}: {len(content)} octets that nobody sent"
-    if BOUNCED in content[: content.find(b"\n\n")]:
+    if tells := told_in(content):
+        header, _, _ = mail.stored.partition(b"\n\n")
+        enclosed = mail.stored if all(tell.endswith(" failed") for tell in tells) else header
         whole = (
             content.startswith((b"Return-Path: <>\nDeliv", b"Return-Path: <#@[]>\nDeliv"))
-            and mail.stored in content
+            and enclosed in content
+            and _is_bounce(content) == tells[0].endswith(" failed")
             and content.endswith(b"--\n")
-            and told_in(content) != ()
         )
     else:
         through = DELIVERED.findall(content)
@@ -138,10 +141,14 @@ def check_copy(path: str, content: bytes, sent: dict[str, Sent]) -> tuple[str, s
 
 
 def told_in(content: bytes) -> tuple[str, ...]:
-    """Return the failed recipients that a bounce tells of; none for any other mail."""
-    if BOUNCED not in content[: content.find(b"\n\n")]:
+    """Return the recipients that a report tells of, and what; none for any other mail."""
+    if IS_REPORT not in content[: content.find(b"\n\n")]:
         return ()
-    return tuple(address.decode() for address in REPORTED.findall(content))
+    return tuple(f"{address.decode()} {dsn.decode()}" for address, dsn in REPORTED.findall(content))
+
+
+def _is_bounce(content: bytes) -> bool:
+    return BOUNCED in content[: content.find(b"\n\n")]
 
 
 class Reader:

@@ -21,7 +21,7 @@ from indimail.serve.hands import Content, OwnHands, Program
 from indimail.serve.snapshot import Configuration, Snapshot
 from indimail.testing.clock import FakeClock
 
-from .script import is_foreseen, plan_of
+from .script import DELAYWARN, is_foreseen, plan_of
 
 if TYPE_CHECKING:
     from .world import World
@@ -36,6 +36,7 @@ def configuration() -> Snapshot:
         Path(control, "me").write_text("mx.example.com\n")
         Path(control, "rcpthosts").write_text("example.com\n")
         Path(control, "virtualdomains").write_text("example.com:example.com\n")
+        Path(control, "delaywarn").write_text(f"{DELAYWARN}\n")
         Path(control, "bouncemaxbytes").write_text("0\n")  # a large mail makes a large bounce
         return load(Instance(root), {})
 

@@ -38,7 +38,7 @@ LATER: Final = 60.0  # seconds after the beginning the user `later` may be deliv
 class Sent:
     """A mail as its client sends it; `users` are the local parts of its recipients.
 
-    `never`: it is queued by a program of this machine, with NOTIFY=NEVER for each.
+    `notify` is what is asked for each of them (NOTIFY).
     `like`: the word that its header has instead of the tag; mails with the same one are duplicates.
     """
 
@@ -48,7 +48,7 @@ class Sent:
     pieces: int = 1  # a body arrives in so many reads
     pause: float = 0.0  # seconds between them
     sender: str = STRANGER
-    never: bool = False
+    notify: str = ""
     like: str = ""
 
     @property
@@ -106,6 +106,7 @@ PLANS: Final[dict[str, tuple[Action, ...]]] = {
     "absent": (ABSENT,),
     "nobody": (ABSENT,),
     "never": (Defer("come back later. (#4.2.1)", RULE),),
+    "never-too": (Defer("come back later. (#4.2.1)", RULE),),
     # One file with a line of each kind.
     "sorted": (*_forward("grace@example.com"), _mailbox("sorted"), _runs("./sort")),
     "several": (_mailbox("several"), _mailbox("several-b"), _mailbox("several-c")),
@@ -159,6 +160,8 @@ def is_foreseen(user: str) -> bool:
 LARGE: Final = spool.LARGE + 4_000  # octets: a body in a file
 
 WRITER: Final = "writer@example.com"
+ALL: Final = "SUCCESS,FAILURE,DELAY"
+DELAYWARN: Final = 100  # seconds: a mail that waits for longer is told of, where that was asked
 
 # What follows in a line comes at the same moment; between lines the world goes on.
 PLAIN: Final[tuple[tuple[Sent, ...], ...]] = (
@@ -196,7 +199,7 @@ BOUNCES: Final[tuple[tuple[Sent, ...], ...]] = (
         Sent("double", ("absent",), sender="nobody@example.com"),
         Sent("null", ("absent",), sender=""),
     ),
-    (Sent("unasked", ("absent", "nobody"), sender=WRITER, never=True),),
+    (Sent("unasked", ("absent", "nobody"), sender=WRITER, notify="NEVER"),),
     (Sent("large-double", ("absent",), LARGE, sender="nobody@example.com"),),
     (Sent("late", ("never", "absent", "later", "nobody"), sender=WRITER),),
 )
@@ -222,9 +225,27 @@ DUPLICATES: Final[tuple[tuple[Sent, ...], ...]] = (
     (Sent("large-1", ("measured",), LARGE, 2, like="large"),),
     (Sent("large-2", ("measured",), LARGE, like="large"), Sent("plain", ("alice",), like="twin")),
 )
+REPORTS: Final[tuple[tuple[Sent, ...], ...]] = (
+    (
+        Sent("success", ("alice", "sorted"), sender=WRITER, notify="SUCCESS"),
+        Sent("unasked-success", ("alice",), sender=WRITER, notify="FAILURE,DELAY"),
+    ),
+    (Sent("mixed-reports", ("absent", "bob", "never", "later"), sender=WRITER, notify=ALL),),
+    (
+        Sent("expanded", ("chain", "sorted", "alias"), sender=WRITER, notify="SUCCESS,FAILURE"),
+        Sent("handed-on", ("relayed", "dropped"), sender=WRITER, notify=ALL),
+    ),
+    (Sent("large-success", ("alice", "refused"), LARGE, 2, sender=WRITER, notify=ALL),),
+    (
+        Sent("nobody-asks", ("alice",), sender="nobody@example.com", notify="SUCCESS"),
+        Sent("null-asks", ("alice",), sender="", notify="SUCCESS,DELAY"),
+        Sent("null-waits", ("never",), sender="", notify="SUCCESS,DELAY"),
+    ),
+    (Sent("waits", ("never", "later", "never-too"), sender=WRITER, notify="DELAY"),),
+)
 SCRIPTS: Final = {
     "plain": PLAIN, "steps": STEPS, "forwards": FORWARDS, "bounces": BOUNCES, "quotas": QUOTAS,
-    "duplicates": DUPLICATES,
+    "duplicates": DUPLICATES, "reports": REPORTS,
 }  # fmt: skip
 
 

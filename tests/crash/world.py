@@ -50,7 +50,7 @@ from indimail.testing.disk import SimulatedDisk
 from indimail.testing.vfs import SimulatedVfs
 from indimail.trace.write import TraceWriter
 
-from .client import Client, submit
+from .client import Client
 from .ledger import Ledger, Reader
 from .scene import Fixed, ScriptedForesight, ScriptedHands, Silent
 from .script import Sent
@@ -249,10 +249,7 @@ class World:
     def _send_next(self) -> None:
         for mail in self._script.popleft():
             self.ledger.sent[mail.tag] = mail
-            if mail.never:
-                submit(self, mail)
-            else:
-                Client(self, mail).begin()
+            Client(self, mail).begin()
 
     def _tick(self) -> None:
         """A second passes."""

@@ -3,7 +3,7 @@ import pytest
 from indimail.smtp import SessionRules
 from indimail.smtp.extension import hello_lines
 
-ALWAYS = ("PIPELINING", "8BITMIME", "SIZE", "ENHANCEDSTATUSCODES", "CHUNKING", "HELP")
+ALWAYS = ("PIPELINING", "8BITMIME", "SIZE", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN", "HELP")
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ ALWAYS = ("PIPELINING", "8BITMIME", "SIZE", "ENHANCEDSTATUSCODES", "CHUNKING", "
         ({"starttls": True}, False, (*ALWAYS[:3], "STARTTLS", *ALWAYS[3:])),
         ({"starttls": True}, True, ALWAYS),
         ({"smtputf8": True}, True, (*ALWAYS[:3], "SMTPUTF8", *ALWAYS[3:])),
-        ({"databytes": 7, "help": False}, False, (*ALWAYS[:2], "SIZE 7", *ALWAYS[3:5])),
+        ({"databytes": 7, "help": False}, False, (*ALWAYS[:2], "SIZE 7", *ALWAYS[3:6])),
     ],
 )
 def test_what_is_offered_and_in_which_order(rules, tls, lines):

@@ -4,13 +4,12 @@
     parameters(" SIZE=10 BODY=8BITMIME", MAIL_PARAMETERS)  -> {"size": 10, "body": "8BITMIME"}
 
 The order is that of ``spec/smtp.md`` 2.6 (AUTH, PIPELINING, 8BITMIME, SIZE, STARTTLS, SMTPUTF8), then
-ENHANCEDSTATUSCODES and CHUNKING, which IndiMail does not have, and HELP last.
+ENHANCEDSTATUSCODES, CHUNKING and DSN, which IndiMail does not have, and HELP last.
 
 A parameter is taken whether or not its extension was offered, so that what a client asked for is
-kept with the message: DSN parameters before DSN is advertised, AUTH (meaningful only from an
-authenticated client; the driver judges) before AUTH is.  Values that name data (AUTH, ENVID, ORCPT)
-stay as they came, in xtext.  An unknown name is refused (RFC 5321 4.1.1.11), a known one with a bad
-value or given twice as well.
+kept with the message: AUTH (meaningful only from an authenticated client; the driver judges) before
+AUTH is.  Values that name data (AUTH, ENVID, ORCPT) stay as they came, in xtext.  An unknown name is
+refused (RFC 5321 4.1.1.11), a known one with a bad value or given twice as well.
 
 Sources: RFC 1870, RFC 2034, RFC 2920, RFC 3030, RFC 3207, RFC 3461 section 4, RFC 4954 section 5,
 RFC 6152, RFC 6531 section 3.4.  Not here: BINARYMIME (a text store cannot promise it) and DELIVERBY.
@@ -46,6 +45,7 @@ def hello_lines(rules: SessionRules, auth: Sequence[str], *, tls: bool) -> tuple
         ("SMTPUTF8", rules.smtputf8),
         ("ENHANCEDSTATUSCODES", True),
         ("CHUNKING", True),
+        ("DSN", True),
         ("HELP", rules.help),
     ]
     return tuple(keyword for keyword, offered in offers if offered)

@@ -7,8 +7,9 @@ The first sentence is the mail's heading.  With several recipients, what happene
 the conversation as a group of its own; else all is in time order.  Facts that are told: ``ip name
 listener`` (connect), ``sender recipient size message_id helo auth_user tls instruction`` (decisions;
 or the ``argument`` of a command that was refused unread), ``target`` (route), ``attempt next_try
-age lifetime`` (deliveries), ``hop tls verified auth_user source reused`` (those to another host).
-What a peer sent is shown without its control characters.  Times are UTC.
+age lifetime owed`` (deliveries; what the sender is to be told), ``hop tls verified auth_user source
+reused`` (those to another host), ``report told`` (bounces and other reports: of whom).  What a peer
+sent is shown without its control characters.  Times are UTC.
 
 Not here: finding the records (`trace.find`), colours (`cli.explain`).
 """
@@ -148,12 +149,15 @@ def _what(record: Record) -> str:
         case Event.STEP:
             return f"step {record.verdict}"
         case Event.DELIVERY:
-            told = f"{_hop(record)}{_next_try(record)}{_mailbox(record)}"
+            owed = (
+                _owed(record) if record.verdict == "deferred" else ""
+            )  # else the outcome tells it
+            told = f"{_hop(record)}{_next_try(record)}{owed}{_mailbox(record)}"
             return f"delivery {record.verdict}{told}"
         case Event.OUTCOME:
-            return f"outcome {record.verdict}"
+            return f"outcome {record.verdict}{_owed(record)}"
         case Event.BOUNCE:
-            return f"bounce {record.verdict}"
+            return f"{_report(record)} {record.verdict}"
         case Event.DISCONNECT:
             return "conversation ended"
 
@@ -212,6 +216,18 @@ def _next_try(record: Record) -> str:
     if isinstance(age, int | float) and isinstance(lifetime, int | float):
         told += f" ({_duration(age)} after it came; given up after {_duration(lifetime)})"
     return told
+
+
+def _owed(record: Record) -> str:
+    """Return what the sender is to be told of it."""
+    return f", the sender is to be told: {_fact(record, 'owed')}" if "owed" in record.facts else ""
+
+
+def _report(record: Record) -> str:
+    """Return what kind of report it is, and of whom."""
+    kind = _fact(record, "report")
+    word = "bounce" if kind in {"", "failed"} else f"report ({kind})"
+    return f"{word} of {_fact(record, 'told')}" if "told" in record.facts else word
 
 
 def _mailbox(record: Record) -> str:
