@@ -15,8 +15,12 @@ from indimail.app.instance import Instance
 from indimail.app.logs import LogLines
 from indimail.app.means import Place
 from indimail.app.reading import Overrides
+from indimail.mail.channel import Channel
 from indimail.mail.errors import QueueFull, QueueUnwritable
+from indimail.mail.ids import QueueId
 from indimail.net.connections import ConnectionTable
+from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient
+from indimail.queue.sqlite import SqliteQueue, database_of
 from indimail.serve.handover import HandOver
 
 Worker = Callable[..., Parts]
@@ -111,6 +115,19 @@ def test_a_queue_has_one_owner_and_who_has_none_hands_over_to_it(worker: Worker)
 def test_two_workers_of_one_number_would_give_the_same_ids(worker: Worker) -> None:
     one, other, twin = worker(0), worker(1), worker(0)
     assert [one.take_number(), other.take_number(), twin.take_number()] == [True, True, False]
+
+
+def test_no_id_is_given_again_after_the_clock_was_set_back(worker: Worker) -> None:
+    """A queue that is opened has mails with ids of a time to come."""
+    parts = worker()
+    directory = os.path.join(parts.config.current.queue.base, "queue1")
+    os.makedirs(directory)
+    store, known = SqliteQueue.open(database_of(directory)), QueueId(2**62)
+    recipient = QueuedRecipient(0, "ana@example.com", Channel.REMOTE, "example.com", due=2e9)
+    store.apply([Accepted(QueuedMessage(known, 1.0, "", 5, b"hello"), (recipient,))])
+    store.close()
+    assert parts.queues.open(directory)
+    assert parts._means.ids.next(now_us=1) > known
 
 
 def test_a_certificate_is_followed_and_a_broken_one_keeps_the_old(

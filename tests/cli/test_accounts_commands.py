@@ -15,7 +15,6 @@ import pytest
 
 from cli.accounts_commands import Ran, Terminal
 from indimail.accounts.passwords import verify
-from indimail.accounts.port import Account, Flag
 from indimail.accounts.scram import Mechanism, Scram, parse_scram
 from indimail.accounts.sql import SqlAccounts, sqlite_url
 from indimail.cli.terminal import ask_password
@@ -413,6 +412,27 @@ def test_a_password_is_in_no_output_and_no_file(domain: Terminal) -> None:
     assert [path for path in files if b"hunter2" in path.read_bytes()] == []
 
 
+def test_a_domain_is_the_instance_s_and_lies_with_the_others(terminal: Terminal) -> None:
+    owner, place = os.stat(terminal.root), f"{terminal.root}/domains"
+    who = f"uid={owner.st_uid}/gid={owner.st_gid}, who owns the instance and all domains"
+    for option, value, code, said in (
+        ("-u", "nobody-of-that-name", 100, "user nobody-of-that-name not found in /etc/passwd"),
+        ("-u", "daemon", 69, f"-u: expected {who}"),
+        ("-i", "1", 69, f"-i: expected {who}"),
+        ("-g", "1", 69, f"-g: expected {who}"),
+        ("-d", "/srv", 69, f"-d /srv: domains lie in {place}; DOMAINDIR moves it"),
+    ):
+        ran = terminal("vadddomain", option, value, "-e", "example.com", SHA512)
+        assert ran == Ran(code, "", f"vadddomain: {said}\n")
+    assert os.listdir(place) == []
+    numbers = ["-i", str(owner.st_uid), "-g", str(owner.st_gid), "-d", terminal.root]
+    assert terminal("vadddomain", *numbers, "-e", "example.com", SHA512).code == 0
+
+
+def test_the_use_of_vpasswd_is_printed_with_h(domain: Terminal) -> None:
+    assert domain("vpasswd", "-H", "postmaster@example.com", "x") == domain("vpasswd")
+
+
 def test_the_domain_s_hash_method_is_remembered(domain: Terminal) -> None:
     domain("vadduser", "alice@example.com", "x")
     assert password_of(domain, "alice").reveal().startswith("$1$")
@@ -431,55 +451,12 @@ def test_an_alias_domain_is_its_real_one(domain: Terminal) -> None:
     assert password_of(domain, "alice")
 
 
-def test_a_user_in_full(domain: Terminal) -> None:
+def test_who_is_shown_is_counted_anew(domain: Terminal) -> None:
     domain("vadduser", "-e", "-q", "50M", "alice@example.com", SHA512)
-    accounts(domain).add_alias("alice", "example.com", "&bob@example.com")
-    home = f"{domain.root}/mail/A2E/example.com/alice"
-    Path(home, "Maildir/new/1.x,S=2048").touch()
-    ran = domain("vuserinfo", "alice@example.com")
-    lines = [line for line in ran.out.splitlines() if not line.startswith("Added On")]
-    assert lines == [
-        "name          : alice@example.com",
-        f"passwd        : {SHA512} (SHA-512)",
-        "uid           : 0",
-        "gid           : 0",
-        "                -all services available",
-        "gecos         : alice",
-        f"dir           : {home}",
-        "quota         : 52428800 [50.00] MiB",
-        "curr quota    : 2048S,1C",
-        "Table Name    : indimail",
-        "last  IMAP    : Not yet logged in",
-        "last  POP3    : Not yet logged in",
-        "Forwarding    : &bob@example.com",
-    ]
-    assert Path(home, "Maildir/maildirsize").read_text() == "52428800S\n2048 1\n"
-
-
-def test_single_fields_flags_and_a_missing_home(domain: Terminal) -> None:
-    account = Account(
-        "bob",
-        "example.com",
-        Secret("x"),
-        flags=Flag.NO_POP | Flag.BOUNCE_MAIL,
-        directory="/nowhere",
-    )
-    accounts(domain).add(account)
-    ran = domain("vuserinfo", "-g", "-d", "-q", "bob@example.com")
-    assert ran.out.splitlines() == [
-        "gid           : 18",
-        "                -pop access closed",
-        "                -mail will be bounced back to sender",
-        "dir           : /nowhere (missing)",
-        "quota         : unlimited",
-        "curr quota    : 0S,0C",
-    ]
-
-
-def test_an_alias_alone_is_shown(domain: Terminal) -> None:
-    assert domain("vuserinfo", "abuse@example.com") == Ran(
-        0, "Forwarding    : &postmaster@example.com\n", ""
-    )
+    maildir = Path(domain.root, "mail/A2E/example.com/alice/Maildir")
+    (maildir / "new/1.x,S=2048").touch()
+    assert domain("vuserinfo", "-q", "alice@example.com").code == 0
+    assert (maildir / "maildirsize").read_text() == "52428800S\n2048 1\n"
 
 
 def test_a_directory_without_an_instance(folder: str, terminal: Terminal) -> None:

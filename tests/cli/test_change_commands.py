@@ -240,6 +240,11 @@ def test_what_leads_to_an_address(domain: Terminal) -> None:
         "mailer-daemon@example.com -> &postmaster@example.com\n"
     )
     assert domain("valias", "-S", "alice@example.com") == Ran(0, "", "")
+    assert domain("valias", "-S", "@example.com").code == 1
+    domain("valias", "-i", "&carol@elsewhere.example", "sales@example.com")
+    assert domain("valias", "-S", "carol@elsewhere.example").out == (
+        "sales@example.com -> &carol@elsewhere.example\n"
+    )
 
 
 def test_the_cluster_is_waited_for_and_the_line_is_there(domain: Terminal) -> None:

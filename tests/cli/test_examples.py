@@ -22,8 +22,8 @@ ORDER = [
     "init", "vadddomain", "vadduser", "vpasswd", "vuserinfo", "vmoduser", "vsetuserquota", "vlimit",
     "valias", "vdominfo", "vgroup", "vbulletin", "vdeloldusers", "resetquota", "printdir", "vreorg",
     "vpurge", "vipmap", "vcalias", "vcaliasrev", "vacation", "vmoddomain", "vaddaliasdomain",
-    "vdeluser", "vmoveuserdir", "vrenameuser", "config", "check-config", "doctor", "backup",
-    "restore", "deliver", "sendmail", "rmail", "qmail-inject", "qmail-queue", "qmail-qread",
+    "vdeluser", "vmoveuserdir", "vrenameuser", "config", "check-config", "tcprulescheck", "doctor",
+    "backup", "restore", "deliver", "sendmail", "rmail", "qmail-inject", "qmail-queue", "qmail-qread",
     "qmail-qstat", "explain", "completion", "ifaddr", "iftocc", "iftoccfrom", "vfstab", "import",
     "vrenamedomain", "vdeldomain", "domain", "user", "alias",
 ]  # fmt: skip

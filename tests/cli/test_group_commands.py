@@ -150,7 +150,7 @@ def test_a_bulletin_comes_once_to_all_but_those_excluded(
     folder = Path(domain.root).parent  # the owner of the instance may pass it
     news, excluded = folder / "news.eml", tmp_path / "not"
     news.write_bytes(b"Subject: news\n\nH\xffllo\n")
-    excluded.write_text("bob@example.com\n")
+    excluded.write_text("Bob@example.com\n\n")
     ran = domain("vbulletin", "-n", "-f", str(news), "-e", str(excluded), "example.com")
     assert "/alice/Maildir/new/" in ran.out
     assert mails(domain, "alice") == []

@@ -44,41 +44,6 @@ def everything(terminal: Terminal) -> set[str]:
     }
 
 
-def test_a_domain_in_full(domain: Terminal) -> None:
-    for alias in ("example.org", "example.net"):
-        domain("vaddaliasdomain", alias, "example.com")
-    domain("vmoddomain", "-l", "1", "-H", "SHA-512", "example.com")
-    owner = os.stat(domain.root)
-    lines = [
-        f"       uid: {owner.st_uid}",
-        f"       gid: {owner.st_gid}",
-        f"Domain Dir: {domain.root}/domains/example.com",
-        f"  Base Dir: {domain.root}/mail",
-        "crypt Hash: SHA-512",
-        "     Users: 2",
-        "   vlimits: enabled",
-        "AliasDomains:",
-        "example.net",
-        "example.org",
-    ]
-    for name, first in (
-        ("example.com", "    domain: example.com"),
-        ("example.net", "    domain: example.net aliased to example.com"),
-    ):
-        ran = domain("vdominfo", name)
-        assert (ran.code, ran.err) == (0, "")
-        assert ran.out.splitlines() == [first, *lines]
-    assert domain("vdominfo", "-n", "-t", "example.com").out.splitlines() == [
-        "    domain: example.com",
-        "     Users: 2",
-    ]
-    assert domain("vdominfo", "-n").out.split() == [
-        "domain:", "example.com",
-        "domain:", "example.net", "aliased", "to", "example.com",
-        "domain:", "example.org", "aliased", "to", "example.com",
-    ]  # fmt: skip
-
-
 def test_a_domain_that_is_not_routed_here_is_warned_about(domain: Terminal) -> None:
     Path(domain.root, "control/virtualdomains").write_text("")
     assert domain("vdominfo", "-n", "example.com") == Ran(
@@ -421,3 +386,23 @@ def test_the_hook_runs_after_the_change_as_the_owner_of_the_instance(
     monkeypatch.setenv("POST_HANDLE", f"{hook} first")
     assert domain("vadduser", "-e", "carol@example.com", HASH).code == 7
     assert Path(folder, "told/what").read_text() == f"{hook} first carol@example.com\n"
+
+
+def test_a_name_with_a_blank_is_one_for_every_command(domain: Terminal, tmp_path: Path) -> None:
+    news, user = tmp_path / "news", "al bo@example.com"
+    news.write_text("Subject: news\n\nHello\n")
+    for command in (
+        ["vadduser", "-e", user, HASH],
+        ["vmoduser", "-p", user],
+        ["vsetuserquota", user, "5M"],
+        ["vlimit", "-p", "a", user],
+        ["vbulletin", "-f", str(news), user],
+        ["valias", "-i", "/srv/al bo/", user],
+        ["vmoveuserdir", user, f"{domain.root}/elsewhere/al bo"],
+        ["vrenameuser", user, "bo al@example.com"],
+        ["vuserinfo", "bo al@example.com"],
+        ["vdeluser", "bo al@example.com"],
+        ["vgroup", "-a", "-e", user, HASH],
+        ["vbulletin", "-f", str(news), "alice%example.com"],
+    ):
+        assert domain(*command).code == 0, command

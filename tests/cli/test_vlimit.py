@@ -62,6 +62,12 @@ def test_limits_are_set_by_option(domain: Terminal) -> None:
         domain("vlimit", "-D", "example.com")
 
 
+def test_what_was_set_is_said_where_asked(domain: Terminal) -> None:
+    ran = domain("vlimit", "-v", "-P", "50", "example.com")
+    assert (ran.code, ran.out) == (0, "set limits of example.com\n")
+    assert domain("vlimit", "-v", "--dry-run", "-P", "51", "example.com").out != ran.out
+
+
 def test_days_from_now(domain: Terminal) -> None:
     begun = int(time.time())
     assert domain("vlimit", "-n", "10", "-N", "-10", "example.com").code == 0

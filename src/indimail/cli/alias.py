@@ -13,7 +13,7 @@ from typing import Final
 
 from indimail.accounts.port import AliasLine
 from indimail.cli.actions import Action, add_actions, end_change, run_action
-from indimail.cli.address import our_address
+from indimail.cli.address import our_address, real_address
 from indimail.cli.change import carry, check_name
 from indimail.cli.shown import print_json, print_table
 from indimail.cli.site import Command, Failed, check, opened
@@ -85,7 +85,7 @@ def _found(command: Command, args: argparse.Namespace) -> Iterable[AliasLine]:
     if args.domain is not None:
         check_name("domain", args.domain)
     if args.to is not None:
-        return accounts.aliases_to(args.to)
+        return accounts.aliases_to("@".join(real_address(command, args.to)))
     if args.alias is not None:
         name, domain = our_address(command, args.alias)
         return [AliasLine(name, domain, line) for line in accounts.aliases(name, domain)]

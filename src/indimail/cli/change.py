@@ -34,7 +34,7 @@ from indimail.cli.site import (
 )
 from indimail.mail.errors import MailError
 from indimail.manage.change import carry_out, unfit
-from indimail.manage.names import check_case
+from indimail.manage.names import check_case, split_address
 from indimail.manage.site import Refused, Site, alone, check_undisturbed, journal
 from indimail.manage.writes import Write
 
@@ -130,9 +130,14 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
 def check_name(what: str, text: str) -> None:
     """Refuse an address or a domain that leads out of the directories named for it."""
     check(check_case(what, text))
-    is_odd = not text or "/" in text or any(letter.isspace() for letter in text)
-    if is_odd or text.startswith(("@", ".")):
+    domain = split_address(text)[1] or (text if what == "domain" else "")
+    if not text or "/" in text or " " in domain or text.startswith(("@", ".")):
         raise Failed(f"Invalid {what} {text}", 100)
+
+
+def what_is_named(text: str) -> str:
+    """Return "email" or "domain", for where either may be given."""
+    return "email" if split_address(text)[1] else "domain"
 
 
 def is_completed(command: Command, subject: str) -> bool:

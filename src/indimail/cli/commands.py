@@ -274,6 +274,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "except_", "bounce the mail, if a program says so",
         "|except grep -q '^X-Spam: yes'",
     ),
+    "tcprulescheck": _program(
+        "tcprulescheck", "tell which rule decides about a client, and what it gives",
+        "tcprulescheck /var/indimail/tcp/tcp.smtp 192.0.2.1",
+    ),
     "ifaddr": _program(
         "ifaddr", "tell whether fields of the mail name an address",
         "ifaddr from : @example.com <mail; echo $?",

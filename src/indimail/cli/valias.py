@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 
 from indimail.accounts.port import AliasLine
-from indimail.cli.address import our_address
+from indimail.cli.address import our_address, real_address
 from indimail.cli.change import begin_arguments, end_arguments, make_change
 from indimail.cli.site import Command, Failed, attempt, check, opened
 from indimail.manage.aliases import LineChange, plan_alias_change
@@ -52,7 +52,8 @@ def _run(args: argparse.Namespace) -> None:
     if args.gone is not None and args.new is not None:
         raise Failed("-d and -i: expected one of them; -u replaces a line", 1)
     with opened(PROGRAM, args) as command:
-        name, domain = our_address(command, args.address)
+        find = real_address if args.track else our_address  # what leads to others, too
+        name, domain = find(command, args.address)
         if args.new is None and args.gone is None:
             _show(_found(command, args, name, domain))
             return
@@ -73,6 +74,8 @@ def _found(
     command: Command, args: argparse.Namespace, name: str, domain: str
 ) -> Iterable[AliasLine]:
     if args.track:
+        if not name:
+            raise Failed(f"{args.address}: -S: expected name@domain", 1)
         return command.accounts.aliases_to(f"{name}@{domain}")
     if not name:
         return command.accounts.domain_aliases(domain)

@@ -13,8 +13,9 @@ Exit codes and texts: spec/delivery.md 2.  The work: `manage.bulletins`.
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
-from indimail.cli.change import check_name, end_arguments, finish, make_change
+from indimail.cli.change import check_name, end_arguments, finish, make_change, what_is_named
 from indimail.cli.site import (
     Command,
     Failed,
@@ -89,19 +90,23 @@ def _run(args: argparse.Namespace) -> int:
     excluded, subscribers = _addresses(args.excluded), _addresses(args.subscribers)
     if not octets:
         raise Failed(f"{args.file}: is empty", 1)
-    bulletin = Bulletin(octets, args.file, args.how or "copy", frozenset(excluded))
+    bulletin = Bulletin(octets, args.file, args.how or "copy")
     for name in args.name:
-        check_name("email" if "@" in name else "domain", name)
-    if (args.stored or has_list) and any("@" in name for name in args.name):
+        check_name(what_is_named(name), name)
+    if (args.stored or has_list) and any(split_address(name)[1] for name in args.name):
         raise Failed(f"{'-a' if args.stored else '-S'}: expected domains", 1)
     how = "stored" if args.stored else f"-S {args.subscribers}" if has_list else bulletin.how
     with opened(PROGRAM, args) as command:
         make_change(
             command,
             " ".join([how, args.file, *args.name]),
-            lambda: _plan(command, args, bulletin, subscribers),
+            lambda: _plan(command, args, _spare(command, bulletin, excluded), subscribers),
         )
     return finish(command, args.name, [f"posted {args.file}"] if args.verbose else [])
+
+
+def _spare(command: Command, bulletin: Bulletin, excluded: Sequence[str]) -> Bulletin:
+    return replace(bulletin, excluded=frozenset(_known(command, each) for each in excluded))
 
 
 def _plan(
@@ -136,7 +141,7 @@ def _known(command: Command, address: str) -> str:
 
 def _real(command: Command, name: str) -> str:
     """Return a domain, or an address, by its real domain; refuse one that is not ours."""
-    user, domain = split_address(name) if "@" in name else ("", name)
+    user, domain = split_address(name) if split_address(name)[1] else ("", name)
     domain = real_domain(command.site, command.accounts, domain)
     missing = Refused(f"{domain}: No such Domain", 1)
     check(check_owner(command.site, command.disk, domain, missing))
@@ -144,7 +149,9 @@ def _real(command: Command, name: str) -> str:
 
 
 def _addresses(path: str | None) -> list[str]:
-    return [] if path is None else _read(path).decode("utf-8", "replace").split()
+    """Return the lines of a file; an address may have blanks."""
+    lines = "" if path is None else _read(path).decode("utf-8", "replace")
+    return [line.strip() for line in lines.splitlines() if line.strip()]
 
 
 def _read(path: str) -> bytes:

@@ -20,7 +20,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from indimail.accounts.port import NO_DEFAULT, Limits
-from indimail.cli.change import begin_arguments, check_name, end_arguments, make_change
+from indimail.cli.change import (
+    begin_arguments,
+    check_name,
+    end_arguments,
+    make_change,
+    what_is_named,
+)
 from indimail.cli.site import Command, Failed, attempt, check, now, opened, usage
 from indimail.delivery.quota import NO_QUOTA, parse_quota
 from indimail.manage.aliasdomains import real_domain
@@ -111,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> None:
     if args.name is None or (args.show and args.gone):
         raise usage(args)
-    check_name("email" if "@" in args.name else "domain", args.name)
+    check_name(what_is_named(args.name), args.name)
     name, domain = split_address(args.name)
     name, domain = (name, domain) if domain else ("", name)
     for option, other in (("e", "n"), ("t", "N")):
@@ -140,6 +146,8 @@ def _run(args: argparse.Namespace) -> None:
                 command, f"{args.name} {values}",
                 lambda: plan_limits(site, accounts, disk, name, domain, values),
             )  # fmt: skip
+            if args.verbose and not command.is_dry:
+                print(f"set limits of {Limits(name, domain).subject}")
         if args.show:
             found = accounts.limits(name, domain)
             for line in report(check(found or no_records(name, domain))):

@@ -20,7 +20,6 @@ from indimail.cli.site import (
     check,
     now,
     opened,
-    refuse_later,
     usage,
 )
 from indimail.manage.aliasdomains import real_domain
@@ -28,17 +27,17 @@ from indimail.manage.names import check_case, split_address
 from indimail.manage.users import check_domain_is_ours, check_new_password, plan_password
 
 PROGRAM = "vpasswd"
-LATER = {"H": "the cluster"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    options = add_options(parser, LATER, taking_value="H")
+    options = add_options(parser, {})
     parser.description = "Set a user's password."
     parser.add_argument("email", nargs="?")
     parser.add_argument("password", nargs="?", help="left out: asked, or the first line of stdin")
     add_password_options(options)
     add_scram_options(options)
+    options.add_argument("-H", dest="asks", action="store_true", help="print how it is used")
     end_arguments(parser)
 
 
@@ -48,8 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    refuse_later(args)
-    if args.email is None:
+    if args.email is None or args.asks:
         raise usage(args)
     check(check_case("email", args.email))
     name, domain = split_address(args.email)

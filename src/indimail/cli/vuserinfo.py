@@ -24,13 +24,14 @@ from indimail.cli.site import (
     add_root,
     attempt,
     check,
+    now,
     opened,
     usage,
 )
 from indimail.delivery.quota import parse_quota
 from indimail.durable.disk import Disk
 from indimail.manage.names import check_case
-from indimail.manage.reports import usage_of
+from indimail.manage.reports import LOGINS, usage_of
 from indimail.manage.routing import check_owner
 
 PROGRAM = "vuserinfo"
@@ -155,6 +156,13 @@ def _quota(stored: str) -> str:
 
 def _events(events: list[LastEvent]) -> Iterator[str]:
     last = {event.service: event for event in events}
+    logins = [event.time for event in events if event.service in LOGINS]
+    if logins:
+        days, seconds = divmod(max(int(now()) - max(logins), 0), 86_400)
+        minutes, seconds = divmod(seconds, 60)
+        hours, minutes = divmod(minutes, 60)
+        since = f"{days} days {hours:02} Hrs {minutes:02} Mins {seconds:02} Secs"
+        yield f"{'Days inact':14}: {since}"
     for service, label in EVENT_LABELS.items():
         event = last.get(service)
         if event is not None:

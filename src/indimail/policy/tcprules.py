@@ -275,6 +275,11 @@ def rules_from_records(
     return TcpRules(listed, file), mistakes
 
 
+def address_of(rule: ClientRule) -> str:
+    """Return the address of a rule as it is written; empty: it is for everyone."""
+    return _SEPARATOR.split(rule.text, maxsplit=1)[0]
+
+
 @lru_cache(maxsize=4096)
 def _value6(ip: str) -> int:
     try:
