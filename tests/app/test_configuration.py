@@ -245,7 +245,7 @@ def test_what_has_no_effect_yet_is_a_notice_and_never_a_mistake(tmp_path):
     texts = {
         "control/rcpthosts": "example.com\n",
         "control/badmailfrom": "x@y\n",
-        "control/relaymailfrom.cdb": b"",
+        "control/badrcptto.cdb": b"",
         "control/tarpitcount": "not a number\n",
         "tcp/tcp.smtp": ':allow,REQUIREAUTH="1",QUEUE_COUNT="3",ANYTHING="x"\n',
     }
@@ -253,7 +253,7 @@ def test_what_has_no_effect_yet_is_a_notice_and_never_a_mistake(tmp_path):
         "tcp/tcp.smtp:1: REQUIREAUTH: not yet: SMTP AUTH",
         "tcp/tcp.smtp:1: QUEUE_COUNT: has no effect for some clients only",
         "control/badmailfrom: not yet: sender and recipient lists",
-        "control/relaymailfrom.cdb: not yet: the other five relay methods",
+        "control/badrcptto.cdb: not yet: sender and recipient lists",
         "control/tarpitcount: not yet: early-talker test and tarpit",
         "environment[SPFBEHAVIOR]: SPFBEHAVIOR: not yet: SPF",
     )
@@ -515,3 +515,89 @@ def test_every_change_of_a_file_is_a_change(tmp_path):
 def test_an_address_without_domain_gets_ours(tmp_path):
     way = route(Address("ana", ""), loaded(tmp_path, {}).routing)
     assert str(way.address) == "ana@mx.example.com"
+
+
+# -- who may relay ---------------------------------------------------------------------------------
+
+
+def test_the_lists_of_the_founding_text_are_read_as_they_stand_there(tmp_path):
+    """Its examples are indented, and so they may be here."""
+    snapshot = loaded(
+        tmp_path,
+        {
+            "control/relayclients": " 192.168.0.1:\n 192.168.1.:\n",
+            "control/relaydomains": "\n\n  heaven.af.mil:\n  .heaven.af.mil:\n",
+            "control/relaymailfrom": "  joeblow@domain1.com\n  @domain2.com\n",
+        },
+    )
+    relay = snapshot.relay
+    clients = relay.relayclients["relayclients"]
+    assert [str(clients.find(ip).rule) for ip in ("192.168.0.1", "192.168.1.9")] == [
+        "control/relayclients:1", "control/relayclients:2",
+    ]  # fmt: skip
+    hosts = relay.relaydomains.hosts
+    assert [str(hosts.find(name).rule) for name in ("heaven.af.mil", "mx.heaven.af.mil")] == [
+        "control/relaydomains:3", "control/relaydomains:4",
+    ]  # fmt: skip
+    senders = [Address("joeblow", "domain1.com"), Address("x", "domain2.com")]
+    assert [str(relay.relaymailfrom.find(sender).rule) for sender in senders] == [
+        "control/relaymailfrom:1", "control/relaymailfrom:2",
+    ]  # fmt: skip
+    assert (
+        "control/relaymailfrom: whoever says that he is one of these senders may relay, and anybody"
+        " can say so" in snapshot.notices
+    )
+    assert snapshot.asks_for_names
+
+
+def test_relayclients_may_be_another_file_for_a_client(tmp_path):
+    snapshot = loaded(
+        tmp_path,
+        {
+            "control/relayclients": "10.0.0.1:\n",
+            "control/relayclients.vpn": "10.9.0.1:\n",
+            "tcp/tcp.smtp": '10.9.:allow,RELAYCLIENTS="relayclients.vpn"\n10.8.:allow,RELAYCLIENTS="x"\n',
+        },
+    )
+    tables = snapshot.relay.relayclients
+    assert sorted(tables) == ["relayclients", "relayclients.vpn", "x"]
+    assert session(snapshot, "10.9.0.1").relayclients == "relayclients.vpn"
+    assert str(tables["relayclients.vpn"].find("10.9.0.1").rule) == "control/relayclients.vpn:1"
+    assert session(snapshot, "10.0.0.1").relayclients == "relayclients"
+    assert "control/x: RELAYCLIENTS names it, and it is not there" in snapshot.notices
+    assert not snapshot.asks_for_names
+
+
+def test_relaymailfrom_cdb_is_asked_first_and_the_text_counts_too(tmp_path):
+    records = [(b"Joe@base.example", b""), (b"@domain2.com", b""), (b"a@both.example", b"")]
+    texts = {
+        "control/relaymailfrom": "a@both.example\nb@text.example\n",
+        "control/relaymailfrom.cdb": build_cdb(records),
+    }
+    find = loaded(tmp_path, texts).relay.relaymailfrom.find
+    wanted = {
+        Address("joe", "base.example"): "control/relaymailfrom.cdb[joe@base.example]",
+        Address("x", "domain2.com"): "control/relaymailfrom.cdb[@domain2.com]",
+        Address("a", "both.example"): "control/relaymailfrom:1",
+        Address("b", "text.example"): "control/relaymailfrom:2",
+    }
+    assert {sender: str(find(sender).rule) for sender in wanted} == wanted
+    (tmp_path / "control/relaymailfrom").unlink()
+    assert find(Address("joe", "base.example")) is not None
+    assert find(Address("b", "base.example")) is None
+
+
+def test_every_mistake_in_the_lists_of_who_may_relay_is_told(tmp_path):
+    texts = {
+        "control/relayclients": "10.0.0.1:\n10.0.0:\n",
+        "control/relaydomains": "a b:\n",
+        "control/relaymailfrom": "domain2.com\n",
+        "control/relaymailfrom.cdb": build_cdb([(b"nobody", b"")]),
+    }
+    found = mistakes(tmp_path, texts)
+    assert [line.partition(", expected")[0] for line in found] == [
+        "control/relayclients:2: found '10.0.0'",
+        "control/relaydomains:1: found 'a b:'",
+        "control/relaymailfrom:1: found 'domain2.com'",
+        "control/relaymailfrom.cdb: found 'nobody'",
+    ]

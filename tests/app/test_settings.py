@@ -27,11 +27,12 @@ holdremote concurrencyremote timeoutconnect timeoutremote dns.servers remote.per
 smtproutes SMTPROUTESFILE moresmtproutes MORESMTPROUTESCDB SMTPROUTE remote_auth AUTH_SMTP MIN_PENALTY
 MAX_TOLERANCE outgoingip OUTGOINGIP domainbindings bindroutes helohost helohostbyip
 TRY_NEXT_MX_HELO_FAIL
+relayclients RELAYCLIENTS relaydomains relaymailfrom
 """)
 
 # The rest of spec/smtp.md 14, 15 and spec/queue.md 1.4, 1.6, 1.8: known, and said to wait.
 WAITS = words("""
-relayclients relaydomains relaymailfrom tlsclients authdomains recipients chkrcptdomains
+tlsclients authdomains recipients chkrcptdomains
 chksenderdomains badmailfrom badmailpatterns badrcptto badrcptpatterns goodrcptto goodrcptpatterns
 BLACKHOLEDSENDER blackholedrcpt badhelo badip badhost accesslist hostaccess nodnscheck spamignore
 from.envrules auth.envrules rcpt.envrules fromd.envrules domainqueue tarpitcount tarpitdelay
@@ -42,7 +43,7 @@ signaturedomains nosignaturedomains dkimkeys domainkeys servercipherlist serverc
 tlsservermethod surbldomain surbldomainwhite surblrcpt level2-tlds level3-tlds libindimail
 host.mysql mcdinfo extraqueue quarantine mailarchive removeheaders envheaders logheaders
 originipfield todointerval conf-fsync conf-fdatasync
-conf-syncdir RELAYCLIENTS CHECKRELAY RELAY_CLEAR_MINUTES RELAY_TABLE
+conf-syncdir CHECKRELAY RELAY_CLEAR_MINUTES RELAY_TABLE
 OPEN_SMTP NORELAY TCP_FILE REQUIREAUTH AUTH_ALL CHECKSENDER MASQUERADE DEFAULT_DOMAIN CUGMAIL
 SECURE_AUTH DISABLE_AUTH_LOGIN DISABLE_AUTH_PLAIN DISABLE_AUTH_OAUTH2 DISABLE_CRAM_MD5
 DISABLE_CRAM_SHA1 DISABLE_CRAM_SHA224 DISABLE_CRAM_SHA256 DISABLE_CRAM_SHA384 DISABLE_CRAM_SHA512
@@ -122,5 +123,5 @@ def test_the_document_has_every_setting_once():
         assert setting.meaning in matching[0]
         assert (setting.waits_for or setting.reader) in matching[0]
     works, waits = table.split("Known, and without effect yet:")
-    assert "`relayclients`" in waits
-    assert "`relayclients`" not in works
+    assert "`tlsclients`" in waits
+    assert "`tlsclients`" not in works

@@ -30,6 +30,7 @@ from indimail.mail.events import Event, Record
 from indimail.mail.ids import QueueIds
 from indimail.mailbox.maildirsize import MaildirSizes
 from indimail.net.connections import ConnectionTable
+from indimail.net.names import ClientName
 from indimail.queue.port import Change, QueueStore, Stepped
 from indimail.queue.spool import Spool
 from indimail.queue.sqlite import SqliteQueue, SqliteReader, database_of
@@ -181,6 +182,7 @@ class World:
             choose_queue=choose,
             local_host="mx.example.com",
             tls=lambda: None,
+            name_of=lambda ip, told: told(ClientName()),
         )
 
     # -- the turns -------------------------------------------------------------------------------

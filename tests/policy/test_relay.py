@@ -5,10 +5,16 @@ import pytest
 from indimail.mail.address import Address
 from indimail.mail.line import Line
 from indimail.mail.match import parse_domains
-from indimail.mail.verdict import Accept, Refuse, Rule
+from indimail.mail.verdict import Accept, Refuse, Rule, TryLater
 from indimail.policy.relay import RelayFacts, RelayRules, decide_relay, is_ours
+from indimail.policy.relaylists import (
+    parse_relayclients,
+    parse_relaydomains,
+    parse_relaymailfrom,
+)
 
 RCPTHOSTS = "control/rcpthosts"
+ELSEWHERE = "bob@elsewhere.example"
 TCP_SMTP = Rule("tcp/tcp.smtp", 7)
 DENIED = (
     "553 5.7.1 sorry, that domain isn't allowed to be relayed thru this MTA"
@@ -25,8 +31,29 @@ def rules_of(*domains: str) -> RelayRules:
 OURS = rules_of("example.com", ".example.org")
 
 
+def relay_rules(
+    clients: str = "", domains: str = "", senders: str = "", vpn: str = "203.0.113.1:"
+) -> RelayRules:
+    """Return rules with lists of one line each, apart by blanks; none where the text is empty."""
+
+    def lines(file: str, text: str) -> list[Line]:
+        return [Line(f"control/{file}", n, word) for n, word in enumerate(text.split(), 1)]
+
+    return RelayRules(
+        OURS.rcpthosts,
+        OURS.morercpthosts,
+        {
+            "relayclients": parse_relayclients(lines("relayclients", clients))[0],
+            "vpn": parse_relayclients(lines("vpn", vpn))[0],
+        },
+        parse_relaydomains(lines("relaydomains", domains))[0],
+        parse_relaymailfrom(lines("relaymailfrom", senders))[0],
+    )
+
+
 def facts(recipient: str, **more: object) -> RelayFacts:
-    return RelayFacts("192.0.2.1", forward_path=Address.parse(recipient), **more)  # type: ignore[arg-type]
+    known = {"client_ip": "192.0.2.1", **more}
+    return RelayFacts(forward_path=Address.parse(recipient), **known)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -94,12 +121,75 @@ def test_ours_is_told_by_rule() -> None:
     assert is_ours("elsewhere.example", OURS) is None
 
 
+JOE = Address("Joe", "domain2.com")
+ALL = relay_rules(
+    "192.0.2.:@one.example", "heaven.af.mil:@two.example @partner.example:", "@domain2.com"
+)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "known", "rule", "reason", "suffix"),
+    [
+        (ELSEWHERE, {}, "control/relayclients:1", "relayclients", "@one.example"),
+        ("ana@example.com", {}, "control/rcpthosts:1", "rcpthosts", "@one.example"),
+        (ELSEWHERE, {"client_ip": "198.51.100.1", "client_host": "heaven.af.mil"},
+         "control/relaydomains:1", "relaydomains", "@two.example"),
+        (ELSEWHERE, {"client_ip": "198.51.100.1", "reverse_path": JOE},
+         "control/relaymailfrom:1", "relaymailfrom", ""),
+        ("bob@partner.example", {"client_ip": "198.51.100.1"},
+         "control/relaydomains:2", "relaydomains", ""),
+        (ELSEWHERE, {"client_ip": "203.0.113.1", "relayclients": "vpn"},
+         "control/vpn:1", "relayclients", ""),
+        (ELSEWHERE, {"relayclient": "@fix.me", "relayclient_rule": TCP_SMTP},
+         "tcp/tcp.smtp:7", "tcp.smtp", "@fix.me"),
+    ],
+)  # fmt: skip
+def test_each_method_permits_and_names_its_line(
+    recipient: str, known: dict[str, object], rule: str, reason: str, suffix: str
+) -> None:
+    found = decide_relay(facts(recipient, **known), ALL)
+    assert isinstance(found, Accept)
+    assert (str(found.rule), found.reason, found.suffix) == (rule, reason, suffix)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"client_ip": "192.0.3.1"},
+        {"client_ip": "203.0.113.1"},  # is in the file of another RELAYCLIENTS
+        {"relayclients": "vpn"},  # his is not
+        {"client_ip": "198.51.100.1", "client_host": "partner.example"},
+        {"client_ip": "198.51.100.1", "helo": "heaven.af.mil"},
+        {"client_ip": "198.51.100.1", "reverse_path": Address("joe", "domain2.com.example")},
+    ],
+)
+def test_who_is_in_no_list_is_refused(known: dict[str, object]) -> None:
+    assert isinstance(decide_relay(facts(ELSEWHERE, **known), ALL), Refuse)
+
+
+def test_relaydomains_takes_nothing_away_that_relayclients_gave() -> None:
+    """A defect of IndiMail's (spec/smtp.md 0.3): the second list forgot what the first had found."""
+    both = relay_rules("192.0.2.1:", "heaven.af.mil:")
+    assert isinstance(decide_relay(facts(ELSEWHERE, client_host="mx.example.net"), both), Accept)
+
+
+def test_a_name_that_dns_does_not_tell_is_a_451_where_it_could_have_permitted() -> None:
+    known = {"client_ip": "198.51.100.1", "host_trouble": "SERVFAIL"}
+    found = decide_relay(facts(ELSEWHERE, **known), relay_rules(domains="heaven.af.mil:"))
+    assert isinstance(found, TryLater)
+    assert str(found.reply) == "451 4.4.3 Sorry, there is a DNS temporary failure (#4.4.3)"
+    for closed in (relay_rules(), relay_rules(domains="@partner.example:")):
+        assert isinstance(decide_relay(facts(ELSEWHERE, **known), closed), Refuse)
+    for ours in ("ana@example.com", "bob@partner.example"):
+        assert isinstance(decide_relay(facts(ours, **known), ALL), Accept)
+
+
 @pytest.mark.parametrize("relayclient", [None, "", "@fix.me"])
 def test_facts_are_read_back_from_a_trace_record(relayclient: str | None) -> None:
     asked = facts(
         "Bob@elsewhere.example", client_host="h", listener="smtp", helo="x",
         reverse_path=Address("eve", "example.net"), relayclient=relayclient,
         relayclient_rule=Rule("tcp/tcp.smtp") if relayclient is not None else Rule(""),
-        auth_user="u", tls="TLSv1.3", size=9,
+        auth_user="u", tls="TLSv1.3", size=9, host_trouble="SERVFAIL", relayclients="vpn",
     )  # fmt: skip
     assert RelayFacts.from_facts(asked.as_facts()) == asked

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indimail.mail.ip import plain_ip
 from indimail.mail.line import Line
 from indimail.mail.verdict import Rule
 from indimail.policy.tcprules import (
     TcpRules,
     compile_rules,
     parse_tcp_rules,
-    plain_ip,
     rules_from_records,
 )
 
@@ -209,7 +209,7 @@ def test_a_range_ends_at_255_and_costs_one_table_however_wide() -> None:
     assert found.find("1.2.3.255").rule.line == 1
     assert found.find("1.2.3.249").rule.line is None
     assert found.find("10.7.200.1").rule.line == 9
-    assert len(found._ranges) == 257
+    assert len(found._table._ranges) == 257
 
 
 def test_compiled_records_have_the_format_of_tcprules() -> None:

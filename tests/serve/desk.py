@@ -31,10 +31,12 @@ from indimail.mail.secret import Secret
 from indimail.mail.verdict import NO_RULE, Rule
 from indimail.mailbox.maildirsize import MaildirSizes
 from indimail.net.connections import ConnectionTable
+from indimail.net.names import ClientName
 from indimail.net.tls import TlsContext
 from indimail.policy.limits import ConnectionLimits
 from indimail.policy.recipient import RecipientLimits
 from indimail.policy.relay import RelayRules
+from indimail.policy.relaylists import RelayDomains, parse_relaydomains
 from indimail.policy.sender import SenderRules
 from indimail.policy.tcprules import parse_tcp_rules
 from indimail.queue.port import QueuedMessage, QueuedRecipient
@@ -84,6 +86,7 @@ def session_settings(**changes: Any) -> SessionSettings:
         "check_recipient_rule": NO_RULE,
         "relayclient": None,
         "relayclient_rule": NO_RULE,
+        "relayclients": "relayclients",
         "localhost": "mx.example.com",
         "localiphost": "",
         "more_ip_me": frozenset(),
@@ -96,8 +99,20 @@ def session_settings(**changes: Any) -> SessionSettings:
 SEND = SendSettings(10, 20, False, False, 604_800.0, 86_400.0)
 
 
-def snapshot(*tcp: str, generation: int = 1, **changes: Any) -> Snapshot:
-    """Return a configuration: example.com is ours; `tcp` are the lines of tcp.smtp."""
+def relaydomains(*texts: str) -> RelayDomains:
+    """Return the lines of control/relaydomains."""
+    found, wrong = parse_relaydomains(lines("control/relaydomains", *texts))
+    assert not wrong
+    return found
+
+
+def snapshot(
+    *tcp: str, generation: int = 1, relay: dict[str, Any] | None = None, **changes: Any
+) -> Snapshot:
+    """Return a configuration: example.com is ours; `tcp` are the lines of tcp.smtp.
+
+    `relay` are rules besides rcpthosts.
+    """
     tcp_rules, wrong = parse_tcp_rules(lines("tcp/tcp.smtp", *tcp))
     routing, more = parse_routing(
         {"virtualdomains": lines("control/virtualdomains", "example.com:example.com")},
@@ -120,7 +135,7 @@ def snapshot(*tcp: str, generation: int = 1, **changes: Any) -> Snapshot:
         (ListenerConfig("smtp", "smtp", "::", 25),),
         ProcessSettings(1, "indimail", False, 30.0, False, 10_000, NO_RULE, "", "", Secret("")),
         tcp_rules,
-        RelayRules(ours),
+        RelayRules(ours, **(relay or {})),
         routing,
         Assign({}, {}),
         QueueSettings("/queue", 1, 1, "", 0, SEND),
@@ -351,6 +366,7 @@ class Desk:
         self.choice: Queue | MailError = self.queue
         self.foresight = Foresight()
         self.trace = Records()
+        self.names: list[tuple[str, Callable[[ClientName], None]]] = []  # asked, and not told yet
         self.log = Lines()
         self.table = ConnectionTable(1)
         self.work = self.threads.run
@@ -370,6 +386,7 @@ class Desk:
             choose_queue=lambda _: self.choice,
             local_host="mx.example.com",
             tls=lambda: tls,
+            name_of=lambda ip, told: self.names.append((ip, told)),
         )
 
     def connect(self, peer: tuple[str, int] = STRANGER) -> Client:

@@ -37,6 +37,7 @@ from indimail.mail.ids import QueueIds
 from indimail.net.connections import ConnectionTable, WorkerConnections
 from indimail.net.dns import ResolvConf, Server
 from indimail.net.dnscache import CachedDns
+from indimail.net.names import ClientNames
 from indimail.net.own import LocalAddresses
 from indimail.net.resolver import Resolver
 from indimail.serve.adopt import Adoption, SpoolFiles
@@ -101,6 +102,9 @@ class Parts:
         self._syncs: Committer[Unsynced] = Committer(syncs.run, at_once, "files")
         self.users = Users(means, channel, self._syncs)
 
+        # What other parts ask DNS for.
+        self._dns = _dns(means)
+
         # What a delivery finds, and its steps.
         accounts = _accounts(instance, follower.current)
         self._accounts = CachedLookup(accounts, self.clock, expiry=ACCOUNTS_KEPT)
@@ -121,7 +125,7 @@ class Parts:
         local = _local_delivery(means, self.users, self._foresight, locks, self.duplicates)
 
         # The queues, what takes mail out of the house, and what puts mail in.
-        self.remote = _remote_delivery(means, listening)
+        self.remote = _remote_delivery(means, self._dns, listening)
         self.queues = Queues(
             means, local, self.remote, _bounces(means), lambda: self.reception.under_way > 0
         )
@@ -133,6 +137,7 @@ class Parts:
             self.spool_files, follower, means.ids, self.clock, self.trace, self.aside,
             lambda: self.queues.find(own=True), self.queues.adopted,
         )  # fmt: skip
+        self.names = ClientNames(self._dns)
         self.certificate = Certificate(lambda: follower.current.process, instance.display)
         self.reception = self._reception(connections.of_worker(number), local)
         self._locks: list[DirectoryLock] = []
@@ -153,6 +158,7 @@ class Parts:
             choose_queue=lambda settings: self.queues.find(settings.queuedir),
             local_host=self.config.current.me,
             tls=self.certificate.context,
+            name_of=self.names.ask,
         )
 
     def take_number(self) -> bool:
@@ -252,15 +258,23 @@ def _bounces(means: Means) -> Bounces:
     )  # fmt: skip
 
 
-def _remote_delivery(means: Means, listening: Sequence[tuple[str, int]]) -> RemoteDelivery:
+def _dns(means: Means) -> CachedDns:
+    """Return DNS as all of a worker ask it."""
     config, clock = means.config, means.clock
     of_system = ResolvConf(RESOLV_CONF, clock)
 
     def servers() -> Sequence[Server]:
         return config.current.remote.servers or of_system.servers()
 
+    return CachedDns(Resolver(servers, clock), clock)
+
+
+def _remote_delivery(
+    means: Means, dns: CachedDns, listening: Sequence[tuple[str, int]]
+) -> RemoteDelivery:
+    config, clock = means.config, means.clock
     return RemoteDelivery(
-        lambda: config.current.remote, CachedDns(Resolver(servers, clock), clock),
+        lambda: config.current.remote, dns,
         LocalAddresses(clock), PeerTls(means.place.instance.certs), clock, means.aside, listening,
     )  # fmt: skip
 

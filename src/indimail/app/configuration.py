@@ -60,11 +60,11 @@ def _snapshot(reading: Reading, running: Snapshot | None) -> Snapshot:
     if running is not None:
         listeners, process = _kept(reading, listeners, process, running)
     rules = client_rules(reading)
-    relay = relay_rules(reading)
     routing = routing_rules(reading)
     assign = reading.noted(*parse_assign(reading.file(reading.instance.assign).lines))
     queue = queue_settings(reading, process)
     sessions = client_sessions(reading, listeners, process, rules)
+    relay = relay_rules(reading, sessions.values())
     remote = remote_settings(reading, process.workers)
     reading.values(Scope)  # also what no listener and no queue asked for
     _notice_waiting(reading)

@@ -186,9 +186,17 @@ class Reading:
         name = self.instance.display(path)
         try:
             changed = os.stat(f"{path}.cdb").st_mtime_ns
-            if text.exists and text.changed > changed:
-                self.notices.append(f"{name}: newer than {name}.cdb: the text counts")
-                return None
+        except OSError:
+            changed = 0  # `base` tells why, if it is there
+        if changed and text.exists and text.changed > changed:
+            self.notices.append(f"{name}: newer than {name}.cdb: the text counts")
+            return None
+        return self.base(path)
+
+    def base(self, path: str) -> Cdb | None:
+        """Return the data base beside a text; None: there is none."""
+        name = self.instance.display(path)
+        try:
             return read_cdb(f"{path}.cdb", f"{name}.cdb")
         except FileNotFoundError:
             return None

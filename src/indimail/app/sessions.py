@@ -38,6 +38,7 @@ def session_settings(
         check_recipient_rule=values["CHECKRECIPIENT"].rule,
         relayclient=values.optional_text("RELAYCLIENT"),
         relayclient_rule=values["RELAYCLIENT"].rule,
+        relayclients=values.text("RELAYCLIENTS"),
         localhost=values.text("TCPLOCALHOST"),
         localiphost=values.text("localiphost"),
         more_ip_me=frozenset(values.lines("moreipme")),

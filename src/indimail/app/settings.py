@@ -87,6 +87,7 @@ def _toml(
 _SESSION = "smtp/session.py"
 _SMTPD = "serve/smtpd.py"
 _PEER = "serve/client.py"
+_RELAYLISTS = "policy/relaylists.py"
 _TRANSACTION = "serve/transaction.py"
 _SEND = "serve/send.py"
 _QUEUES = "app/queues.py"
@@ -173,6 +174,15 @@ RECEPTION: Final = (
     _var("RELAYCLIENT", TEXT, None,
          "set: may relay; the text is appended to each recipient (normally empty)",
          "policy/relay.py", _CLIENT),
+    _file("relayclients", RULES, None, "address:suffix of clients that may relay",
+          _RELAYLISTS, _CLIENT),
+    _var("RELAYCLIENTS", TEXT, "relayclients", "its name for this client", _RELAYLISTS, _CLIENT),
+    _file("relaydomains", RULES, None,
+          "name:suffix of clients that may relay, by their name in DNS; @domain: to whom all may send",
+          _RELAYLISTS, _CLIENT),
+    _file("relaymailfrom", RULES, None,
+          "senders that may relay, whoever claims to be one; relaymailfrom.cdb is asked first",
+          _RELAYLISTS, _CLIENT),
     _var("CHECKRECIPIENT", CHECK, None, "1: absent and inactive users are refused at RCPT",
          "policy/recipient.py", _CLIENT),
     _both("databytes", "DATABYTES", OCTETS, "0", "largest message; 0 = no limit",

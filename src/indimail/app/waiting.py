@@ -76,9 +76,6 @@ _UNITS: Final = {"secs": "seconds", "octets": "octets", "wait": "seconds", "days
 
 WAITING: Final = (
     *_off(RELAY, """
-relayclients        RELAYCLIENTS        list   -     may relay, by address
-relaydomains        -                   list   -     may relay, by the client's DNS name
-relaymailfrom       -                   list   -     may relay, by sender; also .cdb and .sql
 tlsclients          -                   list   -     may relay, by client certificate
 -                   CHECKRELAY          set    -     POP3 or IMAP before SMTP
 -                   RELAY_CLEAR_MINUTES count  60    minutes that a login by POP3 or IMAP counts

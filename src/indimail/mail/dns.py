@@ -22,6 +22,7 @@ class Type(StrEnum):
     A = "A"
     AAAA = "AAAA"
     MX = "MX"
+    PTR = "PTR"
 
 
 class Found(StrEnum):
@@ -43,7 +44,7 @@ class Exchanger(Struct, frozen=True, order=True):
 class Answer(Struct, frozen=True):
     """The answer to one question.
 
-    `records` are addresses (A, AAAA) or `Exchanger` in the order they came, never empty with
+    `records` are addresses (A, AAAA), names (PTR) or `Exchanger` in the order they came, never empty with
     `Found.RECORDS` and always with the others.  `name` is the one at the end of CNAMEs, `ttl` in
     seconds the smallest on the way (for negative answers that of RFC 2308 5; 0: not said).
     `stale` records are older than their TTL, for want of a newer answer.
@@ -60,6 +61,11 @@ class Answer(Struct, frozen=True):
     def addresses(self) -> tuple[str, ...]:
         """The records of an answer to A or AAAA."""
         return tuple(record for record in self.records if isinstance(record, str))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The records of an answer to PTR."""
+        return self.addresses
 
     @property
     def exchangers(self) -> tuple[Exchanger, ...]:

@@ -15,7 +15,7 @@ Sources: spec/smtp.md 3.8, 7.  Not here: who asks (`policy.relay`, `schedule.rou
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from indimail.mail.address import domain_key, parents
 from indimail.mail.errors import Mistake
@@ -30,18 +30,21 @@ TYPOGRAPHIC: Final = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\xab\xbb"
 _DOMAIN: Final = re.compile(rf"\[[^\]\s]+\]|[^\s\[\]@:/\\,;*?!|<>()\"'`{TYPOGRAPHIC}]+")
 
 
-class DomainTable:
-    """Finds the rule of a domain: its own key first, then ``.suffix`` keys, longest first."""
+T = TypeVar("T")
+
+
+class Domains(Generic[T]):
+    """Finds what a domain has: its own key first, then ``.suffix`` keys, longest first."""
 
     __slots__ = ("_get", "_suffixes")
 
-    def __init__(self, get: Callable[[str], Rule | None], *, suffixes: bool = True) -> None:
+    def __init__(self, get: Callable[[str], T | None], *, suffixes: bool = True) -> None:
         """`get` knows keys in the spelling of `key_of`; `suffixes` False: none begins with a dot."""
         self._get = get
         self._suffixes = suffixes
 
-    def find(self, domain: str) -> Rule | None:
-        """Return the rule that lists this domain; the empty domain is in no table."""
+    def find(self, domain: str) -> T | None:
+        """Return what this domain has; the empty domain is in no table."""
         key = domain_key(domain)
         if not key or key[0] == ".":
             return None
@@ -55,6 +58,9 @@ class DomainTable:
 
     def __contains__(self, domain: str) -> bool:
         return self.find(domain) is not None
+
+
+DomainTable = Domains[Rule]  # the rule that lists a domain
 
 
 def _nothing(key: str) -> Rule | None:  # noqa: ARG001  the shape of a get

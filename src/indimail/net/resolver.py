@@ -32,6 +32,7 @@ import dns.rdtypes.ANY.CNAME
 import dns.rdtypes.ANY.MX
 import dns.rdtypes.ANY.NS
 import dns.rdtypes.ANY.OPT
+import dns.rdtypes.ANY.PTR
 import dns.rdtypes.ANY.SOA
 import dns.rdtypes.IN.A
 import dns.rdtypes.IN.AAAA
@@ -213,6 +214,8 @@ def _records(rrset: dns.rrset.RRset) -> tuple[Exchanger | str, ...]:
                 found.append(Exchanger(record.preference, _text(record.exchange)))
             case dns.rdtypes.IN.A.A() | dns.rdtypes.IN.AAAA.AAAA():
                 found.append(plain_ip(record.address))
+            case dns.rdtypes.ANY.PTR.PTR():
+                found.append(_text(record.target))
     return tuple(found)
 
 

@@ -9,12 +9,14 @@ that holds decides, so none can take away what another gave:
 | permission        | what grants it                                  | holds for        | built |
 |-------------------|-------------------------------------------------|------------------|-------|
 | ``tcp.smtp``      | the client's rule sets RELAYCLIENT              | connection       | yes   |
-| ``relayclients``  | client IP in control/relayclients               | connection       | no    |
-| ``relaydomains``  | client name in control/relaydomains             | connection       | no    |
+| ``relayclients``  | client IP in control/relayclients               | connection       | yes   |
+| ``relaydomains``  | client name in control/relaydomains             | connection       | yes   |
 | ``smtp-auth``     | an authenticated user without NO_RELAY          | connection       | no    |
-| ``relaymailfrom`` | reverse-path in control/relaymailfrom           | transaction      | no    |
+| ``relaymailfrom`` | reverse-path in control/relaymailfrom           | transaction      | yes   |
 | ``tlsclients``    | the client's certificate in control/tlsclients  | connection       | no    |
 | ``pop``           | a POP3 or IMAP login from there, CHECKRELAY set | transaction      | no    |
+
+A line of relaydomains with ``@`` names a domain to which every client may send; it is asked last.
 
 The suffix of a permission (RELAYCLIENT's value, usually empty) is appended to every recipient of
 the client, of ours too.
@@ -29,7 +31,6 @@ caller, never a "no" in the facts).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final, Self
 
 from msgspec import Struct
@@ -37,33 +38,33 @@ from msgspec import Struct
 from indimail.mail.address import NULL, Address
 from indimail.mail.match import EMPTY, DomainTable
 from indimail.mail.reply import Reply
-from indimail.mail.verdict import NO_RULE, Accept, Refuse, Rule
+from indimail.mail.verdict import NO_RULE, Accept, Refuse, Rule, TryLater
+from indimail.policy.clients import ClientTable
+from indimail.policy.permission import Permission
+from indimail.policy.relaylists import RelayDomains, RelaySenders
 
-
-class Permission(StrEnum):
-    """The reason in an `Accept`: by what a recipient was allowed."""
-
-    NO_DOMAIN = "no domain"  # qmail's lone box: delivered at control/envnoathost
-    RCPTHOSTS = "rcpthosts"
-    TCP_SMTP = "tcp.smtp"
+RELAYCLIENTS: Final = "relayclients"
 
 
 class RelayFacts(Struct, frozen=True):
     """One RCPT TO and all that is known about who asks; empty text means unknown.
 
     `relayclient` is the value of RELAYCLIENT, None where it is not set, and `relayclient_rule` the
-    place that set it.  `tls` is the version of the protocol, ``TLSv1.3``.  `size` is in octets, as
-    declared.
+    place that set it.  `relayclients` is the control file that counts for the client.  `client_host`
+    is its confirmed name; `host_trouble` says why there is no answer about it.  `tls` is the version
+    of the protocol, ``TLSv1.3``.  `size` is in octets, as declared.
     """
 
     client_ip: str
     client_host: str = ""
+    host_trouble: str = ""
     listener: str = ""
     helo: str = ""
     reverse_path: Address = NULL
     forward_path: Address = NULL
     relayclient: str | None = None
     relayclient_rule: Rule = NO_RULE
+    relayclients: str = RELAYCLIENTS
     auth_user: str = ""
     tls: str = ""
     size: int = 0
@@ -84,6 +85,10 @@ class RelayFacts(Struct, frozen=True):
         if self.relayclient is not None:
             facts["relayclient"] = self.relayclient
             facts["relayclient_rule"] = str(self.relayclient_rule)
+        if self.relayclients != RELAYCLIENTS:
+            facts["relayclients"] = self.relayclients
+        if self.host_trouble:
+            facts["host_trouble"] = self.host_trouble
         return facts
 
     @classmethod
@@ -93,12 +98,14 @@ class RelayFacts(Struct, frozen=True):
         return cls(
             client_ip=str(facts["client_ip"]),
             client_host=str(facts["client_host"]),
+            host_trouble=str(facts.get("host_trouble", "")),
             listener=str(facts["listener"]),
             helo=str(facts["helo"]),
             reverse_path=Address.parse(str(facts["sender"])),
             forward_path=Address.parse(str(facts["recipient"])),
             relayclient=None if relayclient is None else str(relayclient),
             relayclient_rule=Rule(str(facts.get("relayclient_rule", ""))),
+            relayclients=str(facts.get("relayclients", RELAYCLIENTS)),
             auth_user=str(facts["auth_user"]),
             tls=str(facts["tls"]),
             size=int(facts["size"]),
@@ -107,13 +114,19 @@ class RelayFacts(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class RelayRules:
-    """What the control files say.  A missing or empty list means that nothing is ours."""
+    """What the control files say.  A missing or empty list means that nothing is ours.
+
+    `relayclients` are lists by the name of their file: RELAYCLIENTS may name another for a client.
+    """
 
     rcpthosts: DomainTable = field(default=EMPTY)
     morercpthosts: DomainTable = field(default=EMPTY)
+    relayclients: Mapping[str, ClientTable[Accept]] = field(default_factory=dict)
+    relaydomains: RelayDomains = field(default_factory=RelayDomains)
+    relaymailfrom: RelaySenders = field(default_factory=RelaySenders)
 
 
-def decide_relay(facts: RelayFacts, rules: RelayRules) -> Accept | Refuse:
+def decide_relay(facts: RelayFacts, rules: RelayRules) -> Accept | Refuse | TryLater:
     """Say whether this client may send to this forward-path.  Raises nothing."""
     granted = permission(facts, rules)
     suffix = granted.suffix if granted else ""
@@ -123,7 +136,8 @@ def decide_relay(facts: RelayFacts, rules: RelayRules) -> Accept | Refuse:
     ours = is_ours(domain, rules)
     if ours is not None:
         return Accept(ours, Permission.RCPTHOSTS, suffix)
-    return granted or refusal(facts)
+    granted = granted or rules.relaydomains.recipients.find(domain)
+    return granted or _not_known_yet(facts, rules) or refusal(facts)
 
 
 def is_ours(domain: str, rules: RelayRules) -> Rule | None:
@@ -146,7 +160,32 @@ def _by_tcp_smtp(facts: RelayFacts, _: RelayRules) -> Accept | None:
     return Accept(facts.relayclient_rule, Permission.TCP_SMTP, facts.relayclient)
 
 
-PERMISSIONS: Final[tuple[Callable[[RelayFacts, RelayRules], Accept | None], ...]] = (_by_tcp_smtp,)
+def _by_address(facts: RelayFacts, rules: RelayRules) -> Accept | None:
+    table = rules.relayclients.get(facts.relayclients)
+    return table.find(facts.client_ip) if table is not None else None
+
+
+def _by_name(facts: RelayFacts, rules: RelayRules) -> Accept | None:
+    return rules.relaydomains.hosts.find(facts.client_host)
+
+
+def _by_sender(facts: RelayFacts, rules: RelayRules) -> Accept | None:
+    return rules.relaymailfrom.find(facts.reverse_path) if rules.relaymailfrom else None
+
+
+PERMISSIONS: Final[tuple[Callable[[RelayFacts, RelayRules], Accept | None], ...]] = (
+    _by_tcp_smtp,
+    _by_address,
+    _by_name,
+    _by_sender,
+)
+
+
+def _not_known_yet(facts: RelayFacts, rules: RelayRules) -> TryLater | None:
+    """Return the 451 where a name that DNS did not tell could have permitted."""
+    if not facts.host_trouble or not rules.relaydomains.hosts:
+        return None
+    return TryLater(_NO_DNS, Rule("control/relaydomains"), facts.host_trouble)
 
 
 def refusal(facts: RelayFacts) -> Refuse:
@@ -165,6 +204,7 @@ def _denied(end: str) -> Refuse:
     )
 
 
+_NO_DNS: Final = Reply(451, "4.4.3", "Sorry, there is a DNS temporary failure (#4.4.3)")
 _LONE_BOX: Final = Rule("built-in", key="no domain")
 _DENIED: Final = _denied(" #5.7.1")
 _DENIED_ON_TLS: Final = _denied("; no valid cert for gateway  #5.7.1")  # both blanks are IndiMail's

@@ -21,6 +21,7 @@ from indimail.mail.events import Event, Facts, Record
 from indimail.mail.ip import plain_ip
 from indimail.mail.reply import Reply
 from indimail.mail.verdict import NO_RULE, Accept, Rule, TryLater
+from indimail.net.names import ClientName
 from indimail.policy.limits import ConnectionFacts, decide_connection, is_loopback
 from indimail.policy.recipient import at_our_host
 from indimail.policy.tcprules import ClientRule
@@ -50,6 +51,8 @@ class Client:
         "connection_id",
         "facts",
         "helo",
+        "host",
+        "host_trouble",
         "id",
         "ip",
         "listener",
@@ -74,6 +77,7 @@ class Client:
         self.ip = ip = plain_ip(peer[0])
         self.port = peer[1]
         self._here = here
+        self.host = self.host_trouble = ""  # its name in DNS, or why there is no answer
         self.helo = self.tls = self.tls_version = ""
         self.id = self.connection_id = reception.ids.next(int(reception.clock.now() * 1e6))
         self._is_new = True  # no mail has had the id yet
@@ -84,11 +88,16 @@ class Client:
 
     # -- may it connect? -------------------------------------------------------------------------
 
+    def is_called(self, found: ClientName) -> None:
+        """Take what DNS says of its name."""
+        self.host, self.host_trouble = found.name, found.trouble
+        self.facts = {**self.facts, "name": found.name}
+
     def judge(self) -> Accept | TryLater | None:
         """Judge the connection; None: tcp.smtp says deny, it is closed without a word."""
         reception = self.reception
         self.snapshot = snapshot = reception.config.current
-        self._rule = rule = snapshot.tcp_rules.find(self.ip)
+        self._rule = rule = snapshot.tcp_rules.find(self.ip, self.host)
         if not rule.allowed:
             self.record(Event.CONNECT, "refuse", "denied", rule.rule)
             self._tell_judged("deny", 0)
@@ -120,7 +129,7 @@ class Client:
 
     def _tell_judged(self, word: str, maxperip: int) -> None:
         here = self.reception.local_host, *self._here
-        there = "", self.ip, self.port
+        there = self.host, self.ip, self.port
         self.reception.tcpserver.judged(word, self.connection_id, here, there, "", maxperip)
 
     # -- what it says of itself ------------------------------------------------------------------
@@ -143,7 +152,7 @@ class Client:
         snapshot = reception.config.current
         if snapshot is not self.snapshot:
             self.snapshot = snapshot
-            rule = snapshot.tcp_rules.find(self.ip)
+            rule = snapshot.tcp_rules.find(self.ip, self.host)
             if rule.allowed:  # else a new connection is refused; this one keeps what it has
                 self._rule = rule
                 self.settings = snapshot.session(self.listener, rule)

@@ -21,6 +21,7 @@ from indimail.mail.events import Trace
 from indimail.mail.ids import QueueIds
 from indimail.mail.reply import Reply
 from indimail.net.connections import WorkerConnections
+from indimail.net.names import ClientName
 from indimail.net.tls import TlsContext
 from indimail.serve.foresight import Foresight
 from indimail.serve.hands import RunAside
@@ -75,6 +76,7 @@ class Reception:
     choose_queue: Callable[[SessionSettings], Intake | MailError]
     local_host: str
     tls: Callable[[], TlsContext | None]
+    name_of: Callable[[str, Callable[[ClientName], None]], None]
     open: set[Conversation] = field(default_factory=set)
     later: Callable[[float, Callable[[], None]], object] = _later
     under_way: int = 0  # transactions whose MAIL was taken and that are in no queue yet

@@ -20,6 +20,7 @@ from indimail.mail.dates import header_date
 from indimail.mail.envelope import ReversePath
 from indimail.mail.reply import Reply
 from indimail.mail.verdict import TryLater
+from indimail.net.names import ClientName
 from indimail.net.tls import TlsLayer
 from indimail.serve.client import Client
 from indimail.serve.reception import LATER, Answer, Reception
@@ -62,7 +63,7 @@ class SmtpConnection(asyncio.Protocol):
         self._reception = reception
         self._listener = listener
         self._begun = False  # there is a session
-        self._early = b""  # what came while the configuration was being read
+        self._early = b""  # what came while the configuration was read, or DNS asked
         self._transaction: Transaction | None = None
         self._mail_is_over = False  # and its last reply not yet said
         self._tls: TlsLayer | None = None
@@ -82,8 +83,20 @@ class SmtpConnection(asyncio.Protocol):
         reception = self._reception
         self.client = Client(reception, self._listener, peer[:2], here[:2])
         reception.open.add(self)
-        if reception.config.when_fresh(self._begin):
+        if reception.config.when_fresh(self._ask_for_name):
+            self._ask_for_name()
+
+    def _ask_for_name(self) -> None:
+        """Ask DNS what the client is called, where that matters, before anything is decided."""
+        reception = self._reception
+        if reception.config.current.asks_for_names:
+            reception.name_of(self.client.ip, self._is_called)
+        else:
             self._begin()
+
+    def _is_called(self, found: ClientName) -> None:
+        self.client.is_called(found)
+        self._begin()
 
     def _begin(self) -> None:
         """Look at the client's rule, and begin the conversation."""
@@ -119,7 +132,7 @@ class SmtpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes; through TLS where it is on."""
         self._heard = self._reception.clock.steady()
-        if not self._begun:  # the configuration is being read; clients wait
+        if not self._begun:  # the configuration is being read, or DNS asked; clients wait
             self._early += data
             if len(self._early) > UNREAD:
                 self._hold_back()

@@ -77,6 +77,7 @@ class SessionSettings:
     check_recipient_rule: Rule
     relayclient: str | None  # None: may not relay by this; else the suffix of its recipients
     relayclient_rule: Rule
+    relayclients: str  # the control file of this name permits by address
     localhost: str  # our name in the Received line
     localiphost: str
     more_ip_me: frozenset[str]
@@ -250,6 +251,11 @@ class Snapshot:
     notices: tuple[str, ...] = ()
     remote: RemoteSettings = field(default_factory=RemoteSettings)
     _by_rule: dict[tuple[str, Rule], SessionSettings] = field(default_factory=dict, repr=False)
+
+    @property
+    def asks_for_names(self) -> bool:
+        """Tell whether it matters what a client is called in DNS."""
+        return self.tcp_rules.has_names or bool(self.relay.relaydomains.hosts)
 
     @property
     def default_delivery(self) -> str:

@@ -127,12 +127,15 @@ class Transaction:
         )
         facts = RelayFacts(
             client_ip=client.ip,
+            client_host=client.host,
+            host_trouble=client.host_trouble,
             listener=client.listener,
             helo=client.helo,
             reverse_path=sender,
             forward_path=address,
             relayclient=settings.relayclient,
             relayclient_rule=settings.relayclient_rule,
+            relayclients=settings.relayclients,
             tls=client.tls_version,
             size=self._reverse_path.size,
         )
@@ -140,7 +143,7 @@ class Transaction:
         told = facts.as_facts()
         told["connection"] = str(client.connection_id)
         if not isinstance(verdict, Accept):
-            if refused is None:
+            if refused is None and isinstance(verdict, Refuse):
                 client.log.relay_refusal(str(sender), str(address))
             elif isinstance(refused, TryLater):
                 client.log.too_many_invalid(str(sender), self._invalid)
@@ -247,7 +250,7 @@ class Transaction:
             tls=bool(client.tls), authenticated=False, utf8=self._reverse_path.smtputf8
         )
         origin = Origin(
-            "", client.ip, client.helo, "", settings.localhost, word, client.tls,
+            client.host, client.ip, client.helo, "", settings.localhost, word, client.tls,
             settings.hide_host,
         )  # fmt: skip
         received = received_line(self.id, origin, header_date(self._born))

@@ -6,6 +6,7 @@
         mx1.example.com  A      192.0.2.1
         mx2.example.com  AAAA   2001:db8::2
         www.example.com  CNAME  example.com
+        1.2.0.192.in-addr.arpa  PTR  mx1.example.com
         nomail.example   MX     0 .
         broken.example   FAIL   SERVFAIL
     """)
@@ -87,4 +88,6 @@ def _record(kind: Type, data: str) -> Exchanger | str:
     if kind is Type.MX:
         preference, host = data.split()
         return Exchanger(int(preference), _name(host))
+    if kind is Type.PTR:
+        return _name(data)
     return plain_ip(data)

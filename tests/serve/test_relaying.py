@@ -1,0 +1,76 @@
+"""Who may relay, as a client meets it: what is asked for him, when, and what the mail says."""
+
+from indimail.net.names import ClientName
+from serve.desk import STRANGER, Client, Desk, relaydomains
+
+MAIL = ("MAIL FROM:<eve@example.net>", "RCPT TO:<ana@example.com>")
+ELSEWHERE = "RCPT TO:<bob@elsewhere.example>"
+
+# -- the client's name -----------------------------------------------------------------------------
+
+
+HEAVEN = {"relaydomains": relaydomains("heaven.af.mil:", ".heaven.af.mil:@fix.me")}
+
+
+def named(desk: Desk, found: ClientName) -> Client:
+    """Connect a client, and let DNS say this of it."""
+    client = desk.connect()
+    (asked,) = desk.names
+    assert (asked[0], client.heard()) == (STRANGER[0], [])
+    desk.names.clear()
+    asked[1](found)
+    return client
+
+
+def test_a_client_is_looked_up_in_dns_only_where_a_name_matters() -> None:
+    for desk in (Desk(), Desk("192.0.2.:allow"), Desk(relay={"relaydomains": relaydomains("@a:")})):
+        assert desk.connect().heard()[0].startswith("220 ")
+        assert desk.names == []
+    for desk in (Desk(relay=HEAVEN), Desk("=.af.mil:deny")):
+        assert desk.connect().heard() == []
+        assert len(desk.names) == 1
+
+
+def test_a_client_of_a_name_in_relaydomains_may_relay_and_the_mail_says_its_name() -> None:
+    desk = Desk(relay=HEAVEN)
+    client = named(desk, ClientName("mx.heaven.af.mil"))
+    client.say("EHLO x", MAIL[0], ELSEWHERE, MAIL[1], "DATA", "s: x", ".")
+    desk.queue.commit()
+    assert client.heard()[-1].startswith("250 ")
+    ((message, recipients),) = desk.queue.accepted
+    assert [recipient.address for recipient in recipients] == [
+        "bob@elsewhere.example@fix.me", "ana@example.com@fix.me",
+    ]  # fmt: skip
+    assert b" from mx.heaven.af.mil (HELO x) (192.0.2.7)" in (message.body or b"")
+    told = desk.trace.told("recipient")[0]
+    assert (told.text, str(told.rule)) == ("relaydomains", "control/relaydomains:2")
+    assert told.facts["client_host"] == "mx.heaven.af.mil"
+
+
+def test_a_name_that_dns_does_not_tell_defers_and_is_no_refusal() -> None:
+    desk = Desk(relay=HEAVEN)
+    client = named(desk, ClientName(trouble="127.0.0.1:53: SERVFAIL"))
+    client.say("EHLO x", MAIL[0], ELSEWHERE, MAIL[1])
+    deferred, ours = client.heard()[-2:]
+    assert deferred.startswith("451 4.4.3 ")
+    assert ours == "250 2.1.5 ok"
+    told = desk.trace.told("recipient")[0]
+    assert (told.verdict, told.text) == ("later", "127.0.0.1:53: SERVFAIL")
+    assert not [line for line in desk.log.lines if "RELAY" in line]
+
+
+def test_a_rule_of_tcp_smtp_asks_for_a_name() -> None:
+    desk = Desk("=.heaven.af.mil:deny", ":allow")
+    assert named(desk, ClientName("mx.heaven.af.mil")).aborted
+    assert named(desk, ClientName("heaven.af.mil")).heard()[0].startswith("220 ")
+
+
+def test_what_a_client_says_while_dns_is_asked_is_kept_and_one_that_leaves_is_forgotten() -> None:
+    desk = Desk(relay=HEAVEN)
+    client, other = desk.connect(), desk.connect()
+    client.say("EHLO early.example.net")
+    other.leave()
+    for _, told in desk.names:
+        told(ClientName())
+    assert [line[:3] for line in client.heard()][:2] == ["220", "250"]
+    assert other.heard() == []
