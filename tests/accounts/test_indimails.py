@@ -67,7 +67,7 @@ def test_a_database_that_indimail_made_is_read_and_written_as_it_is(db: Database
     assert accounts.homes("/home", "A2E", "example.com") == (101, "0")
     assert {name: db.ask(f"show create table {name}") for name in names} == before
     assert db.tables - set(names) == {
-        "aliasdomain", "bulkmail", "fstab", "ip_alias_map", "alembic_version",
+        "aliasdomain", "bulkmail", "fstab", "ip_alias_map", "relay", "alembic_version",
         "dir_control_home_A2E",
     }  # fmt: skip
 

@@ -27,7 +27,7 @@ from indimail.mail.secret import Secret
 ALICE = Account("alice", "example.com", Secret("$5$salt$hash"))
 OURS = {
     "indimail", "indibak", "valias", "lastauth", "userquota", "aliasdomain", "ip_alias_map",
-    "vlimits", "bulkmail", "fstab", "alembic_version",
+    "vlimits", "bulkmail", "fstab", "relay", "alembic_version",
 }  # fmt: skip
 NUMBERED = ["create table indimail_schema (version integer not null primary key)"]
 
@@ -39,7 +39,10 @@ def make_older(db: Database, version: str, *, before_alembic: bool = False) -> N
     accounts.add_alias("list", "example.com", "&alice@example.com")
     accounts.close()
     db.ask(
-        "drop table ip_alias_map", "drop table vlimits", "drop table bulkmail", "drop table fstab"
+        *(
+            f"drop table {name}"
+            for name in ("ip_alias_map", "vlimits", "bulkmail", "fstab", "relay")
+        )
     )
     if version == OLDEST:
         db.ask(f"drop index valias_lines{' on valias' if db.kind == 'mariadb' else ''}")
@@ -125,6 +128,7 @@ def test_a_table_that_is_missing_fails_nothing(db: Database) -> None:
         "ip_alias_map": lambda: accounts.rename_domain("example.com", "example.org", []),
         "bulkmail": lambda: accounts.remove_bulletin("alice", "example.com", "news"),
         "fstab": accounts.filesystems,
+        "relay": lambda: accounts.relay_logins("alice", "example.com"),
         "vlimits": lambda: accounts.limits("", "example.com"),
     }
     assert ask.keys() == METADATA.tables.keys()
@@ -162,12 +166,12 @@ def test_a_newer_schema_is_refused_and_not_touched(db: Database, before_alembic:
     db.accounts().add(ALICE)
     db.ask("drop table lastauth")
     if before_alembic:
-        db.ask("drop table alembic_version", *NUMBERED, "insert into indimail_schema values (7)")
+        db.ask("drop table alembic_version", *NUMBERED, "insert into indimail_schema values (8)")
     else:
-        db.ask("update alembic_version set version_num = '0007'")
+        db.ask("update alembic_version set version_num = '0008'")
     with pytest.raises(AccountsUnavailable) as raised:
         db.accounts().find("alice", "example.com")
-    assert "schema version 0007 is newer than 0006; nothing was changed" in str(raised.value)
+    assert "schema version 0008 is newer than 0007; nothing was changed" in str(raised.value)
     assert "lastauth" not in db.tables
     assert len({"indimail_schema", "alembic_version"} & db.tables) == 1
 

@@ -601,3 +601,12 @@ def test_every_mistake_in_the_lists_of_who_may_relay_is_told(tmp_path):
         "control/relaymailfrom:1: found 'domain2.com'",
         "control/relaymailfrom.cdb: found 'nobody'",
     ]
+
+
+def test_a_login_counts_for_sixty_minutes_where_nothing_says_otherwise(tmp_path):
+    assert session(loaded(tmp_path, {})).check_relay is None
+    rules = '10.:allow,CHECKRELAY=""\n11.:allow,CHECKRELAY="IP",RELAY_CLEAR_MINUTES="30"\n'
+    snapshot = loaded(tmp_path, {"tcp/tcp.smtp": rules})
+    found = [session(snapshot, ip) for ip in ("192.0.2.1", "10.0.0.1", "11.0.0.1")]
+    assert [each.check_relay for each in found] == [None, "account", "ip"]
+    assert [each.login_seconds for each in found] == [3600.0, 3600.0, 1800.0]

@@ -27,7 +27,7 @@ holdremote concurrencyremote timeoutconnect timeoutremote dns.servers remote.per
 smtproutes SMTPROUTESFILE moresmtproutes MORESMTPROUTESCDB SMTPROUTE remote_auth AUTH_SMTP MIN_PENALTY
 MAX_TOLERANCE outgoingip OUTGOINGIP domainbindings bindroutes helohost helohostbyip
 TRY_NEXT_MX_HELO_FAIL
-relayclients RELAYCLIENTS relaydomains relaymailfrom
+relayclients RELAYCLIENTS relaydomains relaymailfrom CHECKRELAY RELAY_CLEAR_MINUTES NORELAY
 """)
 
 # The rest of spec/smtp.md 14, 15 and spec/queue.md 1.4, 1.6, 1.8: known, and said to wait.
@@ -43,8 +43,8 @@ signaturedomains nosignaturedomains dkimkeys domainkeys servercipherlist serverc
 tlsservermethod surbldomain surbldomainwhite surblrcpt level2-tlds level3-tlds libindimail
 host.mysql mcdinfo extraqueue quarantine mailarchive removeheaders envheaders logheaders
 originipfield todointerval conf-fsync conf-fdatasync
-conf-syncdir CHECKRELAY RELAY_CLEAR_MINUTES RELAY_TABLE
-OPEN_SMTP NORELAY TCP_FILE REQUIREAUTH AUTH_ALL CHECKSENDER MASQUERADE DEFAULT_DOMAIN CUGMAIL
+conf-syncdir
+REQUIREAUTH AUTH_ALL CHECKSENDER MASQUERADE DEFAULT_DOMAIN CUGMAIL
 SECURE_AUTH DISABLE_AUTH_LOGIN DISABLE_AUTH_PLAIN DISABLE_AUTH_OAUTH2 DISABLE_CRAM_MD5
 DISABLE_CRAM_SHA1 DISABLE_CRAM_SHA224 DISABLE_CRAM_SHA256 DISABLE_CRAM_SHA384 DISABLE_CRAM_SHA512
 DISABLE_CRAM_RIPEMD DISABLE_DIGEST_MD5 DISABLE_SCRAM_SHA1 DISABLE_SCRAM_SHA1_PLUS

@@ -376,3 +376,43 @@ def test_help_of_every_action_has_an_example_that_it_takes(
         parser = cli.Parser(prog="x")
         import_module(f"indimail.cli.{noun}").add_arguments(parser)
         parser.parse_args(words[2:])
+
+
+# -- logins that let a client relay ----------------------------------------------------------------
+
+
+def test_a_login_is_added_listed_and_expired(terminal: Terminal) -> None:
+    assert terminal("relay", "add", "alice@example.net", "2001:DB8::7", "--at", "1000").code == 0
+    said = terminal("relay", "add", "alice@example.com", "192.0.2.7")
+    assert said.out == "alice@example.com may relay from 192.0.2.7\n"
+    (new, old) = json.loads(terminal("relay", "list", "--json").out)["logins"]
+    assert (old["email"], old["ip"], old["time"], old["state"]) == (
+        "alice@example.com", "2001:db8::7", 1000, "over",
+    )  # fmt: skip
+    assert (new["ip"], new["state"]) == ("192.0.2.7", "counts")
+    assert "1970-01-01T00:16:40Z" in terminal("relay", "list").out
+    dry = terminal("relay", "expire", "--dry-run")
+    assert dry.out == "rows alice@example.com: relay from 2001:db8::7\n"
+    assert terminal("clearopensmtp", "--dry-run").out == dry.out
+    assert "nothing to do" in terminal("clearopensmtp", "-t").out
+    assert terminal("clearopensmtp", "-v").out == "removed 1 of logins older than 60 minutes\n"
+    assert terminal("relay", "expire").out == "removed 0 logins older than 60 minutes\n"
+    assert len(json.loads(terminal("relay", "list", "--json").out)["logins"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["alice@example.com", "192.0.2"], 64),
+        (["alice@example.com", "mx.example.com"], 64),
+        (["alice@example.com", "192.0.2.7", "--at", "noon"], 64),
+        (["nobody@example.com", "192.0.2.7"], 67),
+        (["bob@example.com", "192.0.2.7"], 67),  # inactive
+        (["alice@example.org", "192.0.2.7"], 68),
+    ],
+)
+def test_a_login_that_nothing_would_look_at_is_not_added(
+    terminal: Terminal, arguments: list[str], code: int
+) -> None:
+    assert terminal("relay", "add", *arguments).code == code
+    assert json.loads(terminal("relay", "list", "--json").out)["logins"] == []

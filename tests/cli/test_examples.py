@@ -25,7 +25,7 @@ ORDER = [
     "vdeluser", "vmoveuserdir", "vrenameuser", "config", "check-config", "tcprulescheck", "doctor",
     "backup", "restore", "deliver", "sendmail", "rmail", "qmail-inject", "qmail-queue", "qmail-qread",
     "qmail-qstat", "explain", "completion", "ifaddr", "iftocc", "iftoccfrom", "vfstab", "import",
-    "vrenamedomain", "vdeldomain", "domain", "user", "alias",
+    "vrenamedomain", "vdeldomain", "domain", "user", "alias", "relay", "clearopensmtp",
 ]  # fmt: skip
 # What has to be so before: shell commands.
 BEFORE = {

@@ -183,6 +183,7 @@ class World:
             local_host="mx.example.com",
             tls=lambda: None,
             name_of=lambda ip, told: told(ClientName()),
+            accounts=MemoryAccounts(),
         )
 
     # -- the turns -------------------------------------------------------------------------------

@@ -184,6 +184,21 @@ def test_a_name_that_dns_does_not_tell_is_a_451_where_it_could_have_permitted() 
         assert isinstance(decide_relay(facts(ours, **known), ALL), Accept)
 
 
+def test_a_login_counts_for_its_time() -> None:
+    known = {"client_ip": "198.51.100.1", "login": "ana@example.com", "login_seconds": 3600.0}
+    found = decide_relay(facts(ELSEWHERE, **known, login_age=3599.9), OURS)
+    assert isinstance(found, Accept)
+    assert (str(found.rule), found.reason) == ("relay[ana@example.com 198.51.100.1]", "relay table")
+    assert isinstance(decide_relay(facts(ELSEWHERE, **known, login_age=3600.0), OURS), Refuse)
+    assert isinstance(decide_relay(facts(ELSEWHERE, login_seconds=3600.0), OURS), Refuse)
+
+
+def test_accounts_that_do_not_answer_are_a_451() -> None:
+    found = decide_relay(facts(ELSEWHERE, login_trouble="down"), OURS)
+    assert isinstance(found, TryLater)
+    assert str(found.reply) == "451 4.3.2 Sorry, I got a temporary database error (#4.3.2)"
+
+
 @pytest.mark.parametrize("relayclient", [None, "", "@fix.me"])
 def test_facts_are_read_back_from_a_trace_record(relayclient: str | None) -> None:
     asked = facts(
@@ -191,5 +206,6 @@ def test_facts_are_read_back_from_a_trace_record(relayclient: str | None) -> Non
         reverse_path=Address("eve", "example.net"), relayclient=relayclient,
         relayclient_rule=Rule("tcp/tcp.smtp") if relayclient is not None else Rule(""),
         auth_user="u", tls="TLSv1.3", size=9, host_trouble="SERVFAIL", relayclients="vpn",
+        login="ana@example.com", login_age=1.5, login_seconds=3600.0, login_trouble="down",
     )  # fmt: skip
     assert RelayFacts.from_facts(asked.as_facts()) == asked

@@ -19,6 +19,7 @@ from indimail.accounts.port import (
     Flag,
     LastEvent,
     Limits,
+    RelayLogin,
 )
 from indimail.accounts.sql import SqlAccounts, sqlite_url
 from indimail.mail.secret import Secret
@@ -643,3 +644,62 @@ def test_arrivals_come_with_what_was_known_of_them_and_leave_who_is_there(
         assert accounts.userquota("bob", "example.com") == 1000
         assert accounts.userquota("alice", "example.com") == 0
         assert accounts.domain_aliases("example.com") == [line]
+
+
+# -- logins that permit relaying -------------------------------------------------------------------
+
+HOME = RelayLogin("alice@example.com", "192.0.2.7", 1_795_000_000)
+SIX = RelayLogin("alice@example.com", "2001:db8::7", 1_795_000_060)
+BOB = RelayLogin("bob@example.com", "192.0.2.7", 1_795_000_120)
+
+
+def test_logins_are_found_by_user_and_by_address_the_newest_first(accounts: Accounts) -> None:
+    assert accounts.relay_logins("alice", "example.com") == ()
+    for login in (HOME, SIX, BOB):
+        accounts.put_relay_login(login)
+    assert accounts.relay_logins("alice", "example.com") == (SIX, HOME)
+    assert accounts.relay_logins_from("192.0.2.7") == (BOB, HOME)
+    assert accounts.all_relay_logins() == [HOME, SIX, BOB]
+
+
+@pytest.mark.parametrize(
+    ("name", "domain"),
+    [("Alice", "example.com"), ("alic", "example.com"), ("alice", "example.co"),
+     ("\u00e1lice", "example.com")],
+)  # fmt: skip
+def test_logins_are_of_this_very_user_and_address(
+    accounts: Accounts, name: str, domain: str
+) -> None:
+    accounts.put_relay_login(HOME)
+    assert accounts.relay_logins(name, domain) == ()
+    for ip in ("192.0.2.70", "192.0.2.", "192.0.2", "", "%"):
+        assert accounts.relay_logins_from(ip) == ()
+
+
+def test_a_later_login_takes_the_place_of_an_earlier_one_from_there(accounts: Accounts) -> None:
+    accounts.put_relay_login(HOME)
+    again = replace(HOME, time=HOME.time + 5)
+    accounts.put_relay_login(again)
+    assert accounts.all_relay_logins() == [again]
+
+
+def test_logins_expire_up_to_a_second(accounts: Accounts) -> None:
+    for login in (HOME, SIX, BOB):
+        accounts.put_relay_login(login)
+    assert accounts.expire_relay_logins(SIX.time) == 2
+    assert accounts.all_relay_logins() == [BOB]
+    assert accounts.expire_relay_logins(SIX.time) == 0
+
+
+def test_logins_go_and_follow_with_their_user_and_domain(accounts: Accounts) -> None:
+    for user in (ALICE, replace(ALICE, name="bob")):
+        accounts.add(user)
+    for login in (HOME, SIX, BOB):
+        accounts.put_relay_login(login)
+    accounts.remove_user("bob", "example.com")
+    accounts.move_user("alice", "example.com", "zoe", "/mail/zoe")
+    accounts.rename_domain("example.com", "example.org", [])
+    moved = [replace(login, email="zoe@example.org") for login in (HOME, SIX)]
+    assert accounts.all_relay_logins() == moved
+    accounts.remove_domain("example.org")
+    assert accounts.all_relay_logins() == []

@@ -87,6 +87,9 @@ def session_settings(**changes: Any) -> SessionSettings:
         "relayclient": None,
         "relayclient_rule": NO_RULE,
         "relayclients": "relayclients",
+        "check_relay": None,
+        "login_seconds": 3600.0,
+        "norelay": False,
         "localhost": "mx.example.com",
         "localiphost": "",
         "more_ip_me": frozenset(),
@@ -366,6 +369,7 @@ class Desk:
         self.choice: Queue | MailError = self.queue
         self.foresight = Foresight()
         self.trace = Records()
+        self.accounts = MemoryAccounts()
         self.names: list[tuple[str, Callable[[ClientName], None]]] = []  # asked, and not told yet
         self.log = Lines()
         self.table = ConnectionTable(1)
@@ -386,6 +390,7 @@ class Desk:
             choose_queue=lambda _: self.choice,
             local_host="mx.example.com",
             tls=lambda: tls,
+            accounts=self.accounts,
             name_of=lambda ip, told: self.names.append((ip, told)),
         )
 

@@ -19,12 +19,14 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Final, cast
 
-from indimail.accounts.port import Account, Known, Limits, Lookup
+from indimail.accounts.port import Account, Known, Limits, Lookup, RelayLogin
 from indimail.mail.clock import Clock
 from indimail.mail.errors import AccountsUnavailable
 
 EXPIRY: Final = 5.0
 SIZE: Final = 20_000  # a kilobyte each: 20 MB at most
+
+FROM: Final = "relay_logins_from"
 
 _Key = tuple[str, str, str]  # the question, name, domain
 
@@ -51,6 +53,7 @@ class CachedLookup:
         self._kept: dict[_Key, tuple[float, object]] = {}  # oldest use first; time it was asked
         self._lock = Lock()
         self._epoch = 0  # of invalidations
+        self._asked_from: set[_Key] = set()
 
     def find(self, name: str, domain: str) -> Account | None:
         """Return the account, active or not."""
@@ -101,6 +104,20 @@ class CachedLookup:
         answer = self._get(("limits", name, domain), lambda: self._accounts.limits(name, domain))
         return cast("Limits | None", answer)
 
+    def relay_logins(self, name: str, domain: str) -> tuple[RelayLogin, ...]:
+        """Return the newest logins of a user, one from each address."""
+        key = ("relay_logins", name, domain)
+        answer = self._get(key, lambda: self._accounts.relay_logins(name, domain))
+        return cast("tuple[RelayLogin, ...]", answer)
+
+    def relay_logins_from(self, ip: str) -> tuple[RelayLogin, ...]:
+        """Return the newest logins from an address, one of each user."""
+        key = (FROM, ip, "")
+        answer = self._get(key, lambda: self._accounts.relay_logins_from(ip))
+        with self._lock:
+            self._asked_from.add(key)
+        return cast("tuple[RelayLogin, ...]", answer)
+
     def invalidate(self, name: str, domain: str) -> None:
         """Forget a user; with an empty name all of the domain, without a domain everything."""
         if not name and not domain:
@@ -108,8 +125,11 @@ class CachedLookup:
             return
         with self._lock:
             self._epoch += 1
+            for key in self._asked_from:  # any user's login may be one of them
+                self._kept.pop(key, None)
+            self._asked_from.clear()
             if name:
-                for question in ("known", "userquota", "limits"):
+                for question in ("known", "userquota", "limits", "relay_logins"):
                     self._kept.pop((question, name, domain), None)
             else:
                 for key in [key for key in self._kept if key[2] == domain]:

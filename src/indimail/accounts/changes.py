@@ -26,6 +26,7 @@ from indimail.accounts.port import (
     FileSystem,
     Flag,
     LastEvent,
+    RelayLogin,
     is_lock_changed,
     limited,
 )
@@ -38,6 +39,7 @@ from indimail.accounts.tables import (
     IP_ALIAS_MAP,
     LASTAUTH,
     LEVELS,
+    RELAY,
     USERQUOTA,
     VALIAS,
     VLIMITS,
@@ -230,6 +232,17 @@ def remove_limits(db: Connection, name: str, domain: str) -> bool:
     """Remove the limits of a user, or with an empty name of a domain; False: there were none."""
     here = dialect.same(db, VLIMITS.c.domain, limited(name, domain))
     return bool(db.execute(delete(VLIMITS).where(here)).rowcount)
+
+
+def put_relay_login(db: Connection, login: RelayLogin) -> None:
+    """Keep a login, in place of an earlier one from the same address."""
+    values = {"email": login.email, "ipaddr": login.ip, "timestamp": login.time}
+    dialect.upsert(db, RELAY, values, replace=["timestamp"])
+
+
+def expire_relay_logins(db: Connection, until: int) -> int:
+    """Remove the logins of that second and before; return how many there were."""
+    return int(db.execute(delete(RELAY).where(RELAY.c.timestamp <= until)).rowcount)
 
 
 def record_event(db: Connection, account: Account, event: LastEvent) -> None:

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Table, bindparam, inspect, or_, select, union
 from indimail.accounts import dialect
 from indimail.accounts.database import rows
 from indimail.accounts.layout import counter_table
-from indimail.accounts.lookups import ACTIVE, account_of, accounts_in
-from indimail.accounts.port import Account, AliasLine, FileSystem, LastEvent, above
+from indimail.accounts.lookups import ACTIVE, account_of, accounts_in, login_of
+from indimail.accounts.port import Account, AliasLine, FileSystem, LastEvent, RelayLogin, above
 from indimail.accounts.tables import (
     ALIASDOMAIN,
     BULKMAIL,
@@ -23,6 +23,7 @@ from indimail.accounts.tables import (
     IP_ALIAS_MAP,
     LASTAUTH,
     METADATA,
+    RELAY,
     VALIAS,
     counter_of,
 )
@@ -152,6 +153,12 @@ def events(db: Connection, name: str, domain: str) -> list[LastEvent]:
 def _seconds(time: object) -> int:
     """Return the seconds of a time of the database; MariaDB's zero time is no datetime."""
     return int(time.replace(tzinfo=UTC).timestamp()) if isinstance(time, datetime) else 0
+
+
+def all_relay_logins(db: Connection) -> list[RelayLogin]:
+    """Return all rows of `relay`, sorted."""
+    there = db.execute(select(RELAY.c.email, RELAY.c.ipaddr, RELAY.c.timestamp))
+    return sorted(map(login_of, there))
 
 
 def bulletins(db: Connection, name: str, domain: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the mail path asks the database: a user, its aliases, an alias domain, whose a lock is, limits.
+"""What the mail path asks the database: a user, its aliases, limits, logins, whose a lock is, ...
 
     database.ask(find, "alice", "example.com")
 
@@ -17,15 +17,26 @@ from sqlalchemy import Connection, Table, bindparam, literal_column, select, uni
 from indimail.accounts.database import rows
 from indimail.accounts.port import (
     LIMITS,
+    MOST_LOGINS,
     NO_DEFAULT,
     Account,
     Flag,
     Known,
     Limits,
+    RelayLogin,
     is_storable,
     limited,
 )
-from indimail.accounts.tables import ALIASDOMAIN, INDIBAK, INDIMAIL, USERQUOTA, VALIAS, VLIMITS
+from indimail.accounts.tables import (
+    ALIASDOMAIN,
+    INDIBAK,
+    INDIMAIL,
+    RELAY,
+    USERQUOTA,
+    VALIAS,
+    VLIMITS,
+)
+from indimail.mail.ip import MAPPED, plain_ip
 from indimail.mail.secret import Secret
 
 ACTIVE: Final = ((INDIMAIL, 1), (INDIBAK, 0))
@@ -96,6 +107,14 @@ _USERQUOTA: Final = select(USERQUOTA.c.quota).where(
 _LIMITS: Final = select(VLIMITS.c.domain, *(VLIMITS.c[name] for name in LIMITS)).where(
     VLIMITS.c.domain == bindparam("subject")
 )
+_NEWEST: Final = (
+    select(RELAY.c.email, RELAY.c.ipaddr, RELAY.c.timestamp)
+    .order_by(RELAY.c.timestamp.desc())
+    .limit(MOST_LOGINS)
+)
+_LOGINS: Final = _NEWEST.where(RELAY.c.email == bindparam("email"))
+# IndiMail may have written an IPv4 address as one of IPv6.
+_LOGINS_FROM: Final = _NEWEST.where(RELAY.c.ipaddr.in_([bindparam("ip"), bindparam("mapped")]))
 
 
 def find(db: Connection, name: str, domain: str) -> Account | None:
@@ -161,6 +180,25 @@ def limits(db: Connection, name: str, domain: str) -> Limits | None:
     # What IndiMail writes for no quota is more than a number of ours can be.
     numbers = ([min(number, NO_DEFAULT) for number in row[1:]] for row in found)
     return next((Limits(name, domain, *values) for values in numbers), None)
+
+
+def relay_logins(db: Connection, name: str, domain: str) -> tuple[RelayLogin, ...]:
+    """Return the newest logins of a user, one from each address."""
+    email = f"{name}@{domain}"
+    found = map(login_of, rows(db, _LOGINS, email=email))
+    return tuple(login for login in found if login.email == email)
+
+
+def relay_logins_from(db: Connection, ip: str) -> tuple[RelayLogin, ...]:
+    """Return the newest logins from an address, one of each user."""
+    found = map(login_of, rows(db, _LOGINS_FROM, ip=ip, mapped=f"{MAPPED}{ip}"))
+    return tuple(login for login in found if login.ip == ip)
+
+
+def login_of(row: Sequence[Any]) -> RelayLogin:
+    """Return the login of a row."""
+    email, ip, time = row
+    return RelayLogin(email, plain_ip(ip), int(time or 0))
 
 
 def found_in(candidates: Iterable[Sequence[Any]], name: str, domain: str) -> Account | None:

@@ -5,11 +5,12 @@ MemoryAccounts().add(account)
 `fail` makes every call raise, as a database that is down would.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from indimail.accounts.layout import counter_table
 from indimail.accounts.port import (
+    MOST_LOGINS,
     Account,
     AliasLine,
     Arrival,
@@ -18,6 +19,7 @@ from indimail.accounts.port import (
     Known,
     LastEvent,
     Limits,
+    RelayLogin,
     above,
     is_lock_changed,
     is_storable,
@@ -42,6 +44,7 @@ class MemoryAccounts:
         self._addresses: dict[str, str] = {}
         self._limits: dict[tuple[str, str], Limits] = {}
         self._bulletins: dict[tuple[str, str], set[str]] = {}
+        self._logins: dict[tuple[str, str], dict[str, int]] = {}  # times by address
         self._filesystems: dict[str, FileSystem] = {}
 
     def find(self, name: str, domain: str) -> Account | None:
@@ -76,6 +79,38 @@ class MemoryAccounts:
         """Return the limits of a user's own, or with an empty name those of the domain."""
         self._check()
         return self._limits.get((name, domain))
+
+    def relay_logins(self, name: str, domain: str) -> tuple[RelayLogin, ...]:
+        """Return the newest logins of a user, one from each address."""
+        email = f"{name}@{domain}"
+        return _newest(login for login in self.all_relay_logins() if login.email == email)
+
+    def relay_logins_from(self, ip: str) -> tuple[RelayLogin, ...]:
+        """Return the newest logins from an address, one of each user."""
+        return _newest(login for login in self.all_relay_logins() if login.ip == ip)
+
+    def all_relay_logins(self) -> list[RelayLogin]:
+        """Return all logins, sorted."""
+        self._check()
+        return sorted(
+            RelayLogin(f"{name}@{domain}", ip, time)
+            for (name, domain), times in self._logins.items()
+            for ip, time in times.items()
+        )
+
+    def put_relay_login(self, login: RelayLogin) -> None:
+        """Keep a login, in place of an earlier one from the same address."""
+        self._check()
+        name, _, domain = login.email.rpartition("@")
+        self._logins.setdefault((name, domain), {})[login.ip] = login.time
+
+    def expire_relay_logins(self, until: int) -> int:
+        """Remove the logins of that second and before."""
+        before = self.all_relay_logins()
+        for times in self._logins.values():
+            for ip in [ip for ip, time in times.items() if time <= until]:
+                del times[ip]
+        return len(before) - len(self.all_relay_logins())
 
     def can_hold(self, text: str) -> bool:
         """Hold whatever a database could."""
@@ -362,11 +397,13 @@ class MemoryAccounts:
 
     def _forget(self, is_gone: Callable[[tuple[str, str]], bool]) -> None:
         self._rename(lambda key: ("", "") if is_gone(key) else key)
-        for rows in (self._aliases, self._userquota, self._events, self._limits, self._bulletins):
+        for rows in (
+            self._aliases, self._userquota, self._events, self._limits, self._bulletins, self._logins,
+        ):  # fmt: skip
             rows.pop(("", ""), None)
 
     def _rename(self, named: Callable[[tuple[str, str]], tuple[str, str]]) -> None:
-        for rows in (self._userquota, self._events, self._bulletins):
+        for rows in (self._userquota, self._events, self._bulletins, self._logins):
             for key in [key for key in rows if named(key) != key]:
                 rows[named(key)] = rows.pop(key)  # type: ignore[assignment]  # of one and the same
         for key in [key for key in self._limits if named(key) != key]:
@@ -385,3 +422,7 @@ class MemoryAccounts:
     def _check(self) -> None:
         if self.fail:
             raise AccountsUnavailable("the accounts in memory were told to fail")
+
+
+def _newest(logins: Iterable[RelayLogin]) -> tuple[RelayLogin, ...]:
+    return tuple(sorted(logins, key=lambda login: -login.time)[:MOST_LOGINS])

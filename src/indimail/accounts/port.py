@@ -30,6 +30,7 @@ QUOTA_LENGTH: Final = 30
 ALIAS_LINE_LENGTH: Final = 190
 BULLETIN_LENGTH: Final = 64
 FILESYSTEM_LENGTH: Final = 64
+MOST_LOGINS: Final = 100
 
 GROUP_MARK: Final = "MailGroup "  # what the name of a distribution list begins with
 
@@ -114,6 +115,19 @@ class AliasLine:
     name: str
     domain: str
     line: str
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class RelayLogin:
+    """A row of `relay`: a user's last login by POP3 or IMAP from an address.
+
+    `email` is name@domain, the real one, in lower case; `ip` in the spelling of `mail.ip`; `time`
+    seconds since the epoch.
+    """
+
+    email: str
+    ip: str
+    time: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +282,12 @@ class Lookup(Protocol):
     def limits(self, name: str, domain: str) -> Limits | None:
         """Return the limits of a user's own, or with an empty name those of the domain."""
 
+    def relay_logins(self, name: str, domain: str) -> tuple[RelayLogin, ...]:
+        """Return the last login of a user from each address; the newest, at most `MOST_LOGINS`."""
+
+    def relay_logins_from(self, ip: str) -> tuple[RelayLogin, ...]:
+        """Return the last login of each user from an address; the newest, as above."""
+
 
 class Accounts(Lookup, Protocol):
     """What the commands ask and change.  Each change is durable when the call returns."""
@@ -419,6 +439,15 @@ class Accounts(Lookup, Protocol):
 
     def remove_limits(self, name: str, domain: str) -> bool:
         """Remove the limits of a user, or with an empty name of a domain; False: there were none."""
+
+    def all_relay_logins(self) -> list[RelayLogin]:
+        """Return all rows of `relay`, sorted."""
+
+    def put_relay_login(self, login: RelayLogin) -> None:
+        """Keep a login, in place of an earlier one from the same address."""
+
+    def expire_relay_logins(self, until: int) -> int:
+        """Remove the logins of that second and before; return how many there were."""
 
     def record_event(self, account: Account, event: LastEvent) -> None:
         """Keep `event` as the last one of its service (table lastauth)."""

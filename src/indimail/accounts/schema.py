@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from alembic.script import Script, ScriptDirectory
 
 LOG: Final = logging.getLogger("indimail.accounts")
-VERSION: Final = "0006"
+VERSION: Final = "0007"
 OLDEST: Final = "0001"
 
 _VERSIONS: Final = table("alembic_version", column("version_num"))

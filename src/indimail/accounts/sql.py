@@ -22,6 +22,7 @@ from indimail.accounts.port import (
     Known,
     LastEvent,
     Limits,
+    RelayLogin,
     is_storable,
 )
 from indimail.mail.secret import Secret
@@ -70,6 +71,12 @@ class SqlAccounts:
     def limits(self, name: str, domain: str) -> Limits | None:
         return self.database.ask(lookups.limits, name, domain)
 
+    def relay_logins(self, name: str, domain: str) -> tuple[RelayLogin, ...]:
+        return self.database.ask(lookups.relay_logins, name, domain)
+
+    def relay_logins_from(self, ip: str) -> tuple[RelayLogin, ...]:
+        return self.database.ask(lookups.relay_logins_from, ip)
+
     # -- what commands ask -----------------------------------------------------------------------
 
     def can_hold(self, text: str) -> bool:
@@ -109,6 +116,9 @@ class SqlAccounts:
 
     def filesystems(self) -> list[FileSystem]:
         return self.database.ask(lists.filesystems)
+
+    def all_relay_logins(self) -> list[RelayLogin]:
+        return self.database.ask(lists.all_relay_logins)
 
     def bulletins(self, name: str, domain: str) -> list[str]:
         return self.database.ask(lists.bulletins, name, domain)
@@ -178,6 +188,12 @@ class SqlAccounts:
 
     def remove_limits(self, name: str, domain: str) -> bool:
         return self.database.change(changes.remove_limits, name, domain)
+
+    def put_relay_login(self, login: RelayLogin) -> None:
+        return self.database.change(changes.put_relay_login, login)
+
+    def expire_relay_logins(self, until: int) -> int:
+        return self.database.change(changes.expire_relay_logins, until)
 
     def record_event(self, account: Account, event: LastEvent) -> None:
         return self.database.change(changes.record_event, account, event)

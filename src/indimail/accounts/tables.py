@@ -1,7 +1,7 @@
 """IndiMail's tables, with its names, lengths and keys, as SQLAlchemy sees them.
 
 An existing IndiMail database is read and written as it is.  What a later feature needs (vfilter,
-vlimits, relay, the cluster's tables) comes with it, and with a revision of its own
+the cluster's tables) comes with it, and with a revision of its own
 (`accounts.revisions`).
 
 Source: spec/delivery.md 1.3, spec/cluster-users.md 1.2-1.4.
@@ -169,9 +169,26 @@ FSTAB: Final = Table(
     **TABLE_OPTIONS,
 )
 
+# Its time is a number, other than that of the rest: seconds since the epoch of the login.
+RELAY: Final = Table(
+    "relay",
+    METADATA,
+    Column("email", String(96), primary_key=True),
+    Column("ipaddr", String(46), primary_key=True),
+    Column("timestamp", BigInteger, nullable=False),
+    Index("relay_ipaddr", "ipaddr"),
+    Index("relay_timestamp", "timestamp"),
+    **TABLE_OPTIONS,
+)
+
 # Tables with an address or a domain in one column: their rows go and are renamed with the user or
 # the domain.  Those that we neither make nor read yet count where a database has them.
-ADDRESSED: Final = {"bulkmail": "emailid", "vfilter": "emailid", "vlimits": "domain"}
+ADDRESSED: Final = {
+    "bulkmail": "emailid",
+    "relay": "email",
+    "vfilter": "emailid",
+    "vlimits": "domain",
+}
 
 
 def counter_of(name: str) -> Table:

@@ -159,6 +159,7 @@ class Parts:
             local_host=self.config.current.me,
             tls=self.certificate.context,
             name_of=self.names.ask,
+            accounts=self._accounts,
         )
 
     def take_number(self) -> bool:

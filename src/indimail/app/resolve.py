@@ -105,6 +105,10 @@ def _user_database(text: str) -> bool:
     return True
 
 
+def _check_relay(text: str) -> str:
+    return "ip" if text.lower() == "ip" else "account"
+
+
 def _sync_mode(text: str) -> str:
     if text not in ("auto", "each", "filesystem"):
         raise ValueError(text)
@@ -130,6 +134,7 @@ SECRETS: Final = Kind("secret list", "text", str, whole=True, secret=True)
 SERVERS: Final = Kind("servers", f"{dns.EXPECTED}, each", _servers, whole=True)
 DATABASE: Final = Kind("secret", EXPECTED, _database, secret=True)
 SYNC_MODE: Final = Kind("word", "auto, each or filesystem", _sync_mode)
+CHECK_RELAY: Final = Kind("word", "ip, or anything else", _check_relay)
 CHECK: Final = Kind(
     "check", "1 (the user database; the recipients extension, 3, is not built yet)", _user_database
 )

@@ -77,12 +77,6 @@ _UNITS: Final = {"secs": "seconds", "octets": "octets", "wait": "seconds", "days
 WAITING: Final = (
     *_off(RELAY, """
 tlsclients          -                   list   -     may relay, by client certificate
--                   CHECKRELAY          set    -     POP3 or IMAP before SMTP
--                   RELAY_CLEAR_MINUTES count  60    minutes that a login by POP3 or IMAP counts
--                   RELAY_TABLE         text   relay table of those logins
--                   OPEN_SMTP           text   -     file of those logins
--                   NORELAY             set    -     logins do not permit relaying
--                   TCP_FILE            text   -     rules that the logins are added to
 """),
     *_off(AUTH, """
 authdomains         -                   list   -     senders that must authenticate

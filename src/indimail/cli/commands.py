@@ -82,6 +82,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "alias", "add, remove and list alias lines",
         "indimail alias add sales@example.com '&alice@example.com'",
     ),
+    "relay": CommandRow(
+        "relay", "list, add and expire the logins that let a client relay",
+        "indimail relay add alice@example.com 192.0.2.7",
+    ),
     "completion": CommandRow(
         "completion", "print the script that lets a shell complete commands and names",
         "indimail completion bash",
@@ -189,6 +193,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     "vlimit": CommandRow(
         "vlimit", "show and set the limits of a domain or a user",
         "vlimit -P 50 -q 100M example.com", is_script=True,
+    ),
+    "clearopensmtp": CommandRow(
+        "clearopensmtp", "remove the logins that let nobody relay any more",
+        "clearopensmtp -v", is_script=True,
     ),
     "vipmap": CommandRow(
         "vipmap", "show and set the default domain of local addresses",

@@ -15,3 +15,4 @@ class Permission(StrEnum):
     RELAYCLIENTS = "relayclients"
     RELAYDOMAINS = "relaydomains"
     RELAYMAILFROM = "relaymailfrom"
+    RELAY_TABLE = "relay table"

@@ -14,7 +14,7 @@ that holds decides, so none can take away what another gave:
 | ``smtp-auth``     | an authenticated user without NO_RELAY          | connection       | no    |
 | ``relaymailfrom`` | reverse-path in control/relaymailfrom           | transaction      | yes   |
 | ``tlsclients``    | the client's certificate in control/tlsclients  | connection       | no    |
-| ``pop``           | a POP3 or IMAP login from there, CHECKRELAY set | transaction      | no    |
+| ``relay table``   | a POP3 or IMAP login from there, CHECKRELAY set | transaction      | yes   |
 
 A line of relaydomains with ``@`` names a domain to which every client may send; it is asked last.
 
@@ -53,6 +53,10 @@ class RelayFacts(Struct, frozen=True):
     place that set it.  `relayclients` is the control file that counts for the client.  `client_host`
     is its confirmed name; `host_trouble` says why there is no answer about it.  `tls` is the version
     of the protocol, ``TLSv1.3``.  `size` is in octets, as declared.
+
+    `login` is whose login by POP3 or IMAP speaks for the client, empty: nobody's, or not looked for yet;
+    `login_age` is its age in seconds, and `login_seconds` how long one counts.  `login_trouble` says why
+    the table gave no answer.
     """
 
     client_ip: str
@@ -68,6 +72,10 @@ class RelayFacts(Struct, frozen=True):
     auth_user: str = ""
     tls: str = ""
     size: int = 0
+    login: str = ""
+    login_age: float = 0.0
+    login_seconds: float = 0.0
+    login_trouble: str = ""
 
     def as_facts(self) -> dict[str, str | int | float | bool]:
         """Return what a trace record keeps."""
@@ -89,6 +97,14 @@ class RelayFacts(Struct, frozen=True):
             facts["relayclients"] = self.relayclients
         if self.host_trouble:
             facts["host_trouble"] = self.host_trouble
+        if self.login:
+            facts |= {
+                "login": self.login,
+                "login_age": self.login_age,
+                "login_seconds": self.login_seconds,
+            }
+        if self.login_trouble:
+            facts["login_trouble"] = self.login_trouble
         return facts
 
     @classmethod
@@ -109,6 +125,10 @@ class RelayFacts(Struct, frozen=True):
             auth_user=str(facts["auth_user"]),
             tls=str(facts["tls"]),
             size=int(facts["size"]),
+            login=str(facts.get("login", "")),
+            login_age=float(facts.get("login_age", 0.0)),
+            login_seconds=float(facts.get("login_seconds", 0.0)),
+            login_trouble=str(facts.get("login_trouble", "")),
         )
 
 
@@ -173,19 +193,29 @@ def _by_sender(facts: RelayFacts, rules: RelayRules) -> Accept | None:
     return rules.relaymailfrom.find(facts.reverse_path) if rules.relaymailfrom else None
 
 
+def _by_login(facts: RelayFacts, _: RelayRules) -> Accept | None:
+    if not facts.login or facts.login_age >= facts.login_seconds:
+        return None
+    rule = Rule("relay", key=f"{facts.login} {facts.client_ip}")
+    return Accept(rule, Permission.RELAY_TABLE)
+
+
 PERMISSIONS: Final[tuple[Callable[[RelayFacts, RelayRules], Accept | None], ...]] = (
     _by_tcp_smtp,
     _by_address,
     _by_name,
     _by_sender,
+    _by_login,
 )
 
 
 def _not_known_yet(facts: RelayFacts, rules: RelayRules) -> TryLater | None:
-    """Return the 451 where a name that DNS did not tell could have permitted."""
-    if not facts.host_trouble or not rules.relaydomains.hosts:
-        return None
-    return TryLater(_NO_DNS, Rule("control/relaydomains"), facts.host_trouble)
+    """Return the 451 where what DNS or the accounts did not tell could have permitted."""
+    if facts.host_trouble and rules.relaydomains.hosts:
+        return TryLater(_NO_DNS, Rule("control/relaydomains"), facts.host_trouble)
+    if facts.login_trouble:
+        return TryLater(_NO_DATABASE, Rule("relay"), facts.login_trouble)
+    return None
 
 
 def refusal(facts: RelayFacts) -> Refuse:
@@ -204,6 +234,7 @@ def _denied(end: str) -> Refuse:
     )
 
 
+_NO_DATABASE: Final = Reply(451, "4.3.2", "Sorry, I got a temporary database error (#4.3.2)")
 _NO_DNS: Final = Reply(451, "4.4.3", "Sorry, there is a DNS temporary failure (#4.4.3)")
 _LONE_BOX: Final = Rule("built-in", key="no domain")
 _DENIED: Final = _denied(" #5.7.1")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal, Protocol
 
+from indimail.accounts.port import Lookup
 from indimail.mail.clock import Clock
 from indimail.mail.errors import MailError
 from indimail.mail.events import Trace
@@ -77,6 +78,7 @@ class Reception:
     local_host: str
     tls: Callable[[], TlsContext | None]
     name_of: Callable[[str, Callable[[ClientName], None]], None]
+    accounts: Lookup
     open: set[Conversation] = field(default_factory=set)
     later: Callable[[float, Callable[[], None]], object] = _later
     under_way: int = 0  # transactions whose MAIL was taken and that are in no queue yet

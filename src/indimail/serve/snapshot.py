@@ -78,6 +78,9 @@ class SessionSettings:
     relayclient: str | None  # None: may not relay by this; else the suffix of its recipients
     relayclient_rule: Rule
     relayclients: str  # the control file of this name permits by address
+    check_relay: str | None  # a `serve.logins.CheckRelay`; None: no login permits
+    login_seconds: float  # how long a login counts
+    norelay: bool
     localhost: str  # our name in the Received line
     localiphost: str
     more_ip_me: frozenset[str]

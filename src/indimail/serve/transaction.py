@@ -20,6 +20,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from indimail.accounts.port import RelayLogin
 from indimail.delivery.blackhole import EMPTY
 from indimail.delivery.plan import foresee
 from indimail.delivery.verp import expanded
@@ -41,6 +42,7 @@ from indimail.serve.body import Body
 from indimail.serve.client import SESSION, Client
 from indimail.serve.foresight import Decided
 from indimail.serve.intake import Intake, route_text
+from indimail.serve.logins import CheckRelay, find_login
 from indimail.serve.reception import LATER, Answer
 from indimail.smtp import replies
 from indimail.smtp.received import Origin, protocol_word, received_line
@@ -53,12 +55,14 @@ class Transaction:
 
     __slots__ = (
         "_answer",
+        "_asks_for_login",
         "_body",
         "_born",
         "_client",
         "_dropped",
         "_invalid",
         "_is_under_way",
+        "_login",
         "_queue",
         "_reception",
         "_recipients",
@@ -87,6 +91,8 @@ class Transaction:
         self._invalid = 0  # recipients that were refused for good
         self._body: Body | None = None
         self._born = 0.0
+        self._login: RelayLogin | None = None  # of POP3 or IMAP, that speaks for this mail
+        self._asks_for_login = client.settings.check_relay is not None
         self._dropped = False
         self._is_under_way = False
         self.facts: Facts = {
@@ -139,14 +145,56 @@ class Transaction:
             tls=client.tls_version,
             size=self._reverse_path.size,
         )
+        if self._login is not None:
+            facts = self._with_login(facts, self._login)
         verdict = refused or decide_relay(facts, snapshot.relay)
+        if refused is None and isinstance(verdict, Refuse) and self._asks_for_login:
+            return self._find_login(path, facts)
+        return self._decided(path, facts, verdict, is_relayed=refused is None)
+
+    def _find_login(self, path: ForwardPath, facts: RelayFacts) -> Answer:
+        """CHECKRELAY: ask for a login by POP3 or IMAP, once for the mail, and decide again."""
+        client, sender = self._client, facts.reverse_path
+        check = CheckRelay(client.settings.check_relay or CheckRelay.ACCOUNT)
+        accounts = self._reception.accounts
+
+        def known(result: object) -> None:
+            asked = facts
+            if isinstance(result, Exception):
+                LOG.warning("%s: %s", sender, result)
+                asked = replace(facts, login_trouble="the accounts did not answer")
+            else:
+                self._asks_for_login = False
+            if isinstance(result, RelayLogin):
+                self._login = result
+                asked = self._with_login(facts, result)
+            verdict = decide_relay(asked, client.snapshot.relay)
+            answer = self._decided(path, asked, verdict, is_relayed=True)
+            if answer is not LATER:
+                self._answer(answer)
+
+        self._reception.aside(lambda: find_login(accounts, sender, client.ip, check), known)
+        return LATER
+
+    def _with_login(self, facts: RelayFacts, login: RelayLogin) -> RelayFacts:
+        age = self._reception.clock.now() - login.time
+        seconds = self._client.settings.login_seconds
+        return replace(facts, login=login.email, login_age=age, login_seconds=seconds)
+
+    def _decided(
+        self, path: ForwardPath, facts: RelayFacts, verdict: Accept | Refuse | TryLater,
+        *, is_relayed: bool,
+    ) -> Answer:  # fmt: skip
+        """Go on with what was decided; `is_relayed`: that it be relayed was asked at all."""
+        client, settings, snapshot = self._client, self._client.settings, self._client.snapshot
+        address = path.address
         told = facts.as_facts()
         told["connection"] = str(client.connection_id)
         if not isinstance(verdict, Accept):
-            if refused is None and isinstance(verdict, Refuse):
-                client.log.relay_refusal(str(sender), str(address))
-            elif isinstance(refused, TryLater):
-                client.log.too_many_invalid(str(sender), self._invalid)
+            if is_relayed and isinstance(verdict, Refuse):
+                client.log.relay_refusal(str(facts.reverse_path), str(address))
+            elif not is_relayed and isinstance(verdict, TryLater):
+                client.log.too_many_invalid(str(facts.reverse_path), self._invalid)
             return self._refuse(told, verdict)
         if verdict.suffix:
             address = Address.parse(f"{address}{verdict.suffix}")

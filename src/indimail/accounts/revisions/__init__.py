@@ -1,6 +1,6 @@
 """The history of the tables, as alembic's revisions: one file for each change, in their order.
 
-A new one is a file `v0007_what.py` with `revision`, `down_revision` and `upgrade`, the change in
+A new one is a file `v0008_what.py` with `revision`, `down_revision` and `upgrade`, the change in
 `accounts.tables`, and `VERSION` in `accounts.schema`; a test compares the three.
 
 It adds tables, indexes and columns with a default, and does nothing where that is done: MariaDB
