@@ -3,6 +3,7 @@
     with Sink(rcpt=["450 4.2.0 later"]) as sink:
         sink.host, sink.port, sink.place    # where it is, of loopback
         sink.heard                          # [["EHLO mx.example.com", "MAIL FROM:<...>", ...], ...]
+        sink.clients                        # the addresses that these came from
         sink.mails                          # bodies as they came (CRLF, dots as sent)
 
 Each word's replies come in their order, then the usual one; an empty reply closes the connection.
@@ -34,6 +35,7 @@ class Sink(socketserver.ThreadingTCPServer):
         self.offers = offers
         self.heard: list[list[str]] = []
         self.mails: list[bytes] = []
+        self.clients: list[str] = []
         self._replies = {word.upper(): deque(said) for word, said in replies.items()}
         self._lock = threading.Lock()
 
@@ -67,6 +69,7 @@ class _Conversation(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         heard: list[str] = []
         self.server.heard.append(heard)
+        self.server.clients.append(self.client_address[0])
         reply = self.server.said("GREETING")
         while reply:
             self.wfile.write(f"{reply}\r\n".encode())

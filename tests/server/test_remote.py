@@ -1,10 +1,13 @@
 """Mail that leaves the house: a running server, and other hosts on this machine."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import pytest
 
-from live import ALICE, Instance
+from indimail.control.cdb import build_cdb
+from live import ALICE, BOB, DOMAIN, HOST, Instance, Server, place, until
 from sink import Sink
 
 pytestmark = pytest.mark.slow
@@ -12,40 +15,213 @@ pytestmark = pytest.mark.slow
 FAR = "somebody@far.example"
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server from which everybody on this machine may send to other hosts."""
+    with place() as folder:
+        instance = Instance.make(f"{folder}/i")
+        instance.write("tcp/tcp.smtp", '127.:allow,RELAYCLIENT=""\n')
+        with instance.serve(workers=1) as running:
+            yield running
+
+
 @pytest.fixture
-def outward(instance: Instance) -> Instance:
-    """An instance where everybody on this machine may send to other hosts."""
-    instance.write("tcp/tcp.smtp", '127.:allow,RELAYCLIENT=""\n')
-    return instance
+def sink(server: Server) -> Iterator[Sink]:
+    """Another host, to which all mail for others goes."""
+    with Sink() as running, written(server, "control/smtproutes", f":{running.place}\n"):
+        yield running
 
 
-def test_a_mail_goes_to_the_host_of_its_route(outward: Instance) -> None:
-    with Sink() as sink, outward.serve() as server:
-        outward.write("control/smtproutes", f"far.example:{sink.place}\n")
-        number = server.send(FAR, "Hello\r\n..dots", ALICE)
-        told = outward.delivery(number, "delivered")
-        assert told["rule"] == "control/smtproutes:1"
-        assert (
-            f"{sink.host} accepted message - Protocol SMTP.\nRemote host said: 250 ok"
-            in told["text"]
-        )
-        (body,) = sink.mails
-        assert body.startswith(b"Received: ")
-        assert body.endswith(b"Subject: a test\r\n\r\nHello\r\n..dots\r\n")
-        (heard,) = sink.heard
-        assert heard[0] == "EHLO mx.example.com"
-        assert heard[1].startswith(f"MAIL FROM:<{ALICE}>")
-        assert heard[2:4] == [f"RCPT TO:<{FAR}>", "DATA"]
-        assert "messages in queue: 0\n" in outward.run("qmail-qstat").stdout
-        assert f": msg {number} to remote {FAR} " in server.says(": success: ")
+@contextlib.contextmanager
+def written(server: Server, name: str, content: str | bytes) -> Iterator[None]:
+    """Have a file in the instance; it is taken away again."""
+    path = server.instance.path(name)
+    with open(path, "wb") as file:
+        file.write(content if isinstance(content, bytes) else content.encode())
+    os.chmod(path, 0o644)
+    try:
+        yield
+    finally:
+        os.unlink(path)
 
 
-def test_mail_is_held_until_it_is_let_go(outward: Instance) -> None:
-    with Sink() as sink, outward.serve() as server:
-        outward.write("control/smtproutes", f":{sink.place}\n")
-        outward.write("control/holdremote", "1\n")
+def delivered(server: Server, recipient: str = FAR, sender: str = ALICE) -> dict[str, str]:
+    """Send a mail; return the record of its delivery."""
+    return server.instance.delivery(server.send(recipient, sender=sender), "delivered")
+
+
+def test_a_mail_goes_to_the_host_of_its_route(server: Server, sink: Sink) -> None:
+    number = server.send(FAR, "Hello\r\n..dots", ALICE)
+    told = server.instance.delivery(number, "delivered")
+    assert told["rule"] == "control/smtproutes:1"
+    assert (
+        f"{sink.host} accepted message - Protocol SMTP.\nRemote host said: 250 ok" in told["text"]
+    )
+    (body,) = sink.mails
+    assert body.startswith(b"Received: ")
+    assert body.endswith(b"Subject: a test\r\n\r\nHello\r\n..dots\r\n")
+    (heard,) = sink.heard
+    assert heard[0] == f"EHLO {HOST}"
+    assert heard[1].startswith(f"MAIL FROM:<{ALICE}>")
+    assert heard[2:4] == [f"RCPT TO:<{FAR}>", "DATA"]
+    assert "messages in queue: 0\n" in server.instance.run("qmail-qstat").stdout
+    assert f": msg {number} to remote {FAR} " in server.says(": success: ")
+
+
+def test_mail_is_held_until_it_is_let_go(server: Server, sink: Sink) -> None:
+    with written(server, "control/holdremote", "1\n"):
         numbers = [server.send(FAR, sender=ALICE), server.send(ALICE)]
-        outward.ended(numbers[1])
+        server.instance.ended(numbers[1])
         assert sink.heard == []
-        os.unlink(outward.path("control/holdremote"))
-        outward.delivery(numbers[0], "delivered")
+    server.instance.delivery(numbers[0], "delivered")
+
+
+# -- which host, and from where ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["smtproutes.cdb", "moresmtproutes.cdb"])
+def test_routes_in_data_bases(server: Server, name: str) -> None:
+    with Sink() as sink:
+        base = build_cdb([(b"far.example", sink.place.encode())])
+        with written(server, f"control/{name}", base):
+            assert delivered(server)["rule"] == f"control/{name}[far.example]"
+            assert len(sink.mails) == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "client", "helo", "rule"),
+    [
+        ({}, "127.0.0.1", HOST, None),
+        ({"helohost": "out.example"}, "127.0.0.1", "out.example", None),
+        ({"outgoingip": "127.0.0.7"}, "127.0.0.7", HOST, "control/outgoingip:1"),
+        ({"outgoingip.far.example": "127.0.0.6", "outgoingip": "127.0.0.7"}, "127.0.0.6", HOST,
+         "control/outgoingip.far.example:1"),
+        ({"domainbindings": f"{DOMAIN}:127.0.0.8"}, "127.0.0.8", DOMAIN,
+         "control/domainbindings:1"),
+        ({"domainbindings": "other.example:127.0.0.8"}, "127.0.0.1", HOST, None),
+        ({"bindroutes": "127.:127.0.0.9", "helohostbyip": "127.0.0.9:nine.example"},
+         "127.0.0.9", "nine.example", "control/bindroutes:1"),
+    ],
+)  # fmt: skip
+def test_our_own_end_of_the_connection(
+    server: Server, sink: Sink, files: dict[str, str], client: str, helo: str, rule: str | None
+) -> None:
+    with contextlib.ExitStack() as stack:
+        for name, text in files.items():
+            stack.enter_context(written(server, f"control/{name}", f"{text}\n"))
+        facts = delivered(server)["facts"]
+        assert sink.clients == [client]
+        assert sink.heard[0][0] == f"EHLO {helo}"
+        assert facts["helo"] == helo  # type: ignore[index]
+        assert facts.get("source") == (f"{client} ({rule})" if rule else None)  # type: ignore[attr-defined]
+
+
+def test_a_domain_s_instruction_names_a_host(server: Server, sink: Sink) -> None:
+    """The mail of who is no user here goes to that host as it came."""
+    name = f"domains/{DOMAIN}/.qmail-default"
+    before = server.instance.read(name)
+    instruction = before.replace("bounce-no-mailbox", f"far.example:{sink.host}:{sink.port}")
+    with written(server, name, instruction):
+        server.send(f"moved@{DOMAIN}")
+        (heard,) = until(lambda: [one for one in sink.heard if "QUIT" in one])
+    server.instance.write(name, before)
+    assert heard[2] == f"RCPT TO:<moved@{DOMAIN}>"
+    assert sink.mails[0].count(b"Received: ") == 2
+
+
+def test_mail_is_never_sent_to_ourselves(server: Server) -> None:
+    """The port is not the configured one, but the one that was bound."""
+    host, port = server.address
+    with written(server, "control/smtproutes", f":[{host}]:{port}\n"):
+        number = server.send(FAR, sender=ALICE)
+        told = server.instance.delivery(number, "deferred")
+    assert told["text"] == f"Sorry, the route to {host} port {port} leads back to me. (#4.4.6)"
+
+
+# -- forwards and lists --------------------------------------------------------------------------
+
+
+def test_a_forward_goes_out_with_the_sender_that_it_came_with(server: Server, sink: Sink) -> None:
+    with written(server, "alias/.qmail-abroad", f"&{FAR}\n"):
+        server.send(f"abroad@{HOST}")
+        (mail,) = until(lambda: sink.mails)
+    assert sink.heard[0][1].startswith("MAIL FROM:<stranger@elsewhere.example>")
+    assert b"Delivered-To: abroad@mx.example.com\r\n" in mail
+
+
+def test_a_list_goes_out_with_its_owner_and_costs_one_transaction(
+    server: Server, sink: Sink
+) -> None:
+    members = [f"member{number}@far.example" for number in range(50)]
+    with (
+        written(server, "alias/.qmail-list", "".join(f"&{member}\n" for member in members)),
+        written(server, "alias/.qmail-list-owner", f"&{BOB}\n"),
+    ):
+        server.send(f"list@{HOST}")
+        until(lambda: sink.mails)
+    (heard,) = sink.heard
+    assert heard[1].startswith(f"MAIL FROM:<list-owner@{HOST}>")
+    assert heard[2:52] == [f"RCPT TO:<{member}>" for member in members]
+    assert len(sink.mails) == 1
+
+
+def test_each_member_has_a_sender_of_its_own_where_the_list_wants_that(
+    server: Server, sink: Sink
+) -> None:
+    with (
+        written(server, "alias/.qmail-verp", "&ana@far.example\n&bo@far.example\n"),
+        written(server, "alias/.qmail-verp-owner", f"&{BOB}\n"),
+        written(server, "alias/.qmail-verp-owner-default", f"&{BOB}\n"),
+    ):
+        server.send(f"verp@{HOST}")
+        until(lambda: len(sink.mails) == 2)
+    said = [line.partition(" SIZE")[0] for one in sink.heard for line in one if ":<" in line]
+    pairs = sorted(zip(said[::2], said[1::2], strict=True))
+    assert pairs == [
+        (f"MAIL FROM:<verp-owner-{name}=far.example@{HOST}>", f"RCPT TO:<{name}@far.example>")
+        for name in ("ana", "bo")
+    ]
+
+
+# -- what other hosts say ------------------------------------------------------------------------
+
+
+def test_many_mails_go_over_few_connections(server: Server, sink: Sink) -> None:
+    with written(server, "control/holdremote", "1\n"):
+        with server.connect() as talk:
+            for number in range(60):
+                talk.mail(FAR, f"Subject: {number}\r\n\r\n", ALICE)
+    until(lambda: len(sink.mails) == 60)
+    assert len(sink.heard) <= 20
+
+
+def test_each_recipient_has_an_outcome_of_its_own(server: Server) -> None:
+    """Greylisting of one of them is not the end of the others, nor of itself."""
+    replies = ["250 ok", "450 4.2.0 greylisted, come back", "550 5.1.1 nobody of that name"]
+    with Sink(rcpt=replies) as sink, written(server, "control/smtproutes", f":{sink.place}\n"):
+        with server.connect() as talk:
+            talk.say(f"MAIL FROM:<{ALICE}>")
+            for name in ("here", "later", "never"):
+                talk.say(f"RCPT TO:<{name}@far.example>")
+            talk.say("DATA")
+            number = talk.say("Subject: three\r\n\r\n.").split()[-1]
+        told = {verdict: server.instance.delivery(number, verdict)
+                for verdict in ("delivered", "deferred", "failed")}  # fmt: skip
+        assert told["deferred"]["text"].endswith("450 4.2.0 greylisted, come back")
+        assert 390 < told["deferred"]["facts"]["age"] < 410  # type: ignore[index]
+        assert "550 5.1.1 nobody of that name" in told["failed"]["text"]
+        listed = server.instance.run("qmail-qread").stdout
+    assert "remote\tlater@far.example\n" in listed
+    assert "done\tremote\tnever@far.example\n" in listed
+
+
+def test_a_server_that_wants_no_more_over_a_connection_gets_the_next_over_another(
+    server: Server,
+) -> None:
+    with (
+        Sink(mail=["250 ok", "421 4.3.2 enough"]) as sink,
+        written(server, "control/smtproutes", f":{sink.place}\n"),
+    ):
+        delivered(server)
+        delivered(server)
+        assert len(sink.heard) == 2

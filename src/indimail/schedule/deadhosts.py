@@ -5,6 +5,7 @@
     dead.skipped("192.0.2.1", 25, now)       -> why, after two failures, 120 s apart or more
     dead.answered("192.0.2.1", 25)
     dead.entries()                           -> what qmail-tcpto prints
+    dead.learn(host)                         # what another worker's `DeadHosts` told
 
 A failure is: no connection, or one that ended before a greeting or with a 4xx one.  What fails again
 within `max_tolerance` (120 s) of the last counted failure is the same failure; from the second one
@@ -16,7 +17,7 @@ At most `MOST` hosts are remembered; of more, the one goes with the fewest failu
 Units: seconds of a clock that never steps.  Source: spec/queue.md 2.3.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -30,8 +31,8 @@ _WEIGHT: Final = 1_024.0  # a failure keeps an entry as long as so many seconds
 _JITTER: Final = (240.0, 2_224.0)  # the original's ((60 + 0..31) * 64) - 3600
 
 
-class DeadHost(Struct):
-    """A host that failed: `since` its last counted failure."""
+class DeadHost(Struct, frozen=True):
+    """A host that failed: `since` its last counted failure; without failures it answered."""
 
     address: str
     port: int
@@ -41,10 +42,11 @@ class DeadHost(Struct):
 
 
 class DeadHosts:
-    """The memory of one worker."""
+    """The memory of one worker; what changes in it is told, for the others."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MOST, tell: Callable[[DeadHost], None] | None = None) -> None:
         self._most = most
+        self._tell = tell
         self._dead: dict[tuple[str, int], DeadHost] = {}
 
     def failed(
@@ -59,18 +61,31 @@ class DeadHosts:
         low, high = _JITTER
         jitter = low + draw * (high - low)
         old = self._dead.get((address, port))
-        if old is None:
-            if len(self._dead) >= self._most:
-                self._forget_one()
-            self._dead[address, port] = DeadHost(address, port, 1, now, jitter)
-        elif now - old.since >= max_tolerance:
-            old.failures = min(old.failures + 1, _LARGEST)
-            old.since = now
-            old.jitter = jitter
+        if old is not None and now - old.since < max_tolerance:
+            return
+        failures = min(old.failures + 1, _LARGEST) if old is not None else 1
+        self._changed(DeadHost(address, port, failures, now, jitter))
 
     def answered(self, address: str, port: int) -> None:
         """Note that a host is there."""
-        self._dead.pop((address, port), None)
+        if (address, port) in self._dead:
+            self._changed(DeadHost(address, port, 0, 0.0, 0.0))
+
+    def learn(self, host: DeadHost) -> None:
+        """Take what another worker found; of two failures the later one counts."""
+        key = (host.address, host.port)
+        old = self._dead.get(key)
+        if not host.failures:
+            self._dead.pop(key, None)
+        elif old is None or host.since > old.since:
+            if old is None and len(self._dead) >= self._most:
+                self._forget_one()
+            self._dead[key] = host
+
+    def _changed(self, host: DeadHost) -> None:
+        self.learn(host)
+        if self._tell is not None:
+            self._tell(host)
 
     def skipped(
         self, address: str, port: int, now: float, min_penalty: float = MIN_PENALTY

@@ -20,9 +20,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
+from indimail.delivery.bounce import DOUBLE_BOUNCE
 from indimail.delivery.mx import Candidate, Choice
 from indimail.delivery.verp import expanded
-from indimail.mail.address import Address
+from indimail.mail.address import NULL, Address
 from indimail.mail.clock import Clock
 from indimail.mail.envelope import Envelope, ForwardPath, ReversePath
 from indimail.mail.errors import ConfigErrors
@@ -123,7 +124,7 @@ class RemoteDelivery:
         """Begin an attempt for recipients of one mail."""
         settings = self.settings()
         message = jobs[0].mail.message
-        sender = Address.parse(expanded(message.reverse_path, jobs[0].recipient.address))
+        sender = sender_of(message.reverse_path, jobs[0].recipient.address)
         hops = [
             next_hop(
                 Address.parse(job.recipient.address), job.recipient.target, sender,
@@ -240,6 +241,13 @@ class _Way:
         except ConfigErrors:
             return False
         return peer.terms == (settings, rule)
+
+
+def sender_of(reverse_path: str, recipient: str) -> Address:
+    """Return the sender that another host is told."""
+    if reverse_path == DOUBLE_BOUNCE:  # no path of SMTP: to others, what bounced twice is a bounce
+        return NULL
+    return Address.parse(expanded(reverse_path, recipient))
 
 
 def _facts(peer: Peer) -> Facts:
