@@ -88,7 +88,8 @@ def test_check_config_of_a_clean_instance_exits_0(root, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["config", "check-config", "serve", "qmail-qread", "qmail-qstat"]
+    "command",
+    ["config", "check-config", "serve", "qmail-qread", "qmail-qstat", "qmail-tcpto", "qmail-tcpok"],
 )
 def test_no_instance_is_told(command, tmp_path, capsys):
     assert cli.main([command, "--root", f"{tmp_path}/no"]) == 66

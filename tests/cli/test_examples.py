@@ -24,8 +24,9 @@ ORDER = [
     "vpurge", "vipmap", "vcalias", "vcaliasrev", "vacation", "vmoddomain", "vaddaliasdomain",
     "vdeluser", "vmoveuserdir", "vrenameuser", "config", "check-config", "tcprulescheck", "doctor",
     "backup", "restore", "deliver", "sendmail", "rmail", "qmail-inject", "qmail-queue", "qmail-qread",
-    "qmail-qstat", "explain", "completion", "ifaddr", "iftocc", "iftoccfrom", "vfstab", "import",
-    "vrenamedomain", "vdeldomain", "domain", "user", "alias", "relay", "clearopensmtp",
+    "qmail-qstat", "qmail-tcpto", "qmail-tcpok", "explain", "completion", "ifaddr", "iftocc",
+    "iftoccfrom", "vfstab", "import", "vrenamedomain", "vdeldomain", "domain", "user", "alias",
+    "relay", "clearopensmtp",
 ]  # fmt: skip
 # What has to be so before: shell commands.
 BEFORE = {
@@ -35,7 +36,10 @@ BEFORE = {
     "vdeldomain": "vrenamedomain example.net example.com",
     "domain": "vdeldomain example.com",
 }
-ENDS = {"explain": {0, 1}, "doctor": {0, 1}, "import": {0, 1}}
+ENDS = {
+    "explain": {0, 1}, "doctor": {0, 1}, "import": {0, 1},
+    "qmail-tcpto": {0, 111}, "qmail-tcpok": {0, 111},  # no server runs
+}  # fmt: skip
 
 
 def test_every_command_has_its_place() -> None:

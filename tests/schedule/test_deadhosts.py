@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indimail.schedule.deadhosts import MOST, DeadHosts
+from indimail.schedule.deadhosts import MOST, DeadHost, DeadHosts
 
 HOST = ("192.0.2.1", 25)
 OTHER = ("192.0.2.1", 587)
@@ -83,6 +83,38 @@ def test_of_too_many_the_one_goes_with_the_fewest_failures_longest_ago() -> None
     assert [entry.address[-1] for entry in dead.entries()] == ["1", "3", "4"]
     dead.failed("192.0.2.5", 25, 3000, 0.0)
     assert [entry.address[-1] for entry in dead.entries()] == ["1", "4", "5"]
+
+
+def test_what_one_worker_finds_another_knows() -> None:
+    told: list[DeadHost] = []
+    one, other = DeadHosts(tell=told.append), DeadHosts()
+
+    def tell() -> None:
+        while told:
+            other.learn(told.pop(0))
+
+    one.failed(*HOST, 0, 0.0)
+    one.failed(*HOST, 60, 0.0)  # the same failure: nothing is told
+    assert len(told) == 1
+    tell()
+    assert not other.skipped(*HOST, 200)
+    other.failed(*HOST, 200, 0.0)  # the second, whoever saw the first
+    assert other.skipped(*HOST, 201)
+    one.failed(*HOST, 300, 0.0)
+    tell()
+    assert other.skipped(*HOST, 300 + 3839)
+    one.answered(*HOST)
+    one.answered(*OTHER)
+    tell()
+    assert list(other.entries()) == []
+
+
+def test_of_two_failures_the_later_time_counts_and_the_larger_number() -> None:
+    dead = failing(0, 200, 400)
+    dead.learn(DeadHost(*HOST, 1, 300, 0.0))
+    assert [(host.failures, host.since) for host in dead.entries()] == [(3, 400)]
+    dead.learn(DeadHost(*HOST, 1, 500, 0.0))
+    assert [(host.failures, host.since) for host in dead.entries()] == [(3, 500)]
 
 
 def test_the_memory_can_be_wiped() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -187,10 +188,9 @@ def test_each_member_has_a_sender_of_its_own_where_the_list_wants_that(
 
 
 def test_many_mails_go_over_few_connections(server: Server, sink: Sink) -> None:
-    with written(server, "control/holdremote", "1\n"):
-        with server.connect() as talk:
-            for number in range(60):
-                talk.mail(FAR, f"Subject: {number}\r\n\r\n", ALICE)
+    with written(server, "control/holdremote", "1\n"), server.connect() as talk:
+        for number in range(60):
+            talk.mail(FAR, f"Subject: {number}\r\n\r\n", ALICE)
     until(lambda: len(sink.mails) == 60)
     assert len(sink.heard) <= 20
 
@@ -225,3 +225,32 @@ def test_a_server_that_wants_no_more_over_a_connection_gets_the_next_over_anothe
         delivered(server)
         delivered(server)
         assert len(sink.heard) == 2
+
+
+def test_a_host_that_does_not_answer_is_left_alone_by_all_workers(instance: Instance) -> None:
+    """Two failures, each seen by another worker: also one that starts later knows."""
+    instance.write("tcp/tcp.smtp", '127.:allow,RELAYCLIENT=""\n')
+    instance.variables(MAX_TOLERANCE=0)
+    with Sink() as gone:
+        instance.write("control/smtproutes", f":{gone.place}\n")
+    with instance.serve(workers=2) as server:
+        for talk in server.on_each_worker():
+            instance.delivery(talk.mail(FAR, "Subject: x\r\n\r\n", ALICE), "deferred")
+        line = f"{gone.host} port {gone.port} timed out "
+        until(lambda: instance.run("qmail-tcpto").stdout.endswith("timeouts: 2\n"))
+        assert instance.run("qmail-tcpto").stdout.startswith(line)
+        for worker in server.workers:
+            os.kill(worker, signal.SIGKILL)
+            until(lambda gone=worker: gone not in server.workers)  # type: ignore[misc]
+        assert skipped(instance, server) == [f"the route to {gone.host} port {gone.port}"]
+        instance.run("qmail-tcpok")
+        assert instance.run("qmail-tcpto").stdout == ""
+        assert skipped(instance, server) == []
+
+
+def skipped(instance: Instance, server: Server) -> list[str]:
+    """Send a mail; return the hosts that were not even tried."""
+    number = server.send(FAR, sender=ALICE)
+    instance.delivery(number, "deferred")
+    steps = [record for record in instance.explain(number) if record["event"] == "step"]
+    return [r["text"].partition(": no answer")[0] for r in steps if r["verdict"] == "skipped"]

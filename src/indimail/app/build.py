@@ -18,7 +18,7 @@ from indimail.accounts.sql import SqlAccounts
 from indimail.accounts.url import accounts_url
 from indimail.app.aside import Aside
 from indimail.app.certificate import Certificate
-from indimail.app.channel import Changed, Channel
+from indimail.app.channel import Changed, Channel, HostStates
 from indimail.app.follow import Follower
 from indimail.app.instance import Instance
 from indimail.app.logs import LogLines
@@ -40,6 +40,7 @@ from indimail.net.dnscache import CachedDns
 from indimail.net.names import ClientNames
 from indimail.net.own import LocalAddresses
 from indimail.net.resolver import Resolver
+from indimail.schedule.deadhosts import DeadHosts
 from indimail.serve.adopt import Adoption, SpoolFiles
 from indimail.serve.bounce import Bounces
 from indimail.serve.duplicates import Duplicates
@@ -125,7 +126,8 @@ class Parts:
         local = _local_delivery(means, self.users, self._foresight, locks, self.duplicates)
 
         # The queues, what takes mail out of the house, and what puts mail in.
-        self.remote = _remote_delivery(means, self._dns, listening)
+        self.dead = DeadHosts(tell=lambda host: channel.send(HostStates((host,))))
+        self.remote = _remote_delivery(means, self._dns, self.dead, listening)
         self.queues = Queues(
             means, local, self.remote, _bounces(means), lambda: self.reception.under_way > 0
         )
@@ -271,12 +273,12 @@ def _dns(means: Means) -> CachedDns:
 
 
 def _remote_delivery(
-    means: Means, dns: CachedDns, listening: Sequence[tuple[str, int]]
+    means: Means, dns: CachedDns, dead: DeadHosts, listening: Sequence[tuple[str, int]]
 ) -> RemoteDelivery:
     config, clock = means.config, means.clock
     return RemoteDelivery(
-        lambda: config.current.remote, dns,
-        LocalAddresses(clock), PeerTls(means.place.instance.certs), clock, means.aside, listening,
+        lambda: config.current.remote, dns, LocalAddresses(clock),
+        PeerTls(means.place.instance.certs), dead, clock, means.aside, listening,
     )  # fmt: skip
 
 

@@ -11,6 +11,8 @@ import socket
 import struct
 from dataclasses import dataclass
 
+from indimail.schedule.deadhosts import DeadHost
+
 HEADER = struct.Struct("!I")
 PATIENCE = 10.0  # seconds that a peer may let us wait for room
 
@@ -79,7 +81,22 @@ class Listening:
     error: str
 
 
-Message = Ready | Stale | Configured | Invalidate | Done | Changed | Spawn | Listening
+@dataclass(frozen=True, slots=True)
+class HostStates:
+    """Other hosts that did not answer, or do again, as a worker found: the others learn it."""
+
+    hosts: tuple[DeadHost, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetHosts:
+    """No host is left alone any longer (qmail-tcpok)."""
+
+
+Message = (
+    Ready | Stale | Configured | Invalidate | Done | Changed | Spawn | Listening | HostStates
+    | ForgetHosts
+)  # fmt: skip
 
 
 class Channel:

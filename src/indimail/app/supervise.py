@@ -7,7 +7,9 @@ runs.  It binds the sockets as whoever started it; workers drop to the service a
 the configuration once for all (`Configured`), restarts a worker that died and clears its
 connections, and tells the workers of account changes that our commands report on `run/control.sock`
 (one JSON line ``{"op": "invalidate", "name": ..., "domain": ...}``, answered when every worker
-has done it).  It forks the processes of other users as well, when a worker asks (`app.residents`).
+has done it).  What a worker finds of other hosts the others are told, and the next to start
+(``{"op": "hosts"}`` answers it, ``{"op": "forget-hosts"}`` wipes it).  It forks the processes of
+other users as well, when a worker asks (`app.residents`).
 
 Signals: TERM, INT: drain; HUP: reload; USR1: reopen the logs.  Workers see the supervisor's death
 as the end of their channel and end within a second.
@@ -24,7 +26,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,6 +35,8 @@ from indimail.app.channel import (
     Channel,
     Configured,
     Done,
+    ForgetHosts,
+    HostStates,
     Invalidate,
     Ready,
     Spawn,
@@ -41,6 +45,7 @@ from indimail.app.channel import (
 from indimail.app.residents import Homes, Residents
 from indimail.mail.errors import ConfigErrors
 from indimail.net.connections import ConnectionTable
+from indimail.schedule.deadhosts import DeadHost, DeadHosts
 from indimail.serve.snapshot import Snapshot
 
 LAST_COMMITS: Final = 2.0  # seconds that a worker has after the grace for running sessions
@@ -100,6 +105,7 @@ class Supervisor:
         self._workers: dict[int, Worker] = {}
         self._restart_at: dict[int, float] = {}
         self._requests: dict[int, Request] = {}
+        self._dead = DeadHosts()
         self._token = 0
         self._stop_at = 0.0
         self._told_ready = False
@@ -134,6 +140,8 @@ class Supervisor:
         theirs.close()
         worker = Worker(number, pid, ours, time.monotonic())
         self._workers[number] = worker
+        if known := tuple(self._dead.entries()):
+            worker.channel.send(HostStates(known))
         self._selector.register(ours, selectors.EVENT_READ, lambda _: self._on_worker(worker))
 
     def _become_worker(self, number: int, channel: Channel) -> None:
@@ -178,8 +186,18 @@ class Supervisor:
                     self._confirmed(token, worker.number)
                 case Changed(name, domain):
                     self._invalidate(NOBODY_WAITS, name, domain)
+                case HostStates(hosts):
+                    self._learn(hosts, worker)
                 case Spawn(uid, gid, instead_of):
                     self._residents.ask(uid, gid, instead_of, worker.channel.send)
+
+    def _learn(self, hosts: Sequence[DeadHost], source: Worker) -> None:
+        """Let the other workers know which hosts answer one of them, and which do not."""
+        for host in hosts:
+            self._dead.learn(host)
+        for other in self._workers.values():
+            if other is not source:
+                other.channel.send(HostStates(tuple(hosts)))
 
     def _reap(self, worker: Worker) -> None:
         """Bury a worker whose channel ended, and plan its successor."""
@@ -314,6 +332,17 @@ class Supervisor:
                 workers = {str(w.number): w.pid for w in self._workers.values()}
                 connections = self._connections.total()
                 _say(client, {"ok": True, "workers": workers, "connections": connections})
+            case "hosts":
+                now = time.monotonic()
+                hosts = [
+                    [h.address, h.port, h.failures, now - h.since] for h in self._dead.entries()
+                ]
+                _say(client, {"ok": True, "hosts": hosts})
+            case "forget-hosts":
+                self._dead.clear()
+                for worker in self._workers.values():
+                    worker.channel.send(ForgetHosts())
+                _say(client, {"ok": True})
             case other:
                 _say(client, {"ok": False, "error": f"unknown op {other!r}"})
 

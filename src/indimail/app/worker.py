@@ -25,7 +25,16 @@ from zlib import crc32
 import uvloop
 
 from indimail.app.build import Parts
-from indimail.app.channel import Channel, Configured, Done, Invalidate, Listening, Ready
+from indimail.app.channel import (
+    Channel,
+    Configured,
+    Done,
+    ForgetHosts,
+    HostStates,
+    Invalidate,
+    Listening,
+    Ready,
+)
 from indimail.app.follow import Follower
 from indimail.app.means import Place
 from indimail.app.turn import OncePerTurn
@@ -227,6 +236,11 @@ class _Worker:
                 case Invalidate(token, name, domain):
                     self._parts.invalidate(name, domain)
                     self._channel.send(Done(token))
+                case HostStates(hosts):
+                    for host in hosts:
+                        self._parts.dead.learn(host)
+                case ForgetHosts():
+                    self._parts.dead.clear()
                 case Listening():
                     self._parts.users.listening(message)
 

@@ -310,4 +310,12 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "qmail_qstat", "count the mails in the queues", "qmail-qstat --root ./var/demo",
         is_script=True,
     ),
+    "qmail-tcpto": CommandRow(
+        "qmail_tcpto", "list the other hosts that did not answer",
+        "qmail-tcpto --root ./var/demo", is_script=True,
+    ),
+    "qmail-tcpok": CommandRow(
+        "qmail_tcpok", "forget which other hosts did not answer",
+        "qmail-tcpok --root ./var/demo", is_script=True,
+    ),
 }  # fmt: skip

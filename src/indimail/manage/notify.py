@@ -43,24 +43,34 @@ class Answer(Enum):
 def notify(socket_path: str, change: AccountChanged | ControlsChanged) -> Answer:
     """Send the change, wait up to `PATIENCE` seconds.  Raises nothing: the change is made."""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
-            peer.settimeout(PATIENCE)
-            peer.connect(socket_path)
-            peer.sendall(_line(change))
-            with peer.makefile("rb") as answers:
-                answer = json.loads(answers.readline(_LONGEST))
+        answer = ask(socket_path, _message(change))
     except (FileNotFoundError, ConnectionRefusedError):
         return Answer.NOBODY_RUNS
     except (OSError, ValueError):
         return Answer.UNCONFIRMED
-    is_ok = isinstance(answer, dict) and answer.get("ok") is True
-    return Answer.CONFIRMED if is_ok else Answer.UNCONFIRMED
+    return Answer.CONFIRMED if answer.get("ok") is True else Answer.UNCONFIRMED
 
 
-def _line(change: AccountChanged | ControlsChanged) -> bytes:
+def ask(socket_path: str, message: dict[str, str]) -> dict[str, object]:
+    """Send one message and return the answer, within `PATIENCE` seconds.
+
+    Raises FileNotFoundError or ConnectionRefusedError where nobody runs, other OSErrors, and
+    ValueError for what is no answer.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.settimeout(PATIENCE)
+        peer.connect(socket_path)
+        peer.sendall(json.dumps(message).encode() + b"\n")
+        with peer.makefile("rb") as answers:
+            answer = json.loads(answers.readline(_LONGEST))
+    if isinstance(answer, dict):
+        return answer
+    raise ValueError(answer)
+
+
+def _message(change: AccountChanged | ControlsChanged) -> dict[str, str]:
     match change:
         case AccountChanged(name, domain):
-            message = {"op": "invalidate", "name": name, "domain": domain}
+            return {"op": "invalidate", "name": name, "domain": domain}
         case ControlsChanged():
-            message = {"op": "reload"}
-    return json.dumps(message).encode() + b"\n"
+            return {"op": "reload"}

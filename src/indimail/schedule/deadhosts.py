@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 MIN_PENALTY: Final = 3_600
 MAX_TOLERANCE: Final = 120
@@ -72,15 +73,17 @@ class DeadHosts:
             self._changed(DeadHost(address, port, 0, 0.0, 0.0))
 
     def learn(self, host: DeadHost) -> None:
-        """Take what another worker found; of two failures the later one counts."""
+        """Take what another worker found; of two failures the later time counts."""
         key = (host.address, host.port)
         old = self._dead.get(key)
         if not host.failures:
             self._dead.pop(key, None)
-        elif old is None or host.since > old.since:
-            if old is None and len(self._dead) >= self._most:
+        elif old is None:
+            if len(self._dead) >= self._most:
                 self._forget_one()
             self._dead[key] = host
+        elif host.since > old.since:
+            self._dead[key] = replace(host, failures=max(old.failures, host.failures))
 
     def _changed(self, host: DeadHost) -> None:
         self.learn(host)

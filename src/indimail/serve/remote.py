@@ -99,13 +99,14 @@ class RemoteDelivery:
         dns: Dns,
         local: LocalAddresses,
         tls: PeerTls,
+        dead: DeadHosts,
         clock: Clock,
         aside: RunAside,
         listening: Sequence[tuple[str, int]] = (),
     ) -> None:
         """`listening` are the addresses and ports at which we take mail ourselves."""
         self.unknown = 0  # recipients that may have got a mail twice, since the start
-        self.dead = DeadHosts()
+        self.dead = dead
         self.settings = settings
         self.dns = dns
         self.local = local
