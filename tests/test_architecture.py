@@ -85,7 +85,9 @@ BOUNDARIES = {
 REVEALS = {
     "mail/secret.py",
     "wire/sasl_client.py",  # into an exchange
-    "accounts/passwords.py", "accounts/scram.py",  # to compare with
+    "accounts/passwords.py", "accounts/scram.py", "accounts/scramkeys.py",  # to compare with
+    "serve/verifying.py",  # the same
+    "serve/checkpassword.py",  # into a pipe
     "accounts/changes.py",  # into its columns
     "app/build.py",  # the database's URL, to its library
     "cli/user_import.py",  # a file's passwords, to be hashed

@@ -19,6 +19,7 @@ from indimail.mail.channel import Channel
 from indimail.mail.errors import QueueFull, QueueUnwritable
 from indimail.mail.ids import QueueId
 from indimail.net.connections import ConnectionTable
+from indimail.net.recent import RecentTable
 from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient
 from indimail.queue.sqlite import SqliteQueue, database_of
 from indimail.serve.handover import HandOver
@@ -39,7 +40,16 @@ def worker(tmp_path) -> Iterator[Worker]:
         snapshot = load(instance, environ, overrides)
         channel: Any = None
         loop = asyncio.new_event_loop()
-        place = Place(instance, LogLines(f"{tmp_path}/log"), 2, os.geteuid())
+        lines = LogLines(f"{tmp_path}/log")
+        place = Place(
+            instance,
+            lines,
+            2,
+            os.geteuid(),
+            RecentTable(2, 900.0),
+            RecentTable(2, 900.0),
+            b"secret",
+        )
         follower = Follower(snapshot, channel, lambda: False)
         parts = Parts(place, number, ConnectionTable(2), follower, loop, channel, ())
         made.append((parts, loop))

@@ -247,10 +247,10 @@ def test_what_has_no_effect_yet_is_a_notice_and_never_a_mistake(tmp_path):
         "control/badmailfrom": "x@y\n",
         "control/badrcptto.cdb": b"",
         "control/tarpitcount": "not a number\n",
-        "tcp/tcp.smtp": ':allow,REQUIREAUTH="1",QUEUE_COUNT="3",ANYTHING="x"\n',
+        "tcp/tcp.smtp": ':allow,REQPTR="1",QUEUE_COUNT="3",ANYTHING="x"\n',
     }
     assert loaded(tmp_path, texts, {"SPFBEHAVIOR": "3", "HOME": "/"}).notices == (
-        "tcp/tcp.smtp:1: REQUIREAUTH: not yet: SMTP AUTH",
+        "tcp/tcp.smtp:1: REQPTR: not yet: DNS checks",
         "tcp/tcp.smtp:1: QUEUE_COUNT: has no effect for some clients only",
         "control/badmailfrom: not yet: sender and recipient lists",
         "control/badrcptto.cdb: not yet: sender and recipient lists",

@@ -3,6 +3,7 @@
 import pytest
 
 from indimail.mail.address import Address
+from indimail.mail.addresslist import parse_address_list
 from indimail.mail.line import Line
 from indimail.mail.match import parse_domains
 from indimail.mail.verdict import Accept, Refuse, Rule, TryLater
@@ -102,14 +103,72 @@ def test_an_empty_rcpthosts_makes_nothing_ours() -> None:
         assert is_ours("example.com", empty) is None
 
 
+ANA = Rule("accounts", key="ana@example.com")
+AUTH_ALL = Rule("tcp/tcp.smtp", 9)
+LOGGED_IN = {"auth_user": "ana@example.com", "auth_rule": ANA}
+
+
+@pytest.mark.parametrize(
+    ("recipient", "known", "rule"),
+    [
+        ("bob@elsewhere.example", LOGGED_IN, "accounts[ana@example.com]"),
+        ("bob@elsewhere.example", {**LOGGED_IN, "auth_relays": False}, ""),
+        ("ana@example.com", {**LOGGED_IN, "auth_relays": False}, "control/rcpthosts:1"),
+        ("bob@elsewhere.example", {"auth_relays": True}, ""),  # nobody
+        # Methods add up: the first that holds is told.
+        ("bob@elsewhere.example", {**LOGGED_IN, "relayclient": ""}, "tcp/tcp.smtp:7"),
+        ("bob@elsewhere.example", {**LOGGED_IN, "auth_relays": False, "relayclient": ""},
+         "tcp/tcp.smtp:7"),
+    ],
+)  # fmt: skip
+def test_who_is_logged_in_may_relay_unless_no_relay(
+    recipient: str, known: dict[str, object], rule: str
+) -> None:
+    found = decide_relay(facts(recipient, relayclient_rule=TCP_SMTP, **known), OURS)
+    assert isinstance(found, Accept if rule else Refuse)
+    assert str(found.rule) == (rule or RCPTHOSTS)
+
+
+LISTED = RelayRules(
+    OURS.rcpthosts, authdomains=parse_address_list([Line("control/authdomains", 2, "@example.com")])
+)
+OF_ANA = {"reverse_path": Address("ana", "example.com")}
+
+
+@pytest.mark.parametrize("recipient", ["ana@example.com", "bob@elsewhere.example", "postmaster"])
+@pytest.mark.parametrize(
+    ("known", "rules", "rule"),
+    [
+        ({"auth_all": AUTH_ALL}, OURS, "tcp/tcp.smtp:9"),
+        (OF_ANA, LISTED, "control/authdomains:2"),
+        ({**OF_ANA, "auth_all": AUTH_ALL}, LISTED, "control/authdomains:2"),
+    ],
+)
+def test_where_nothing_is_ours_every_recipient_needs_a_permission(
+    recipient: str, known: dict[str, object], rules: RelayRules, rule: str
+) -> None:
+    found = decide_relay(facts(recipient, **known), rules)
+    assert isinstance(found, Refuse)
+    assert str(found.rule) == rule
+    found = decide_relay(facts(recipient, **known, **LOGGED_IN), rules)
+    assert isinstance(found, Accept)
+    assert (found.rule, found.reason) == (ANA, "smtp-auth")
+
+
+def test_authdomains_are_about_their_senders_alone() -> None:
+    assert isinstance(decide_relay(facts("ana@example.com"), LISTED), Accept)
+
+
 @pytest.mark.parametrize(
     ("known", "end"),
     [
-        ({"auth_user": "ana@example.com"}, "without authentication, auth ana@example.com #5.7.1"),
+        ({"auth_user": "ana@example.com", "auth_relays": False},
+         "without authentication, auth ana@example.com #5.7.1"),
         ({"tls": "TLSv1.3"}, "without authentication; no valid cert for gateway  #5.7.1"),
-        ({"tls": "TLSv1.3", "auth_user": "a"}, "without authentication, auth a #5.7.1"),
+        ({"tls": "TLSv1.3", "auth_user": "a", "auth_relays": False},
+         "without authentication, auth a #5.7.1"),
     ],
-)
+)  # fmt: skip
 def test_the_refusal_says_what_was_tried(known: dict[str, object], end: str) -> None:
     found = decide_relay(facts("bob@elsewhere.example", **known), OURS)
     assert isinstance(found, Refuse)
@@ -205,7 +264,8 @@ def test_facts_are_read_back_from_a_trace_record(relayclient: str | None) -> Non
         "Bob@elsewhere.example", client_host="h", listener="smtp", helo="x",
         reverse_path=Address("eve", "example.net"), relayclient=relayclient,
         relayclient_rule=Rule("tcp/tcp.smtp") if relayclient is not None else Rule(""),
-        auth_user="u", tls="TLSv1.3", size=9, host_trouble="SERVFAIL", relayclients="vpn",
+        auth_user="u", auth_relays=False, auth_rule=Rule("accounts[u]"),
+        auth_all=Rule("tcp/tcp.smtp:9"), tls="TLSv1.3", size=9, host_trouble="SERVFAIL", relayclients="vpn",
         login="ana@example.com", login_age=1.5, login_seconds=3600.0, login_trouble="down",
     )  # fmt: skip
     assert RelayFacts.from_facts(asked.as_facts()) == asked

@@ -21,6 +21,7 @@ from indimail.accounts.port import (
     Limits,
     RelayLogin,
 )
+from indimail.accounts.scram import Form, form_of
 from indimail.accounts.sql import SqlAccounts, sqlite_url
 from indimail.mail.secret import Secret
 
@@ -703,3 +704,26 @@ def test_logins_go_and_follow_with_their_user_and_domain(accounts: Accounts) -> 
     assert accounts.all_relay_logins() == moved
     accounts.remove_domain("example.org")
     assert accounts.all_relay_logins() == []
+
+
+FORMS = {
+    Form(0): ("$6$hash", ""),
+    Form.CLEAR: ("$6$hash", "{CRAM}a:b"),
+    Form.SHA1: ("$6$hash", "{SCRAM-SHA-1}4096,YQ==,YQ==,YQ=="),
+    Form.SHA256: ("$6$hash", "{SCRAM-SHA-256}4096,YQ==,YQ==,YQ=="),
+    Form.CLEAR | Form.SHA256: ("$6$hash", "{SCRAM-SHA-256}4096,YQ==,YQ==,YQ==:abcd:secret"),
+    Form.CLEAR | Form.SHA1: ("{SCRAM-SHA-1}4096,YQ==,YQ==,YQ==:ab:se,cret,$6$hash", ""),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_stored_of_passwords_is_known_without_looking_at_each(
+    accounts: Accounts, form: Form
+) -> None:
+    password, scram = map(Secret, FORMS[form])
+    assert form_of(password, scram) == form
+    accounts.add(replace(ALICE, name="inactive", active=False))
+    accounts.add(replace(ALICE, name="bob", scram=Secret("")))
+    assert accounts.credential_forms() == Form(0)
+    accounts.add(replace(ALICE, password=password, scram=scram))
+    assert accounts.credential_forms() == form

@@ -14,7 +14,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from indimail.accounts.cache import CachedLookup
+from indimail.accounts.login import Storing
 from indimail.accounts.memory import MemoryAccounts
+from indimail.accounts.passwords import Method, hash_password
+from indimail.accounts.port import Account
 from indimail.delivery.assign import Assign
 from indimail.delivery.environment import Addressee
 from indimail.delivery.headers import delivered_to
@@ -32,6 +36,7 @@ from indimail.mail.verdict import NO_RULE, Rule
 from indimail.mailbox.maildirsize import MaildirSizes
 from indimail.net.connections import ConnectionTable
 from indimail.net.names import ClientName
+from indimail.net.recent import RecentTable
 from indimail.net.tls import TlsContext
 from indimail.policy.limits import ConnectionLimits
 from indimail.policy.recipient import RecipientLimits
@@ -42,11 +47,16 @@ from indimail.policy.tcprules import parse_tcp_rules
 from indimail.queue.port import QueuedMessage, QueuedRecipient
 from indimail.queue.spool import Spool
 from indimail.schedule.route import parse_routing
+from indimail.serve.authentication import Authenticator
+from indimail.serve.authoffer import AuthOffer
 from indimail.serve.foresight import Decided
 from indimail.serve.locks import QuotaLocks
+from indimail.serve.login import Outcome
+from indimail.serve.loginlimits import FAILURES_KEPT, LOGINS_KEPT, LoginLimits
 from indimail.serve.maillog import TcpserverLog
 from indimail.serve.quota import OwnQuotas, Quotas
 from indimail.serve.reception import Reception
+from indimail.serve.senders import SenderLookup
 from indimail.serve.smtpd import SmtpConnection
 from indimail.serve.snapshot import (
     NOTHING_GRANTED,
@@ -59,6 +69,7 @@ from indimail.serve.snapshot import (
     Snapshot,
     grant,
 )
+from indimail.serve.verifying import Verifier
 from indimail.smtp.rules import SessionRules
 from indimail.testing.clock import FakeClock
 from indimail.testing.disk import SimulatedDisk
@@ -290,6 +301,16 @@ class Records(list[Record]):
         return [record for record in self if record.event == event]
 
 
+class AuthSite:
+    """Passwords are stored as DES hashes, which are fast; the limits of all domains are on."""
+
+    def storing(self, domain: str) -> Storing:
+        return Storing(Method.DES, None)
+
+    def has_limits(self, domain: str) -> bool:
+        return True
+
+
 class Prepending:
     """The one thing that reception asks the local delivery."""
 
@@ -375,6 +396,21 @@ class Desk:
         self.table = ConnectionTable(1)
         self.work = self.threads.run
         fakes: Any = (self.foresight, Prepending())
+        self.users = CachedLookup(self.accounts, self.clock, expiry=3.0)
+        self.modules: list[Outcome] = []  # what programs will say
+        self.failures = RecentTable(1, FAILURES_KEPT)
+        self.authenticator = Authenticator(
+            Verifier(
+                self.users, self.accounts, AuthSite(), self.clock,
+                lambda modules, attempt: self.modules.pop(0), b"the server's",
+            ),
+            LoginLimits(
+                self.failures.of_worker(0), RecentTable(1, LOGINS_KEPT).of_worker(0), self.clock
+            ),
+            self.clock,
+            self.threads,
+        )  # fmt: skip
+        self.offer = AuthOffer(self.users, self.accounts, self.threads, self.clock)
         self.reception = Reception(
             config=self.config,
             connections=self.table.of_worker(0),
@@ -392,7 +428,17 @@ class Desk:
             tls=lambda: tls,
             accounts=self.accounts,
             name_of=lambda ip, told: self.names.append((ip, told)),
+            authenticator=self.authenticator,
+            offer=self.offer,
+            sender_state=SenderLookup(fakes[0], self.users),
         )
+
+    def knows(self, address: str, password: str, **more: Any) -> None:
+        """Add an account with a mailbox."""
+        name, _, domain = address.partition("@")
+        hashed = hash_password(password, Method.DES)
+        self.accounts.add(Account(name, domain, hashed, **more))
+        self.foresight.knows(f"{domain}-{address}", DELIVERABLE)
 
     def connect(self, peer: tuple[str, int] = STRANGER) -> Client:
         return Client(peer, "smtp", self.reception)

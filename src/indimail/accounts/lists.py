@@ -16,10 +16,12 @@ from indimail.accounts.database import rows
 from indimail.accounts.layout import counter_table
 from indimail.accounts.lookups import ACTIVE, account_of, accounts_in, login_of
 from indimail.accounts.port import Account, AliasLine, FileSystem, LastEvent, RelayLogin, above
+from indimail.accounts.scram import Form
 from indimail.accounts.tables import (
     ALIASDOMAIN,
     BULKMAIL,
     FSTAB,
+    INDIMAIL,
     IP_ALIAS_MAP,
     LASTAUTH,
     METADATA,
@@ -51,6 +53,18 @@ _ADDRESS_DOMAINS: Final = select(IP_ALIAS_MAP.c.ipaddr, IP_ALIAS_MAP.c.domain)
 _EVENTS: Final = select(LASTAUTH.c.service, LASTAUTH.c.timestamp, LASTAUTH.c.remote_ip).where(
     LASTAUTH.c.user == bindparam("name"), LASTAUTH.c.domain == bindparam("domain")
 )
+# What `scram.form_of` finds, as patterns; keys are base64, which has no colon.
+_FORMS: Final = {
+    Form.CLEAR: ("{CRAM}%", "{SCRAM-SHA-%}%:%"),
+    Form.SHA1: ("{SCRAM-SHA-1}%",),
+    Form.SHA256: ("{SCRAM-SHA-256}%",),
+}
+_STORED: Final = {
+    form: select(INDIMAIL.c.pw_name)
+    .where(or_(*(c.like(p) for p in likes for c in (INDIMAIL.c.scram, INDIMAIL.c.pw_passwd))))
+    .limit(1)
+    for form, likes in _FORMS.items()
+}
 _BULLETINS: Final = select(BULKMAIL.c.emailid, BULKMAIL.c.filename).where(
     BULKMAIL.c.emailid == bindparam("address")
 )
@@ -92,6 +106,15 @@ def _beginning(table: Table, name: str, domain: str | None) -> Any:  # noqa: ANN
         return query.where(table.c.pw_name.startswith(name, autoescape=True))
     of = table.c.pw_domain.startswith(domain, autoescape=True)
     return query.where(table.c.pw_name == name, of)
+
+
+def credential_forms(db: Connection) -> Form:
+    """Return what is stored of at least one active user's password besides the hash."""
+    found = Form(0)
+    for form, query in _STORED.items():
+        if rows(db, query):
+            found |= form
+    return found
 
 
 def domains(db: Connection) -> list[str]:

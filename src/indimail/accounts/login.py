@@ -53,10 +53,15 @@ def open_account(
     checked = check(hashed, given, storing.method)
     if checked is Checked.WRONG:
         return None
+    if checked is Checked.WEAK and bounds.ended is None:
+        account = _stored_anew(accounts, account, given, storing, scram)
+    return bounded(account, bounds)
+
+
+def bounded(account: Account, bounds: Bounds) -> Account | Ended:
+    """Return what an account is to who has shown to know its password."""
     if bounds.ended is not None:
         return bounds.ended
-    if checked is Checked.WEAK:
-        account = _stored_anew(accounts, account, given, storing, scram)
     return replace(account, flags=account.flags | bounds.flags) if bounds.flags else account
 
 

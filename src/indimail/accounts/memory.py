@@ -26,6 +26,7 @@ from indimail.accounts.port import (
     moved_line,
     moved_path,
 )
+from indimail.accounts.scram import Form, form_of
 from indimail.mail.errors import AccountsUnavailable
 from indimail.mail.secret import Secret
 
@@ -127,6 +128,15 @@ class MemoryAccounts:
         self._check()
         found = (account.address for account in self._accounts.values())
         return sorted(address for address in found if address.startswith(beginning))[:most]
+
+    def credential_forms(self) -> Form:
+        """Return what is stored of at least one active user's password besides the hash."""
+        self._check()
+        found = Form(0)
+        for account in self._accounts.values():
+            if account.active:
+                found |= form_of(account.password, account.scram)
+        return found
 
     def domains(self) -> list[str]:
         """Return the real domains that have users, alias lines or alias domains, sorted."""

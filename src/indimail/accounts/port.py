@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, fields
 from enum import IntFlag
 from typing import Final, NamedTuple, Protocol
 
+from indimail.accounts.scram import Form
 from indimail.mail.secret import Secret
 
 NAME_LENGTH: Final = 40
@@ -300,6 +301,9 @@ class Accounts(Lookup, Protocol):
 
     def addresses(self, beginning: str, most: int) -> list[str]:
         """Return addresses of all domains that begin so, sorted; the first `most` of them."""
+
+    def credential_forms(self) -> Form:
+        """Return what is stored of at least one active user's password besides the hash."""
 
     def domains(self) -> list[str]:
         """Return the real domains that have users, alias lines or alias domains, sorted."""

@@ -4,6 +4,7 @@
     parse_scram(Secret("{SCRAM-SHA-256}4096,..."))          -> Scram(keys=ScramKeys(...))
     make_scram("secret", Mechanism.SHA256)                  -> Secret("{SCRAM-SHA-256}65536,...")
     answers(clear, b"<1.2@mx.example.com>", "b913...", "md5")   -> True: CRAM-MD5 knew it
+    form_of(Secret("$6$..."), Secret("{CRAM}secret"))       -> Form.CLEAR
 
 The forms are IndiMail's (`-m`, `-C`, both): ``{SCRAM-SHA-256}iterations,salt,StoredKey,ServerKey``
 and behind it, with the clear text, ``:SaltedPassword in hex:secret``; ``{CRAM}secret``.  Where the
@@ -21,7 +22,7 @@ import hmac
 import secrets
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, Flag, auto
 from typing import Final
 
 from indimail.mail.secret import Secret
@@ -40,6 +41,14 @@ class Mechanism(Enum):
 
     SHA1 = "sha1"
     SHA256 = "sha256"
+
+
+class Form(Flag):
+    """What is stored besides the hash, and lets a user log in by more than the password itself."""
+
+    CLEAR = auto()  # CRAM, and SCRAM of any hash
+    SHA1 = auto()  # keys of SCRAM-SHA-1
+    SHA256 = auto()
 
 
 MECHANISMS: Final = {"SCRAM-SHA-1": Mechanism.SHA1, "SCRAM-SHA-256": Mechanism.SHA256}
@@ -83,6 +92,17 @@ def split_stored(password: Secret, scram: Secret) -> tuple[Secret, Secret]:
         return password, scram
     front, _, hashed = text.rpartition(",")
     return Secret(hashed), Secret(front)
+
+
+def form_of(password: Secret, scram: Secret) -> Form:
+    """Return what the columns of a user hold."""
+    read = parse_scram(split_stored(password, scram)[1])
+    keys = read.keys.mechanism if read.keys is not None else None
+    return (
+        (Form.CLEAR if read.clear is not None else Form(0))
+        | (Form.SHA1 if keys is Mechanism.SHA1 else Form(0))
+        | (Form.SHA256 if keys is Mechanism.SHA256 else Form(0))
+    )
 
 
 def make_scram(

@@ -25,6 +25,7 @@ from indimail.accounts.port import (
     RelayLogin,
     is_storable,
 )
+from indimail.accounts.scram import Form
 from indimail.mail.secret import Secret
 
 
@@ -89,6 +90,9 @@ class SqlAccounts:
 
     def addresses(self, beginning: str, most: int) -> list[str]:
         return self.database.ask(lists.addresses, beginning, most)
+
+    def credential_forms(self) -> Form:
+        return self.database.ask(lists.credential_forms)
 
     def domains(self) -> list[str]:
         return self.database.ask(lists.domains)

@@ -9,14 +9,18 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from threading import get_native_id
 
 
 class Aside:
     """A few threads; what they return or raise comes back on the loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, threads: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, threads: int, nice: int = 0) -> None:
+        """`nice` is how much the threads give way to the loop, as nice(1) has it."""
         self._loop = loop
-        self._threads = ThreadPoolExecutor(threads, "aside", initializer=_anywhere)
+        self._threads = ThreadPoolExecutor(
+            threads, "aside", initializer=_anywhere, initargs=(nice,)
+        )
 
     def __call__(self, work: Callable[[], object], then: Callable[[object], None]) -> None:
         """Run `work` on a thread, then `then` on the loop with what came of it."""
@@ -38,7 +42,9 @@ class Aside:
         self._threads.shutdown(wait=True)
 
 
-def _anywhere() -> None:
+def _anywhere(nice: int) -> None:
     """Let this thread run on any processor, whatever the event loop keeps to."""
+    if nice:
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), nice)  # of Linux: the thread alone
     if cpu_count := os.cpu_count():
         os.sched_setaffinity(0, range(cpu_count))

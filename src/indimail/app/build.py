@@ -14,9 +14,11 @@ from typing import Final
 
 from indimail.accounts.cache import CachedLookup
 from indimail.accounts.database import prepare
+from indimail.accounts.passwords import default_method
 from indimail.accounts.sql import SqlAccounts
 from indimail.accounts.url import accounts_url
 from indimail.app.aside import Aside
+from indimail.app.authsite import AuthSite
 from indimail.app.certificate import Certificate
 from indimail.app.channel import Changed, Channel, HostStates
 from indimail.app.follow import Follower
@@ -39,10 +41,14 @@ from indimail.net.dns import ResolvConf, Server
 from indimail.net.dnscache import CachedDns
 from indimail.net.names import ClientNames
 from indimail.net.own import LocalAddresses
+from indimail.net.recent import RecentTable
 from indimail.net.resolver import Resolver
 from indimail.schedule.deadhosts import DeadHosts
 from indimail.serve.adopt import Adoption, SpoolFiles
+from indimail.serve.authentication import Authenticator
+from indimail.serve.authoffer import AuthOffer
 from indimail.serve.bounce import Bounces
+from indimail.serve.checkpassword import ask_modules
 from indimail.serve.duplicates import Duplicates
 from indimail.serve.foreseeing import Foresee, Foreseeing
 from indimail.serve.foresight import Foresight
@@ -51,17 +57,22 @@ from indimail.serve.forward import Forwards
 from indimail.serve.inject import Injection
 from indimail.serve.local import LocalDelivery, Own
 from indimail.serve.locks import QuotaLocks
+from indimail.serve.loginlimits import FAILURES_KEPT, LOGINS_KEPT, LoginLimits
 from indimail.serve.maillog import TcpserverLog
 from indimail.serve.peertls import PeerTls
 from indimail.serve.quota import Quotas
 from indimail.serve.reception import Reception
 from indimail.serve.remote import RemoteDelivery
+from indimail.serve.senders import SenderLookup
 from indimail.serve.snapshot import Snapshot
+from indimail.serve.verifying import Verifier
 from indimail.serve.watched import WatchedHomes
 from indimail.trace.write import TraceWriter
 
 RESOLV_CONF: Final = "/etc/resolv.conf"
 THREADS: Final = 8  # for disks and databases that make one wait
+HASH_THREADS: Final = 2
+HASH_NICE: Final = 10  # below the event loops, which others wait for
 ACCOUNTS_KEPT: Final = 3.0  # seconds; see serve.foresight.KEPT
 
 
@@ -140,9 +151,25 @@ class Parts:
             lambda: self.queues.find(own=True), self.queues.adopted,
         )  # fmt: skip
         self.names = ClientNames(self._dns)
+        self.authenticator = self._authenticator(accounts)
+        self.offer = AuthOffer(self._accounts, accounts, self.aside, self.clock)
         self.certificate = Certificate(lambda: follower.current.process, instance.display)
         self.reception = self._reception(connections.of_worker(number), local)
         self._locks: list[DirectoryLock] = []
+
+    def _authenticator(self, accounts: SqlAccounts) -> Authenticator:
+        """Return who knows passwords, with threads of its own: hashes keep no disk waiting."""
+        place, number = self.place, self.number
+        self._hashing = Aside(self._loop, HASH_THREADS, HASH_NICE)
+        method = default_method(self.config.current.process.database_url.reveal())
+        site = AuthSite(place.instance, lambda: self.config.current, place.uid, self.disk, method)
+        verifier = Verifier(
+            self._accounts, accounts, site, self.clock, ask_modules, place.secret
+        )  # fmt: skip
+        limits = LoginLimits(
+            place.failures.of_worker(number), place.logins.of_worker(number), self.clock
+        )
+        return Authenticator(verifier, limits, self.clock, self._hashing)
 
     def _reception(self, connections: WorkerConnections, local: LocalDelivery) -> Reception:
         return Reception(
@@ -162,6 +189,9 @@ class Parts:
             tls=self.certificate.context,
             name_of=self.names.ask,
             accounts=self._accounts,
+            authenticator=self.authenticator,
+            offer=self.offer,
+            sender_state=SenderLookup(self._foresight, self._accounts),
         )
 
     def take_number(self) -> bool:
@@ -189,6 +219,8 @@ class Parts:
         else:
             self._accounts.invalidate_all()
         self._foresight.invalidate()
+        self.authenticator.invalidate()
+        self.offer.changed(name, domain)
 
     # -- end -------------------------------------------------------------------------------------
 
@@ -204,6 +236,7 @@ class Parts:
         self._folders.close()
         self.queues.close()
         self._decisions.close()
+        self._hashing.abandon()  # a program may take its time, and nobody waits for a login
         self.aside.close()
         self.trace.close()
         self.lines.flush()
@@ -226,7 +259,11 @@ def place(instance: Instance, lines: LogLines, snapshot: Snapshot, uid: int) -> 
     Imports what the accounts' database needs, before the fork and while the library is readable.
     """
     prepare(_accounts_url(instance, snapshot))
-    return Place(instance, lines, snapshot.process.workers, uid)
+    workers = snapshot.process.workers
+    return Place(
+        instance, lines, workers, uid, RecentTable(workers, FAILURES_KEPT),
+        RecentTable(workers, LOGINS_KEPT), os.urandom(32),
+    )  # fmt: skip
 
 
 def _accounts(instance: Instance, snapshot: Snapshot) -> SqlAccounts:

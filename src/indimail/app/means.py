@@ -10,17 +10,24 @@ from indimail.app.logs import LogLines
 from indimail.durable.disk import SystemDisk
 from indimail.mail.clock import SystemClock
 from indimail.mail.ids import QueueIds
+from indimail.net.recent import RecentTable
 from indimail.trace.write import TraceWriter
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where this server is: the instance, and what of it was decided at the start."""
+    """Where this server is: the instance, what of it was decided at the start, what workers share.
+
+    `failures` and `logins` are those of AUTH; `secret` makes the salts of users who have none.
+    """
 
     instance: Instance
     lines: LogLines
     workers: int
     uid: int
+    failures: RecentTable
+    logins: RecentTable
+    secret: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ Source: spec/smtp.md 1.2 to 1.4.
 
 from collections.abc import Mapping, Sequence
 
+from indimail.app.read_recipients import address_list
 from indimail.app.reading import Reading
 from indimail.app.resolve import Entry, Level, Scope, parsed
 from indimail.app.sessions import session_settings
@@ -57,13 +58,14 @@ def client_sessions(
         _check_level(reading, level_of_rule(client, client.rule))
         grants.setdefault(grant(client), [level_of_rule(client, GRANTED)])
     found = {}
+    senders = address_list(reading, "chksenderdomains")
     for listener in listeners:
         own = reading.level_of_listener(listener.name)
         _check_level(reading, own)
         for granted, level in grants.items():
             values = reading.values([Scope.CLIENT, Scope.QUEUE], [*level, own], listener.name)
             found[listener.name, granted] = session_settings(
-                values, listener, process, reading.instance.root
+                values, listener, process, reading.instance.root, senders
             )
     return found
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from indimail.app.reading import Reading
 from indimail.control.cdb import Cdb
+from indimail.mail.addresslist import NO_ADDRESSES, AddressList, parse_address_list
 from indimail.mail.errors import Mistake
 from indimail.mail.match import DomainTable, key_of, parse_domain_rules, parse_domains, quoted
 from indimail.mail.verdict import Accept, Rule
@@ -38,6 +39,7 @@ def relay_rules(reading: Reading, sessions: Iterable[SessionSettings]) -> RelayR
         {name: _relayclients(reading, name) for name in sorted({s.relayclients for s in sessions})},
         reading.noted(*parse_relaydomains(reading.controls["relaydomains"].lines)),
         _relaymailfrom(reading),
+        address_list(reading, "authdomains") or NO_ADDRESSES,
     )
 
 
@@ -62,6 +64,20 @@ def _relaymailfrom(reading: Reading) -> RelaySenders:
         claim = "whoever says that he is one of these senders may relay, and anybody can say so"
         reading.notices.append(f"{text.name if text.lines else f'{text.name}.cdb'}: {claim}")
     return senders
+
+
+def address_list(reading: Reading, name: str) -> AddressList | None:
+    """Read a list of addresses, or the data base made from it where that is newer; None: neither."""
+    text = reading.controls[name]
+    listed = parse_address_list(text.lines)
+    base = reading.newer_base(reading.controls.locate(name), text)
+    if base is None:
+        return listed if text.exists else None
+    keys = {raw.decode("utf-8", "backslashreplace").lower() for raw, _ in reading.records(base)}
+    if keys - set(listed.exact):
+        reading.notice_difference(text, text.name)
+    rules = {key: listed.exact.get(key) or Rule(f"{text.name}.cdb", key=key) for key in keys}
+    return AddressList({**listed.exact, **rules}, listed.patterns)  # the text has the patterns
 
 
 def _more_hosts(reading: Reading) -> DomainTable:

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 from indimail.app.instance import Instance
 from indimail.app.listeners import role_of
 from indimail.app.resolve import (
+    DEFAULT,
     ENVIRONMENT,
     Entry,
     Level,
@@ -37,6 +38,14 @@ from indimail.mail.errors import ConfigErrors, Mistake
 from indimail.mail.verdict import Rule
 
 TOML: Final = "indimail.toml"
+
+# What is on for listeners of a role, and which of it whatever else is said.
+SUBMISSION: Final = ("submission", "submissions")
+FOR_ROLES: Final = {
+    "SMTPS": ("submissions",), "STARTTLS": ("submission",), "AUTH": SUBMISSION,
+    "REQUIREAUTH": SUBMISSION,
+}  # fmt: skip
+ALWAYS: Final = frozenset({"SMTPS", "AUTH"})
 
 T = TypeVar("T")
 
@@ -129,8 +138,11 @@ class Reading:
         value, mistakes = resolve(setting, levels, self.controls, self.me)
         if not setting.waits_for:  # what has no effect keeps nobody from starting
             self.mistakes += mistakes
-        if setting.name == "SMTPS" and self._role(listener) == "submissions":
-            return Resolved(True, f"listener {listener}", Rule(TOML))
+        role = self._role(listener) if setting.name in FOR_ROLES else ""
+        if role in FOR_ROLES.get(setting.name, ()) and (
+            setting.name in ALWAYS or value.source == DEFAULT
+        ):
+            return Resolved(True, f"listener {listener}", Rule(f"listener {listener}"))
         return value
 
     def _from_toml(self, setting: Setting) -> Resolved:

@@ -26,6 +26,7 @@ from indimail.app.resolve import (
     LINES,
     ME,
     OCTETS,
+    ON_OFF,
     RULES,
     SECONDS,
     SECRET,
@@ -34,6 +35,7 @@ from indimail.app.resolve import (
     SWITCH,
     SYNC_MODE,
     TEXT,
+    WORDS,
     Kind,
     Scope,
     Setting,
@@ -87,6 +89,11 @@ def _toml(
 
 _SESSION = "smtp/session.py"
 _SMTPD = "serve/smtpd.py"
+_AUTH = "smtp/auth.py"
+_RELAY = "policy/relay.py"
+_SENDER = "policy/sender.py"
+_VERIFYING = "serve/verifying.py"
+_LIMITS = "serve/loginlimits.py"
 _PEER = "serve/client.py"
 _RELAYLISTS = "policy/relaylists.py"
 _TRANSACTION = "serve/transaction.py"
@@ -229,12 +236,70 @@ RECEPTION: Final = (
     _var("DISABLE_VRFY", SWITCH, None, "VRFY is refused", _SESSION, _CLIENT),
     _var("SMTPUTF8", SWITCH, None, "addresses in UTF-8 (RFC 6531) are offered",
          _SESSION, _CLIENT),
-    _var("STARTTLS", SWITCH, None, "STARTTLS is offered, where there is a certificate",
+    _var("STARTTLS", ON_OFF, None,
+         "STARTTLS is offered, where there is a certificate; on for the listener role submission,"
+         " unless 0",
          _SESSION, _CLIENT),
     _var("SMTPS", SWITCH, None,
          "TLS from the first octet; always on for the listener role submissions",
          _SMTPD, _CLIENT),
     _var("FORCE_TLS", SWITCH, None, "MAIL is refused before TLS", "policy/sender.py", _CLIENT),
+)  # fmt: skip
+
+_DISABLED: Final = {
+    "AUTH_LOGIN": "LOGIN", "AUTH_PLAIN": "PLAIN", "AUTH_OAUTH2": "XOAUTH2 and OAUTHBEARER",
+    "CRAM_MD5": "CRAM-MD5", "CRAM_SHA1": "CRAM-SHA1", "CRAM_SHA224": "CRAM-SHA224",
+    "CRAM_SHA256": "CRAM-SHA256", "CRAM_SHA384": "CRAM-SHA384", "CRAM_SHA512": "CRAM-SHA512",
+    "SCRAM_SHA1": "SCRAM-SHA-1", "SCRAM_SHA1_PLUS": "SCRAM-SHA-1-PLUS",
+    "SCRAM_SHA256": "SCRAM-SHA-256", "SCRAM_SHA256_PLUS": "SCRAM-SHA-256-PLUS",
+}  # fmt: skip
+
+LOGIN: Final = (
+    _var("AUTH", ON_OFF, None,
+         "AUTH is offered; always on for the listener roles submission and submissions",
+         _SESSION, _CLIENT),
+    _var("REQUIREAUTH", ON_OFF, None,
+         "MAIL needs AUTH; on for the listener roles submission and submissions, unless 0",
+         _SENDER, _CLIENT),
+    _var("AUTH_ALL", SWITCH, None,
+         "every recipient needs a permission, also in domains of ours", _RELAY, _CLIENT),
+    _file("authdomains", RULES, None,
+          "senders (user@host, @host, patterns) for whom that holds; also as authdomains.cdb",
+          _RELAY, _CLIENT),
+    _var("SECURE_AUTH", ON_OFF, "1",
+         "mechanisms that show the password or token are for TLS alone", _AUTH, _CLIENT),
+    _var("OLD_CLIENT", SWITCH, None, "AUTH= is offered as well", "smtp/extension.py", _CLIENT),
+    *(
+        _var(f"DISABLE_{name}", SWITCH, None, f"without {mechanism}", _AUTH, _CLIENT)
+        for name, mechanism in _DISABLED.items()
+    ),
+    _var("ENABLE_CRAM", SWITCH, None,
+         "what pw_passwd holds is a CRAM secret too: who has the hash can log in", _VERIFYING,
+         _CLIENT),
+    _var("AUTHMODULES", WORDS, "vchkpass",
+         "who is asked for passwords, in this order: vchkpass (our accounts) and programs",
+         "serve/checkpassword.py", _CLIENT),
+    _var("OAUTHMODULES", WORDS, None,
+         "programs that know tokens; XOAUTH2 and OAUTHBEARER are offered where there are some",
+         "serve/checkpassword.py", _CLIENT),
+    _var("DEFAULT_DOMAIN", HOST, None, "domain of a login without one", "serve/login.py", _CLIENT),
+    _var("DOMAIN_LIMITS", SWITCH, None,
+         "limits of domains (.domain_limits) close services too", _VERIFYING, _CLIENT),
+    _var("AUTH_FAILURES_PERIP", COUNT, None,
+         "after so many wrong passwords of a client in 15 minutes its logins get 454 (0: never);"
+         " not set: 20, and never for loopback", _LIMITS, _CLIENT),
+    _var("AUTH_FAILURES_PERUSER", COUNT, "100",
+         "the same for a user, but for clients that the user logged in from (0: never)",
+         _LIMITS, _CLIENT),
+    _var("CHECKSENDER", SWITCH, None,
+         "senders of ours must be there, and be who is logged in or what MASQUERADE says",
+         _SENDER, _CLIENT),
+    _var("ANTISPOOFING", SWITCH, None, "older name of CHECKSENDER", _SENDER, _CLIENT),
+    _var("MASQUERADE", TEXT, None,
+         "CHECKSENDER: set empty, a user may send as anybody of ours; else as this address too",
+         _SENDER, _CLIENT),
+    _file("chksenderdomains", RULES, None,
+          "senders with CHECKSENDER (as authdomains); all, if absent", _SENDER, _CLIENT),
 )  # fmt: skip
 
 QUEUE: Final = (
@@ -421,7 +486,7 @@ LOCATIONS: Final = (
 )  # fmt: skip
 
 SETTINGS: Final = (
-    *NAMES, *RECEPTION, *QUEUE, *REMOTE, *PROGRAM, *BOUNCE, *QUOTAS, *LOCATIONS, *WAITING,
+    *NAMES, *RECEPTION, *LOGIN, *QUEUE, *REMOTE, *PROGRAM, *BOUNCE, *QUOTAS, *LOCATIONS, *WAITING,
 )  # fmt: skip
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 VARIABLES: Final = {setting.variable: setting for setting in SETTINGS if setting.variable}

@@ -28,7 +28,7 @@ from indimail.app.resolve import (
 
 # What the rows wait for: features that are not there yet.
 ARRIVAL = "early-talker test and tarpit"
-AUTH = "SMTP AUTH"
+AUTH = "the rest of SMTP AUTH"
 BOUNCES = "bounce programs"
 CONTENT = "content filters"
 CLIENTS = "client lists (badip, badhost, hostaccess, accesslist)"
@@ -79,30 +79,10 @@ WAITING: Final = (
 tlsclients          -                   list   -     may relay, by client certificate
 """),
     *_off(AUTH, """
-authdomains         -                   list   -     senders that must authenticate
--                   REQUIREAUTH         set    -     MAIL needs authentication
--                   AUTH_ALL            set    -     every recipient needs authentication
--                   SECURE_AUTH         set    -     clear passwords only inside TLS
--                   OLD_CLIENT          set    -     AUTH= line for old clients
--                   DISABLE_AUTH_LOGIN  set    -     without LOGIN
--                   DISABLE_AUTH_PLAIN  set    -     without PLAIN
--                   DISABLE_AUTH_OAUTH2 set    -     without XOAUTH2
--                   DISABLE_CRAM_MD5    set    -     without CRAM-MD5
--                   DISABLE_CRAM_SHA1   set    -     without CRAM-SHA1
--                   DISABLE_CRAM_SHA224 set    -     without CRAM-SHA224
--                   DISABLE_CRAM_SHA256 set    -     without CRAM-SHA256
--                   DISABLE_CRAM_SHA384 set    -     without CRAM-SHA384
--                   DISABLE_CRAM_SHA512 set    -     without CRAM-SHA512
 -                   DISABLE_CRAM_RIPEMD set    -     without CRAM-RIPEMD
 -                   DISABLE_DIGEST_MD5  set    -     without DIGEST-MD5
--                   DISABLE_SCRAM_SHA1  set    -     without SCRAM-SHA-1
--                   DISABLE_SCRAM_SHA1_PLUS   set - without SCRAM-SHA-1-PLUS
--                   DISABLE_SCRAM_SHA256      set - without SCRAM-SHA-256
--                   DISABLE_SCRAM_SHA256_PLUS set - without SCRAM-SHA-256-PLUS
--                   ENABLE_CRAM         set    -     CRAM methods need stored passwords
 -                   QUERY_CACHE         set    -     cache of account look-ups
 -                   PASSWD_CACHE        set    -     cache of passwords
---                   DOMAIN_LIMITS       set    -     limits of domains count
 -                   POSTAUTH            text   -     program after a login
 -                   STRIP_DOMAIN        set    -     user without domain for the modules
 -                   VIRTUAL_PKG_LIB     text   -     library of virtual domains
@@ -117,7 +97,6 @@ timeoutwrite        -                   secs   4     look-up service: longest wr
     *_off(LISTS, """
 recipients          -                   list   -     recipients kept elsewhere
 chkrcptdomains      -                   list   -     domains with recipient check; all, if absent
-chksenderdomains    -                   list   -     domains with sender check; all, if absent
 badmailfrom         BADMAILFROM         list   -     refused senders
 badmailpatterns     BADMAILPATTERNS     list   -     the same as patterns
 badrcptto           BADRCPTTO           list   -     refused recipients
@@ -128,10 +107,6 @@ goodrcptpatterns    GOODRCPTPATTERNS    list   -     the same as patterns
 blackholedrcpt      BLACKHOLEDRCPT      list   -     recipients whose mail is taken and discarded
 qregex              QREGEX              count  0     1: lists hold regular expressions
 -                   USE_FNMATCH         set    -     rules hold shell wildcards
--                   CHECKSENDER         set    -     senders of ours must exist and be logged in
--                   MASQUERADE          set    -     a logged-in user may use another sender
--                   ANTISPOOFING        set    -     older name of CHECKSENDER
--                   DEFAULT_DOMAIN      host   -     domain of a login without one
 -                   CUGMAIL             set    -     closed user group
 -                   BOUNCEMAIL          text   -     refuse every message with this text
 """),

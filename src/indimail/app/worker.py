@@ -167,6 +167,7 @@ class _Worker:
         for acceptor in acceptors:
             acceptor.start()
         self._accept_handed_over()
+        parts.offer.refresh()
         loop.call_later(1.0, self._tick)
         self._channel.send(Ready())
         await self._ending.wait()
@@ -269,6 +270,7 @@ class _Worker:
             send.tick()
         parts.remote.tick(now)
         parts.users.tick()
+        parts.offer.tick(now)
         parts.duplicates.tick()
         if parts.number == 0:  # one worker is enough
             parts.adoption.tick(now)

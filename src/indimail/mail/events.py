@@ -6,6 +6,7 @@ all the facts the decision had (so that it can be replayed against changed rules
 | event      | when                                             | verdicts                          |
 |------------|--------------------------------------------------|-----------------------------------|
 | connect    | a client connected, or was turned away           | accept, refuse                    |
+| auth       | AUTH was answered                                | accept, refuse, later             |
 | sender     | MAIL FROM was refused                            | refuse, later                     |
 | recipient  | RCPT TO was judged                               | accept, refuse, later             |
 | message    | the end of data was answered                     | accept, refuse, later             |
@@ -32,6 +33,7 @@ class Event(StrEnum):
     """What a trace record is about."""
 
     CONNECT = "connect"
+    AUTH = "auth"
     SENDER = "sender"
     RECIPIENT = "recipient"
     MESSAGE = "message"

@@ -60,3 +60,14 @@ def literal(domain: str) -> str | None:
 def is_ipv6(ip: str) -> bool:
     """Tell the family of an address in its one spelling."""
     return ":" in ip
+
+
+def network_of(ip: str) -> str:
+    """Return what one client has of the Internet: its address, of IPv6 the first 64 bits."""
+    if ":" not in ip:
+        return ip
+    try:
+        packed = IPv6Address(ip).packed
+    except ValueError:
+        return ip
+    return IPv6Address(packed[:8] + bytes(8)).compressed

@@ -30,8 +30,9 @@ EXPECTED: Final = "a PEM file with a certificate chain, and its private key ther
 class TlsContext:
     """Certificate and methods, shared by the connections of a worker."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, end_point: bytes = b"") -> None:
         self._context = context
+        self._end_point = end_point
 
     @classmethod
     def load(
@@ -52,11 +53,11 @@ class TlsContext:
         except _Unusable as unusable:
             mistake = Mistake(shown(unusable.path), None, unusable.found, EXPECTED)
             raise ConfigErrors([mistake]) from unusable
-        return cls(context)
+        return cls(context, _end_point(certificate))
 
     def serve(self) -> "TlsLayer":
         """Return the server's side of a new connection."""
-        return TlsLayer(self._context)
+        return TlsLayer(self._context, end_point=self._end_point)
 
 
 class ClientTls:
@@ -124,6 +125,18 @@ def _check_pem(path: str, label: bytes, missing: str) -> None:
         raise _Unusable(path, missing)
 
 
+def _end_point(path: str) -> bytes:
+    """Return tls-server-end-point of the first certificate in a file (RFC 5929 4.1)."""
+    # As slow as all else that a command imports; a server has it long before.
+    from scramp.core import CBindData  # noqa: PLC0415
+
+    with open(path, encoding="ascii", errors="replace") as file:
+        text = file.read()
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    inside = text.partition(begin)[2].partition(end)[0]
+    return bytes(CBindData.from_der(ssl.PEM_cert_to_DER_cert(f"{begin}{inside}{end}")))
+
+
 def _load_chain(context: ssl.SSLContext, certificate: str, key: str) -> None:
     """Load both, and find out which of them is broken."""
 
@@ -149,10 +162,13 @@ class TlsLayer:
     where the peer broke TLS: then only `decrypt`'s last output (an alert) is left to send.
     """
 
-    __slots__ = ("_incoming", "_object", "_outgoing", "ended", "established", "failed")
+    __slots__ = (
+        "_end_point", "_incoming", "_object", "_outgoing", "ended", "established", "failed",
+    )  # fmt: skip
 
-    def __init__(self, context: ssl.SSLContext, host: str = "") -> None:
-        """The server's side, or with a `host` the client's."""
+    def __init__(self, context: ssl.SSLContext, host: str = "", end_point: bytes = b"") -> None:
+        """The server's side, or with a `host` the client's; `end_point` is the certificate's hash."""
+        self._end_point = end_point
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(
@@ -181,6 +197,18 @@ class TlsLayer:
     def resume(self, session: ssl.SSLSession) -> None:
         """Offer an earlier session of the same context; before the handshake."""
         self._object.session = session
+
+    @property
+    def bindings(self) -> dict[str, bytes]:
+        """What SASL can bind to this channel, by name (RFC 5929).
+
+        Nothing in TLS 1.3: its tls-exporter is not in this library (docs/adr/0042).
+        """
+        unique = self._object.get_channel_binding("tls-unique") if self.established else None
+        if unique is None or self.version == "TLSv1.3":
+            return {}
+        ends = {"tls-server-end-point": self._end_point} if self._end_point else {}
+        return {"tls-unique": unique, **ends}
 
     @property
     def description(self) -> str:

@@ -14,5 +14,6 @@ class Permission(StrEnum):
     TCP_SMTP = "tcp.smtp"
     RELAYCLIENTS = "relayclients"
     RELAYDOMAINS = "relaydomains"
+    SMTP_AUTH = "smtp-auth"
     RELAYMAILFROM = "relaymailfrom"
     RELAY_TABLE = "relay table"

@@ -11,12 +11,15 @@ that holds decides, so none can take away what another gave:
 | ``tcp.smtp``      | the client's rule sets RELAYCLIENT              | connection       | yes   |
 | ``relayclients``  | client IP in control/relayclients               | connection       | yes   |
 | ``relaydomains``  | client name in control/relaydomains             | connection       | yes   |
-| ``smtp-auth``     | an authenticated user without NO_RELAY          | connection       | no    |
+| ``smtp-auth``     | an authenticated user without NO_RELAY          | connection       | yes   |
 | ``relaymailfrom`` | reverse-path in control/relaymailfrom           | transaction      | yes   |
 | ``tlsclients``    | the client's certificate in control/tlsclients  | connection       | no    |
 | ``relay table``   | a POP3 or IMAP login from there, CHECKRELAY set | transaction      | yes   |
 
 A line of relaydomains with ``@`` names a domain to which every client may send; it is asked last.
+
+Where AUTH_ALL is set, or authdomains lists the sender, no domain is ours for this mail: every
+recipient needs a permission.
 
 The suffix of a permission (RELAYCLIENT's value, usually empty) is appended to every recipient of
 the client, of ours too.
@@ -24,7 +27,7 @@ the client, of ours too.
 `RelayFacts` is all that the decision saw; a trace record keeps it (`as_facts`), and it can be
 decided again from there under changed rules (`from_facts`).
 
-Sources: spec/smtp.md 3, 3.8, 4.2, 0.3 (either suffices), 0.9 (how long it holds).  Not here: the
+Sources: spec/smtp.md 3, 3.8, 4.2, 5.2, 0.3 (either suffices), 0.9 (how long it holds).  Not here: the
 order of the other checks at RCPT (`policy.recipient`); look-ups (a failed one is a 451 of the
 caller, never a "no" in the facts).
 """
@@ -36,6 +39,7 @@ from typing import Final, Self
 from msgspec import Struct
 
 from indimail.mail.address import NULL, Address
+from indimail.mail.addresslist import NO_ADDRESSES, AddressList
 from indimail.mail.match import EMPTY, DomainTable
 from indimail.mail.reply import Reply
 from indimail.mail.verdict import NO_RULE, Accept, Refuse, Rule, TryLater
@@ -51,8 +55,10 @@ class RelayFacts(Struct, frozen=True):
 
     `relayclient` is the value of RELAYCLIENT, None where it is not set, and `relayclient_rule` the
     place that set it.  `relayclients` is the control file that counts for the client.  `client_host`
-    is its confirmed name; `host_trouble` says why there is no answer about it.  `tls` is the version
-    of the protocol, ``TLSv1.3``.  `size` is in octets, as declared.
+    is its confirmed name; `host_trouble` says why there is no answer about it.  `auth_user` is who is
+    logged in, `auth_rule` what says so, and `auth_relays` whether that is a permission (False: NO_RELAY).
+    `auth_all` is the rule that set AUTH_ALL, NO_RULE where it is not set.  `tls` is the version of the
+    protocol, ``TLSv1.3``.  `size` is in octets, as declared.
 
     `login` is whose login by POP3 or IMAP speaks for the client, empty: nobody's, or not looked for yet;
     `login_age` is its age in seconds, and `login_seconds` how long one counts.  `login_trouble` says why
@@ -70,6 +76,9 @@ class RelayFacts(Struct, frozen=True):
     relayclient_rule: Rule = NO_RULE
     relayclients: str = RELAYCLIENTS
     auth_user: str = ""
+    auth_relays: bool = True
+    auth_rule: Rule = NO_RULE
+    auth_all: Rule = NO_RULE
     tls: str = ""
     size: int = 0
     login: str = ""
@@ -105,11 +114,16 @@ class RelayFacts(Struct, frozen=True):
             }
         if self.login_trouble:
             facts["login_trouble"] = self.login_trouble
+        if self.auth_user:
+            facts["auth_relays"] = self.auth_relays
+            facts["auth_rule"] = str(self.auth_rule)
+        if self.auth_all is not NO_RULE:
+            facts["auth_all"] = str(self.auth_all)
         return facts
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, str | int | float | bool]) -> Self:
-        """Return the facts of a trace record; the rule of RELAYCLIENT is known by its text alone."""
+        """Return the facts of a trace record; rules are known by their text alone."""
         relayclient = facts.get("relayclient")
         return cls(
             client_ip=str(facts["client_ip"]),
@@ -123,6 +137,9 @@ class RelayFacts(Struct, frozen=True):
             relayclient_rule=Rule(str(facts.get("relayclient_rule", ""))),
             relayclients=str(facts.get("relayclients", RELAYCLIENTS)),
             auth_user=str(facts["auth_user"]),
+            auth_relays=bool(facts.get("auth_relays", True)),
+            auth_rule=Rule(str(facts.get("auth_rule", ""))),
+            auth_all=Rule(str(facts["auth_all"])) if "auth_all" in facts else NO_RULE,
             tls=str(facts["tls"]),
             size=int(facts["size"]),
             login=str(facts.get("login", "")),
@@ -144,6 +161,7 @@ class RelayRules:
     relayclients: Mapping[str, ClientTable[Accept]] = field(default_factory=dict)
     relaydomains: RelayDomains = field(default_factory=RelayDomains)
     relaymailfrom: RelaySenders = field(default_factory=RelaySenders)
+    authdomains: AddressList = NO_ADDRESSES
 
 
 def decide_relay(facts: RelayFacts, rules: RelayRules) -> Accept | Refuse | TryLater:
@@ -151,13 +169,18 @@ def decide_relay(facts: RelayFacts, rules: RelayRules) -> Accept | Refuse | TryL
     granted = permission(facts, rules)
     suffix = granted.suffix if granted else ""
     domain = facts.forward_path.domain
+    closed = rules.authdomains.find(str(facts.reverse_path)) or facts.auth_all
+    if closed is not NO_RULE:
+        granted = granted or rules.relaydomains.recipients.find(domain)
+        return granted or _not_known_yet(facts, rules) or refusal(facts, closed, _CLOSED)
     if not domain:
         return Accept(_LONE_BOX, Permission.NO_DOMAIN, suffix)
     ours = is_ours(domain, rules)
     if ours is not None:
         return Accept(ours, Permission.RCPTHOSTS, suffix)
     granted = granted or rules.relaydomains.recipients.find(domain)
-    return granted or _not_known_yet(facts, rules) or refusal(facts)
+    # No line decided: none of them lists the domain.
+    return granted or _not_known_yet(facts, rules) or refusal(facts, _RCPTHOSTS, _NOT_OURS)
 
 
 def is_ours(domain: str, rules: RelayRules) -> Rule | None:
@@ -189,6 +212,12 @@ def _by_name(facts: RelayFacts, rules: RelayRules) -> Accept | None:
     return rules.relaydomains.hosts.find(facts.client_host)
 
 
+def _by_smtp_auth(facts: RelayFacts, _: RelayRules) -> Accept | None:
+    if not facts.auth_user or not facts.auth_relays:
+        return None
+    return Accept(facts.auth_rule, Permission.SMTP_AUTH)
+
+
 def _by_sender(facts: RelayFacts, rules: RelayRules) -> Accept | None:
     return rules.relaymailfrom.find(facts.reverse_path) if rules.relaymailfrom else None
 
@@ -204,6 +233,7 @@ PERMISSIONS: Final[tuple[Callable[[RelayFacts, RelayRules], Accept | None], ...]
     _by_tcp_smtp,
     _by_address,
     _by_name,
+    _by_smtp_auth,
     _by_sender,
     _by_login,
 )
@@ -218,24 +248,22 @@ def _not_known_yet(facts: RelayFacts, rules: RelayRules) -> TryLater | None:
     return None
 
 
-def refusal(facts: RelayFacts) -> Refuse:
-    """Return the 553 of spec/smtp.md 4.2; no line decided: none of them lists the domain."""
+def refusal(facts: RelayFacts, rule: Rule, reason: str) -> Refuse:
+    """Return the 553 of spec/smtp.md 4.2."""
     if facts.auth_user:
-        return _denied(f", auth {facts.auth_user} #5.7.1")
-    return _DENIED_ON_TLS if facts.tls else _DENIED
-
-
-def _denied(end: str) -> Refuse:
+        end = f", auth {facts.auth_user} #5.7.1"
+        reason = f"{reason} ({facts.auth_rule}: NO_RELAY)"
+    else:
+        end = (
+            "; no valid cert for gateway  #5.7.1" if facts.tls else " #5.7.1"
+        )  # blanks: IndiMail's
     text = "sorry, that domain isn't allowed to be relayed thru this MTA without authentication"
-    return Refuse(
-        Reply(553, "5.7.1", text + end),
-        Rule("control/rcpthosts"),
-        "the domain is not ours and the client has no permission to relay",
-    )
+    return Refuse(Reply(553, "5.7.1", text + end), rule, reason)
 
 
 _NO_DATABASE: Final = Reply(451, "4.3.2", "Sorry, I got a temporary database error (#4.3.2)")
 _NO_DNS: Final = Reply(451, "4.4.3", "Sorry, there is a DNS temporary failure (#4.4.3)")
 _LONE_BOX: Final = Rule("built-in", key="no domain")
-_DENIED: Final = _denied(" #5.7.1")
-_DENIED_ON_TLS: Final = _denied("; no valid cert for gateway  #5.7.1")  # both blanks are IndiMail's
+_RCPTHOSTS: Final = Rule("control/rcpthosts")
+_NOT_OURS: Final = "the domain is not ours and the client has no permission to relay"
+_CLOSED: Final = "every recipient needs a permission here, and the client has none"

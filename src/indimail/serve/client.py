@@ -3,6 +3,7 @@
     client = Client(reception, "smtp", peer=("192.0.2.7", 40_000), here=("192.0.2.1", 25))
     client.judge()                      # its rule of tcp.smtp, its settings, the limits
     client.says_hello("mx.example.net"); client.begin_mail(); client.end_mail()
+    client.logs_in(LoggedIn("ana@example.com"), "PLAIN")
     client.record(Event.RECIPIENT, "accept", "...", rule, facts=told)
 
 Every connection, refusal and accepted message leaves a trace record with its facts and its rule;
@@ -25,6 +26,7 @@ from indimail.net.names import ClientName
 from indimail.policy.limits import ConnectionFacts, decide_connection, is_loopback
 from indimail.policy.recipient import at_our_host
 from indimail.policy.tcprules import ClientRule
+from indimail.serve.login import LoggedIn
 from indimail.serve.maillog import SmtpLog
 from indimail.serve.reception import Reception
 from indimail.serve.snapshot import SessionSettings, Snapshot
@@ -33,7 +35,8 @@ from indimail.smtp.command import parse_rcpt
 from indimail.smtp.event import Refusal
 
 SESSION: Final = Rule("smtp")  # what the protocol refuses, not an operator's rule
-_EVENTS: Final = {"MAIL": Event.SENDER, "RCPT": Event.RECIPIENT}
+_EVENTS: Final = {"MAIL": Event.SENDER, "RCPT": Event.RECIPIENT, "AUTH": Event.AUTH}
+NOBODY: Final = LoggedIn("")
 _TROUBLES: Final = {
     replies.LINE_TOO_LONG: "command too long",
     replies.BARE_LF: "Bare LF received",
@@ -41,13 +44,17 @@ _TROUBLES: Final = {
 
 
 class Client:
-    """One client.  `facts` stand in its records; `tls` is what Received says of it."""
+    """One client.  `facts` stand in its records; `tls` is what Received says of it.
+
+    `auth` is who is logged in, by which `mechanism`; its user is empty for nobody.
+    """
 
     __slots__ = (
         "_begun",
         "_here",
         "_is_new",
         "_rule",
+        "auth",
         "connection_id",
         "facts",
         "helo",
@@ -57,6 +64,7 @@ class Client:
         "ip",
         "listener",
         "log",
+        "mechanism",
         "port",
         "reception",
         "settings",
@@ -78,7 +86,8 @@ class Client:
         self.port = peer[1]
         self._here = here
         self.host = self.host_trouble = ""  # its name in DNS, or why there is no answer
-        self.helo = self.tls = self.tls_version = ""
+        self.helo = self.tls = self.tls_version = self.mechanism = ""
+        self.auth = NOBODY
         self.id = self.connection_id = reception.ids.next(int(reception.clock.now() * 1e6))
         self._is_new = True  # no mail has had the id yet
         self._begun = False
@@ -141,10 +150,17 @@ class Client:
 
     def begins_tls(self, version: str, description: str) -> None:
         """The handshake is done; what was said before it does not count (RFC 3207 4.2)."""
-        self.helo = ""
+        self.helo = self.mechanism = ""
+        self.auth = NOBODY
         self.tls_version, self.tls = version, description
         self.facts = {**self.facts, "tls": description}
         self.facts.pop("helo", None)
+        self.facts.pop("auth_user", None)
+
+    def logs_in(self, outcome: LoggedIn, mechanism: str) -> None:
+        """AUTH."""
+        self.auth, self.mechanism = outcome, mechanism
+        self.facts = {**self.facts, "auth_user": outcome.user}
 
     def begin_mail(self) -> None:
         """MAIL: the next id, under the newest configuration."""

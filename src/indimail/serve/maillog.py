@@ -199,9 +199,14 @@ class SmtpLog:
         taken = _taken(helo, sender, recipient, auth, octets, tls)
         self._add(f"{self._prefix}{_one_line(text)} ({kind}): {taken} qp {qp}")
 
-    def relay_refusal(self, sender: str, recipient: str) -> None:
-        """Say that a stranger wanted to relay."""
-        self._add(f"{self._prefix}Invalid RELAY client: {_path(sender, recipient)}")
+    def relay_refusal(self, sender: str, recipient: str, user: str = "") -> None:
+        """Say that somebody wanted to relay who may not; `user` is who is logged in."""
+        auth = f", Auth {safe(user)}" if user else ""
+        self._add(f"{self._prefix}Invalid RELAY client: {_path(sender, recipient)}{auth}")
+
+    def masquerade(self, sender: str) -> None:
+        """Say that a user wanted to send as somebody else."""
+        self._add(f"{self._prefix}Invalid SENDER: MAIL from <{safe_address(sender)}>")
 
     def bad_sender(self, sender: str) -> None:
         """Say that the sender is on a list of bad ones."""

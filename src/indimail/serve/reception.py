@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Final, Literal, Protocol
 
 from indimail.accounts.port import Lookup
+from indimail.mail.address import Address
 from indimail.mail.clock import Clock
 from indimail.mail.errors import MailError
 from indimail.mail.events import Trace
@@ -24,6 +25,9 @@ from indimail.mail.reply import Reply
 from indimail.net.connections import WorkerConnections
 from indimail.net.names import ClientName
 from indimail.net.tls import TlsContext
+from indimail.policy.sender import SenderState
+from indimail.serve.authentication import Authenticator
+from indimail.serve.authoffer import AuthOffer
 from indimail.serve.foresight import Foresight
 from indimail.serve.hands import RunAside
 from indimail.serve.intake import Intake
@@ -55,6 +59,14 @@ class Conversation(Protocol):
         """There is no more time."""
 
 
+@dataclass(frozen=True, slots=True)
+class SenderFound:
+    """What a look-up told of a sender in a domain of ours; `mailbox` as `SenderFacts` has it."""
+
+    state: SenderState
+    mailbox: str = ""
+
+
 def _later(seconds: float, call: Callable[[], None]) -> object:
     return asyncio.get_running_loop().call_later(seconds, call)
 
@@ -79,6 +91,9 @@ class Reception:
     tls: Callable[[], TlsContext | None]
     name_of: Callable[[str, Callable[[ClientName], None]], None]
     accounts: Lookup
+    authenticator: Authenticator
+    offer: AuthOffer
+    sender_state: Callable[[Address, str], SenderFound]
     open: set[Conversation] = field(default_factory=set)
     later: Callable[[float, Callable[[], None]], object] = _later
     under_way: int = 0  # transactions whose MAIL was taken and that are in no queue yet

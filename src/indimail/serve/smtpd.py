@@ -24,6 +24,7 @@ from indimail.net.names import ClientName
 from indimail.net.tls import TlsLayer
 from indimail.serve.client import Client
 from indimail.serve.reception import LATER, Answer, Reception
+from indimail.serve.smtpauth import SmtpAuth
 from indimail.serve.transaction import Transaction
 from indimail.smtp import event as ask
 from indimail.smtp.session import LOST, SmtpSession
@@ -37,6 +38,7 @@ class SmtpConnection(asyncio.Protocol):
     """One client's connection."""
 
     __slots__ = (
+        "_auth",
         "_begun",
         "_born",
         "_cut",
@@ -56,6 +58,7 @@ class SmtpConnection(asyncio.Protocol):
     )
 
     client: Client
+    _auth: SmtpAuth
     _session: SmtpSession
     _transport: asyncio.Transport
 
@@ -118,6 +121,7 @@ class SmtpConnection(asyncio.Protocol):
         self._session = session = SmtpSession(settings.session_rules)
         session.id = client.id
         session.client_ip = client.ip
+        self._auth = SmtpAuth(client, session, self._answer_later)
         self._begun = True
         if settings.smtps:
             self._start_tls()
@@ -315,6 +319,7 @@ class SmtpConnection(asyncio.Protocol):
             return
         if not had_begun and tls.established:
             self._session.tls_started()
+            self._session.bindings = tls.bindings
             self.client.begins_tls(tls.version, tls.description)
             self._date_greeting()
             if not clear:
@@ -330,7 +335,9 @@ class SmtpConnection(asyncio.Protocol):
         return None
 
     def _hello(self, event: ask.HelloOffered) -> Answer:
-        self.client.says_hello(event.name)
+        client = self.client
+        client.says_hello(event.name)
+        self._session.hidden = self._reception.offer.hidden(client.settings.auth)
         return None
 
     def _sender(self, event: ask.SenderOffered) -> Answer:
@@ -342,19 +349,22 @@ class SmtpConnection(asyncio.Protocol):
 
     def _sender_later(self, reverse_path: ReversePath) -> None:
         if not self._transport.is_closing():
-            self._answer_later(self._begin_transaction(reverse_path))
+            answer = self._begin_transaction(reverse_path)
+            if answer is not LATER:
+                self._answer_later(answer)
 
-    def _begin_transaction(self, reverse_path: ReversePath) -> Reply | None:
+    def _begin_transaction(self, reverse_path: ReversePath) -> Answer:
         self._drop_transaction()  # one that RSET or another MAIL ended
         client = self.client
         client.begin_mail()
         session = self._session
         session.id = client.id
         session.obey(client.settings.session_rules)
-        transaction = Transaction(client, reverse_path, self._answer_later)
-        reply = transaction.sender()
-        self._transaction = transaction if reply is None else None
-        return reply
+        self._transaction = transaction = Transaction(client, reverse_path, self._answer_later)
+        answer = transaction.sender()
+        if answer is not None and answer is not LATER:
+            self._transaction = None
+        return answer
 
     def _recipient(self, event: ask.RecipientOffered) -> Answer:
         assert self._transaction is not None
@@ -393,6 +403,15 @@ class SmtpConnection(asyncio.Protocol):
     def _tls_offered(self, _: ask.TlsOffered) -> Answer:
         return _NO_TLS if self._reception.tls() is None else None
 
+    def _auth_offered(self, event: ask.AuthOffered) -> Answer:
+        return self._auth.offered(event)
+
+    def _auth_keys_wanted(self, event: ask.AuthKeysWanted) -> Answer:
+        return self._auth.keys_wanted(event)
+
+    def _auth_ended(self, event: ask.AuthEnded) -> Answer:
+        return self._auth.ended(event)
+
     def _drop_transaction(self) -> None:
         if self._transaction is not None:
             self._transaction.drop()
@@ -410,4 +429,7 @@ _ANSWERS: Final[dict[type, Callable[[SmtpConnection, Any], Answer]]] = {
     ask.MessageRefused: SmtpConnection._refused,
     ask.MessageAborted: SmtpConnection._aborted,
     ask.TlsOffered: SmtpConnection._tls_offered,
+    ask.AuthOffered: SmtpConnection._auth_offered,
+    ask.AuthKeysWanted: SmtpConnection._auth_keys_wanted,
+    ask.AuthEnded: SmtpConnection._auth_ended,
 }

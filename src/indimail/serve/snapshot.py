@@ -35,6 +35,7 @@ from indimail.policy.tcprules import ClientRule, TcpRules
 from indimail.schedule.nexthop import Routes
 from indimail.schedule.outgoing import Outgoing
 from indimail.schedule.route import Routing
+from indimail.serve.login import AuthSettings
 from indimail.smtp.rules import SessionRules
 
 # Role -> the port that the spec gives it.
@@ -86,6 +87,8 @@ class SessionSettings:
     more_ip_me: frozenset[str]
     not_ip_me: frozenset[str]
     queuedir: str  # empty: a queue of this worker's
+    auth: AuthSettings = AuthSettings()
+    auth_all: Rule = NO_RULE  # the rule by which every recipient needs a permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,9 +312,18 @@ def _named(settings: SessionSettings, rule: Rule) -> SessionSettings:
         limits = replace(limits, maxperip_rule=rule)
     if senders.force_tls == GRANTED:
         senders = replace(senders, force_tls=rule)
+    if senders.requireauth == GRANTED:
+        senders = replace(senders, requireauth=rule)
+    if senders.checksender == GRANTED:
+        senders = replace(senders, checksender=rule)
     if recipients.rule == GRANTED:
         recipients = replace(recipients, rule=rule)
     checked, relayed = settings.check_recipient_rule, settings.relayclient_rule
+    auth = settings.auth
+    if auth.per_client_rule == GRANTED:
+        auth = replace(auth, per_client_rule=rule)
+    if auth.per_user_rule == GRANTED:
+        auth = replace(auth, per_user_rule=rule)
     return replace(
         settings,
         connection_limits=limits,
@@ -319,6 +331,8 @@ def _named(settings: SessionSettings, rule: Rule) -> SessionSettings:
         recipient_limits=recipients,
         check_recipient_rule=rule if checked == GRANTED else checked,
         relayclient_rule=rule if relayed == GRANTED else relayed,
+        auth=auth,
+        auth_all=rule if settings.auth_all == GRANTED else settings.auth_all,
     )
 
 

@@ -1,7 +1,7 @@
 """One SMTP transaction: its sender, its recipients, its body, and the way into a queue.
 
     transaction = Transaction(client, reverse_path, answer)
-    transaction.sender()                        # None: the mail may begin
+    transaction.sender()                        # None: the mail may begin; a Reply; or LATER
     transaction.recipient(forward_path)         # None, a Reply, or LATER: answer(...) is called
     transaction.begin(); transaction.chunk(octets)
     transaction.end(taken)                      # taken(reply) follows the commit
@@ -16,6 +16,7 @@ then.  Not here: the conversation (`serve.smtpd`), the rules (`policy`), the que
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace as dataclass_replace
 from typing import Final
 
 from msgspec.structs import replace
@@ -32,10 +33,16 @@ from indimail.mail.errors import MailError, QueueUnwritable
 from indimail.mail.events import Event, Facts
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.reply import Reply
-from indimail.mail.verdict import NO_RULE, Accept, Refuse, TryLater
+from indimail.mail.verdict import NO_RULE, Accept, Refuse, TryLater, Verdict
 from indimail.policy.recipient import RecipientFacts, judge_mailbox, judge_recipient
 from indimail.policy.relay import RelayFacts, decide_relay, is_ours
-from indimail.policy.sender import SenderFacts, decide_sender
+from indimail.policy.sender import (
+    SenderFacts,
+    SenderState,
+    decide_sender,
+    is_checked,
+    judge_sender,
+)
 from indimail.queue.port import QueuedMessage, QueuedRecipient
 from indimail.schedule.route import Route, route
 from indimail.serve.body import Body
@@ -43,7 +50,7 @@ from indimail.serve.client import SESSION, Client
 from indimail.serve.foresight import Decided
 from indimail.serve.intake import Intake, route_text
 from indimail.serve.logins import CheckRelay, find_login
-from indimail.serve.reception import LATER, Answer
+from indimail.serve.reception import LATER, Answer, SenderFound
 from indimail.smtp import replies
 from indimail.smtp.received import Origin, protocol_word, received_line
 
@@ -78,7 +85,7 @@ class Transaction:
     def __init__(
         self, client: Client, reverse_path: ReversePath, answer: Callable[[Reply | None], None]
     ) -> None:
-        """`answer` takes what `recipient` and `chunk` could not say at once."""
+        """`answer` takes what `sender`, `recipient` and `chunk` could not say at once."""
         path = reverse_path
         if path.address.domain.startswith("["):
             path = replace(path, address=client.at_our_host(path.address))
@@ -103,20 +110,56 @@ class Transaction:
 
     # -- sender and recipients -------------------------------------------------------------------
 
-    def sender(self) -> Reply | None:
+    def sender(self) -> Answer:
         """MAIL: may this sender begin?"""
         client = self._client
-        verdict = decide_sender(
-            SenderFacts(self._reverse_path.address, client.tls_version),
-            client.settings.sender_rules,
-        )
+        rules, user = client.settings.sender_rules, client.auth.user
+        facts = SenderFacts(
+            self._reverse_path.address, client.tls_version, user,
+            client.settings.relayclient is not None,
+        )  # fmt: skip
+        verdict = decide_sender(facts, rules)
+        if isinstance(verdict, Accept) and is_checked(facts, rules, self._is_ours):
+            return self._check_sender(facts)
+        return self._answer_sender(verdict)
+
+    def _is_ours(self, domain: str) -> bool:
+        return is_ours(domain, self._client.snapshot.relay) is not None
+
+    def _check_sender(self, facts: SenderFacts) -> Answer:
+        """CHECKSENDER: look the sender up; a refusal of one that is absent waits for PENALTY."""
+        address, reception = facts.reverse_path, self._reception
+        target = route(address, self._client.snapshot.routing).target
+
+        def known(result: object) -> None:
+            if self._dropped:  # nobody waits for it
+                return
+            found = result
+            if not isinstance(found, SenderFound):
+                LOG.warning("%s: %s", address, found)
+                found = SenderFound(SenderState.UNKNOWN)
+            facts_found = dataclass_replace(facts, mailbox=found.mailbox)
+            rules = self._client.settings.sender_rules
+            reply = self._answer_sender(
+                judge_sender(facts_found, rules, found.state, self._is_ours)
+            )
+            is_absent = found.state in (SenderState.ABSENT, SenderState.CLOSED)
+            if not (is_absent and self._is_put_off(reply)):
+                self._answer(reply)
+
+        reception.aside(lambda: reception.sender_state(address, target), known)
+        return LATER
+
+    def _answer_sender(self, verdict: Verdict) -> Reply | None:
         if isinstance(verdict, Accept):
             self._is_under_way = True
             self._reception.under_way += 1
             return None
-        client.record(
-            Event.SENDER, "refuse", verdict.reason, verdict.rule, verdict.reply, self.facts
-        )
+        client = self._client
+        if client.auth.user and verdict.reply.code == 553:
+            client.log.masquerade(str(self._reverse_path.address))
+        verb = "later" if isinstance(verdict, TryLater) else "refuse"
+        client.record(Event.SENDER, verb, verdict.reason, verdict.rule, verdict.reply, self.facts)
         return verdict.reply
 
     def recipient(self, path: ForwardPath) -> Answer:
@@ -142,6 +185,10 @@ class Transaction:
             relayclient=settings.relayclient,
             relayclient_rule=settings.relayclient_rule,
             relayclients=settings.relayclients,
+            auth_user=client.auth.user,
+            auth_relays=client.auth.relays,
+            auth_rule=client.auth.rule,
+            auth_all=settings.auth_all,
             tls=client.tls_version,
             size=self._reverse_path.size,
         )
@@ -192,7 +239,7 @@ class Transaction:
         told["connection"] = str(client.connection_id)
         if not isinstance(verdict, Accept):
             if is_relayed and isinstance(verdict, Refuse):
-                client.log.relay_refusal(str(facts.reverse_path), str(address))
+                client.log.relay_refusal(str(facts.reverse_path), str(address), client.auth.user)
             elif not is_relayed and isinstance(verdict, TryLater):
                 client.log.too_many_invalid(str(facts.reverse_path), self._invalid)
             return self._refuse(told, verdict)
@@ -225,7 +272,7 @@ class Transaction:
         return LATER
 
     def _is_put_off(self, reply: Reply | None) -> bool:
-        """Answer a refusal of a mailbox only after PENALTY: guessing is slow."""
+        """Answer a refusal of a mailbox or sender only after PENALTY: guessing is slow."""
         penalty = self._client.settings.penalty
         if reply is None or not penalty:
             return False
@@ -295,10 +342,12 @@ class Transaction:
         self._queue = queue
         self._born = reception.clock.now()
         word = protocol_word(
-            tls=bool(client.tls), authenticated=False, utf8=self._reverse_path.smtputf8
+            tls=bool(client.tls),
+            authenticated=bool(client.auth.user),
+            utf8=self._reverse_path.smtputf8,
         )
         origin = Origin(
-            client.host, client.ip, client.helo, "", settings.localhost, word, client.tls,
+            client.host, client.ip, client.helo, client.auth.user, settings.localhost, word, client.tls,
             settings.hide_host,
         )  # fmt: skip
         received = received_line(self.id, origin, header_date(self._born))
@@ -419,9 +468,17 @@ class Transaction:
                        "target": way.target, "sender": sender},
             )  # fmt: skip
             client.log.accepted(
-                client.helo, sender, recipient.address, _auth_word(recipient), body.size,
+                client.helo, sender, recipient.address, self._auth_word(recipient), body.size,
                 client.tls_version or "No",
             )  # fmt: skip
+
+    def _auth_word(self, recipient: QueuedRecipient) -> str:
+        """Return what the log says about how a client may send to a recipient."""
+        client, is_local = self._client, recipient.channel is Channel.LOCAL
+        if not client.auth.user:
+            return "local-rcpt" if is_local else "auth-ip/pop"
+        local = ": local-rcpt" if is_local else ""
+        return f"{client.auth.user}: AUTH {client.mechanism}{local}"
 
     def _failed(self, failure: object) -> Reply:
         """Return the reply to a failure of the queue, and write its log lines."""
@@ -429,7 +486,7 @@ class Transaction:
         for recipient, _ in self._recipients:
             client.log.queue_refusal(
                 reply.text, client.helo, str(self._reverse_path.address), recipient.address,
-                _auth_word(recipient), self._size, client.tls_version or "No", self.id,
+                self._auth_word(recipient), self._size, client.tls_version or "No", self.id,
                 permanent=not reply.is_temporary,
             )  # fmt: skip
         return reply
@@ -438,11 +495,6 @@ class Transaction:
         verb = "later" if reply.is_temporary else "refuse"
         facts: Facts = {**self.facts, "size": self._size}
         self._client.record(Event.MESSAGE, verb, reply.text, SESSION, reply, facts)
-
-
-def _auth_word(recipient: QueuedRecipient) -> str:
-    """Return what the log says about how a client may send to a recipient."""
-    return "local-rcpt" if recipient.channel is Channel.LOCAL else "auth-ip/pop"
 
 
 def _failure_reply(failure: object) -> Reply:

@@ -1,6 +1,6 @@
 """AUTH as a server hears it: which mechanisms there are, and SASL's octets in base64.
 
-    offered_mechanisms(rules, tls=True, bindings=...)     -> ("LOGIN", "PLAIN", ...)
+    offered_mechanisms(rules, (), tls=True, bindings={})  -> ("LOGIN", "PLAIN", ...)
     refused = mechanism_refusal(rules, "PLAIN", ...)      -> Reply(538 ...), None: it may begin
     exchange = AuthExchange("PLAIN", setting)
     exchange.begin(b"AHRpbQBwdw==")                       -> Password("tim", Secret(***))
@@ -12,7 +12,7 @@ state AUTH is heard (`smtp.session`), who knows passwords (`serve.authentication
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Final
 
 from indimail.mail.reply import Reply
@@ -36,13 +36,14 @@ CANCEL: Final = b"*"
 
 
 def offered_mechanisms(
-    rules: SessionRules, *, tls: bool, bindings: Mapping[str, bytes]
+    rules: SessionRules, hidden: Container[str], *, tls: bool, bindings: Mapping[str, bytes]
 ) -> tuple[str, ...]:
-    """Return what EHLO lists."""
+    """Return what EHLO lists; what is `hidden` can be used by who knows of it."""
     return tuple(
         name
         for name in rules.auth
-        if ((tls and bindings) or not name.endswith(PLUS))
+        if name not in hidden
+        and ((tls and bindings) or not name.endswith(PLUS))
         and (tls or not rules.secure_auth or name not in CLEAR_TEXT)
     )
 

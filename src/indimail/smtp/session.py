@@ -37,7 +37,7 @@ timers, trace ids and time (the driver), and every decision that two operators c
 (`policy`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Final
 
 from indimail.mail.errors import Misuse
@@ -130,7 +130,8 @@ class SmtpSession:
 
     The driver may set `id` (of the connection, then of each message; it ends every refusal),
     `client_ip`, `client_name`, `date` (for the greeting), `gate` (what a client that was turned
-    away hears later), `bindings` (of TLS, for SCRAM-...-PLUS) and, before each AUTH, a new `nonce`.
+    away hears later), `bindings` (of TLS, for SCRAM-...-PLUS), `hidden` (what EHLO does not list of AUTH)
+    and, before each AUTH, a new `nonce`.
     It reads `helo`, `extended`, `tls`, `utf8`, `user` (who is logged in), `state`, `ended`
     (why, once it is `closed`) and `refusals`, the session's own refusals, and empties that list.
     """
@@ -169,6 +170,7 @@ class SmtpSession:
         "extended",
         "gate",
         "helo",
+        "hidden",
         "id",
         "nonce",
         "refusals",
@@ -189,6 +191,7 @@ class SmtpSession:
         self.extended = False
         self.tls = False
         self.bindings: Mapping[str, bytes] = {}
+        self.hidden: Container[str] = ()
         self.nonce = ""
         self.user = ""
         self.utf8 = False
@@ -617,7 +620,7 @@ class SmtpSession:
         self._out += replies.hello(self._rules, client, offers).wire()
 
     def _offers(self) -> tuple[str, ...]:
-        auth = offered_mechanisms(self._rules, tls=self.tls, bindings=self.bindings)
+        auth = offered_mechanisms(self._rules, self.hidden, tls=self.tls, bindings=self.bindings)
         return hello_lines(self._rules, auth, tls=self.tls)
 
     def _after_sender(self, event: Event, reply: Reply | None) -> None:

@@ -6,10 +6,10 @@
 The first sentence is the mail's heading.  With several recipients, what happened to each follows
 the conversation as a group of its own; else all is in time order.  Facts that are told: ``ip name
 listener`` (connect), ``sender recipient size message_id helo auth_user tls instruction`` (decisions;
-or the ``argument`` of a command that was refused unread), ``target`` (route), ``attempt next_try
-age lifetime owed`` (deliveries; what the sender is to be told), ``hop tls verified auth_user source
-reused`` (those to another host), ``report told`` (bounces and other reports: of whom).  What a peer
-sent is shown without its control characters.  Times are UTC.
+or the ``argument`` of a command that was refused unread), ``login mechanism`` (auth), ``target``
+(route), ``attempt next_try age lifetime owed`` (deliveries; what the sender is to be told), ``hop tls
+verified auth_user source reused`` (those to another host), ``report told`` (bounces and other reports:
+of whom).  What a peer sent is shown without its control characters.  Times are UTC.
 
 Not here: finding the records (`trace.find`), colours (`cli.explain`).
 """
@@ -135,6 +135,8 @@ def _what(record: Record) -> str:
     match record.event:
         case Event.CONNECT:
             return f"connection from {_client(record)} {past}"
+        case Event.AUTH:
+            return f"login {past}{_login(record)}"
         case Event.SENDER:
             return f"sender {_path(record, 'sender')} {past}{_circumstances(record)}"
         case Event.RECIPIENT:
@@ -181,6 +183,11 @@ def _circumstances(record: Record) -> str:
         "helo": "HELO", "auth_user": "AUTH", "tls": "TLS", "instruction": "instruction",
     }  # fmt: skip
     told = [f"{word} {_fact(record, fact)}" for fact, word in words.items() if _fact(record, fact)]
+    return f" ({', '.join(told)})" if told else ""
+
+
+def _login(record: Record) -> str:
+    told = [_fact(record, fact) for fact in ("login", "mechanism", "tls") if _fact(record, fact)]
     return f" ({', '.join(told)})" if told else ""
 
 
