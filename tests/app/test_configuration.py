@@ -141,7 +141,9 @@ def test_a_variable_that_is_taken_away_leaves_the_control_file(tmp_path, removal
 
 
 def test_an_empty_number_in_the_environment_is_not_set_and_an_empty_switch_is(tmp_path):
-    settings = session(loaded(tmp_path, {}, {"DATABYTES": "", "HIDE_HOST": "", "RELAYCLIENT": ""}))
+    meant = {"indimail.toml": '[relay]\naccept_open = ["environment RELAYCLIENT"]\n'}
+    empty = {"DATABYTES": "", "HIDE_HOST": "", "RELAYCLIENT": ""}
+    settings = session(loaded(tmp_path, meant, empty))
     assert settings.session_rules.databytes == 0
     assert settings.hide_host
     assert (settings.relayclient, settings.relayclient_rule) == (
@@ -259,8 +261,8 @@ def test_what_has_no_effect_yet_is_a_notice_and_never_a_mistake(tmp_path):
     )
 
 
-RULES = '# inside\n10.:allow,RELAYCLIENT=""\n'
-SAME = [(b"10.", b"+RELAYCLIENT=\0")]
+RULES = '# inside\n10.0.:allow,RELAYCLIENT=""\n'
+SAME = [(b"10.0.", b"+RELAYCLIENT=\0")]
 OTHER = [(b"192.0.2.", b"+RELAYCLIENT=\0")]
 
 
@@ -268,7 +270,7 @@ OTHER = [(b"192.0.2.", b"+RELAYCLIENT=\0")]
     ("text", "records", "text_age", "ip", "rule", "notices"),
     [
         (RULES, SAME, 9, "10.0.0.1", "tcp/tcp.smtp:2", ()),
-        (None, SAME, 9, "10.0.0.1", "tcp/tcp.smtp.cdb[10.]", ()),
+        (None, SAME, 9, "10.0.0.1", "tcp/tcp.smtp.cdb[10.0.]", ()),
         (RULES, OTHER, 9, "192.0.2.1", "tcp/tcp.smtp.cdb[192.0.2.]",
          ("tcp/tcp.smtp.cdb: newer than tcp/tcp.smtp, and differs: the .cdb counts",)),
         (RULES, OTHER, -9, "10.0.0.1", "tcp/tcp.smtp:2",
@@ -544,8 +546,8 @@ def test_the_lists_of_the_founding_text_are_read_as_they_stand_there(tmp_path):
         "control/relaymailfrom:1", "control/relaymailfrom:2",
     ]  # fmt: skip
     assert (
-        "control/relaymailfrom: whoever says that he is one of these senders may relay, and anybody"
-        " can say so" in snapshot.notices
+        "control/relaymailfrom:1: claimable: lets everybody relay who says joeblow@domain1.com"
+        in snapshot.notices
     )
     assert snapshot.asks_for_names
 
@@ -610,3 +612,57 @@ def test_a_login_counts_for_sixty_minutes_where_nothing_says_otherwise(tmp_path)
     found = [session(snapshot, ip) for ip in ("192.0.2.1", "10.0.0.1", "11.0.0.1")]
     assert [each.check_relay for each in found] == [None, "account", "ip"]
     assert [each.login_seconds for each in found] == [3600.0, 3600.0, 1800.0]
+
+
+OPENING = [
+    ("tcp/tcp.smtp", ':allow,RELAYCLIENT=""', "lets everybody relay"),
+    ("control/relayclients", "0.0.0.0/0:", "lets everybody relay"),
+    ("control/relaydomains", ".com:@fix.me", "lets everybody whose name ends in .com relay"),
+    ("control/relaydomains", "@.com:", "everybody may send to every domain of .com"),
+    ("control/rcpthosts", ".com", "everybody may send to every domain of .com"),
+]
+
+
+@pytest.mark.parametrize(("file", "line", "why"), OPENING)
+def test_what_lets_everybody_relay_is_a_mistake_until_it_is_accepted(tmp_path, file, line, why):
+    texts = {file: f"# it is open\n{line}\n"}
+    expected = f"a rule that does not let everybody relay ({why})"
+    assert mistakes(tmp_path, texts) == [f"{file}:2: found '{line}', expected {expected}"]
+    texts["indimail.toml"] = f"[relay]\naccept_open = ['x y', '{file} {line}']\n"
+    assert f"{file}:2: open, as accept_open says: {why}" in loaded(tmp_path, texts).notices
+
+
+def test_a_reload_that_would_open_the_relay_keeps_the_old_rules(tmp_path):
+    running = loaded(tmp_path, {"tcp/tcp.smtp": '10.:allow,RELAYCLIENT=""\n'})
+    instance = put(tmp_path, {"tcp/tcp.smtp": ':allow,RELAYCLIENT=""\n'})
+    with pytest.raises(ConfigErrors, match="does not let everybody relay"):
+        reload(instance, {}, SMTP, running)
+
+
+def test_a_variable_that_lets_everybody_relay_is_a_mistake_of_its_line(tmp_path):
+    (found,) = mistakes(tmp_path, {"indimail.toml": '[variables]\nRELAYCLIENT = ""\n'})
+    assert found.startswith("indimail.toml:2: found 'RELAYCLIENT', expected a rule that does not")
+
+
+def test_of_very_many_claims_a_few_are_notices(tmp_path):
+    lines = "".join(f"user{n}@domain1.com\n" for n in range(8))
+    found = [
+        n for n in loaded(tmp_path, {"control/relaymailfrom": lines}).notices if "mailfrom" in n
+    ]
+    assert found[0] == (
+        "control/relaymailfrom:1: claimable: lets everybody relay who says user0@domain1.com"
+    )
+    assert found[5:] == ["control/relaymailfrom: 3 more like these: indimail relaycheck"]
+
+
+@pytest.mark.parametrize(
+    ("address", "is_open"), [("127.0.0.1", False), ("::1", False), ("::", True)]
+)
+def test_a_listener_for_this_machine_alone_may_let_its_clients_relay(tmp_path, address, is_open):
+    toml = f'[listener.smtp]\naddress = "{address}"\n[listener.smtp.variables]\nRELAYCLIENT = ""\n'
+    if is_open:
+        (found,) = mistakes(tmp_path, {"indimail.toml": toml}, overrides=Overrides())
+        assert found.startswith("indimail.toml:4: found 'RELAYCLIENT'")
+    else:
+        snapshot = loaded(tmp_path, {"indimail.toml": toml}, overrides=Overrides())
+        assert session(snapshot).relayclient == ""

@@ -53,7 +53,7 @@ def test_all_mistakes_are_told_at_once():
         """)
     assert mistakes == [
         Mistake("indimail.toml", 1, "section 'colour'",
-                "one of process tls database dns remote listener variables"),
+                "one of process tls database dns remote relay listener variables"),
         Mistake("indimail.toml", 3, 'workers = "two"', "a whole number"),
         Mistake("indimail.toml", 4, "key 'workres'", "one of workers user log drain_seconds affinity"),
         Mistake("indimail.toml", 13, "url = 5", 'text in quotes ("...")'),

@@ -99,6 +99,7 @@ def session_settings(**changes: Any) -> SessionSettings:
         "relayclient_rule": NO_RULE,
         "relayclients": "relayclients",
         "check_relay": None,
+        "check_relay_rule": NO_RULE,
         "login_seconds": 3600.0,
         "norelay": False,
         "localhost": "mx.example.com",

@@ -23,6 +23,7 @@ from indimail.app.read_queue import queue_settings
 from indimail.app.read_recipients import relay_rules, routing_rules
 from indimail.app.read_remote import remote_settings
 from indimail.app.reading import NO_OVERRIDES, Overrides, Reading
+from indimail.app.relaycheck import judge, look
 from indimail.app.resolve import Scope
 from indimail.app.settings import CONTROLS, VARIABLES
 from indimail.delivery.assign import parse_assign
@@ -65,6 +66,7 @@ def _snapshot(reading: Reading, running: Snapshot | None) -> Snapshot:
     queue = queue_settings(reading, process)
     sessions = client_sessions(reading, listeners, process, rules)
     relay = relay_rules(reading, sessions.values())
+    judge(reading, look(reading, relay, rules, listeners, sessions))
     remote = remote_settings(reading, process.workers)
     reading.values(Scope)  # also what no listener and no queue asked for
     _notice_waiting(reading)

@@ -11,7 +11,14 @@ from indimail.app.reading import Reading
 from indimail.control.cdb import Cdb
 from indimail.mail.addresslist import NO_ADDRESSES, AddressList, parse_address_list
 from indimail.mail.errors import Mistake
-from indimail.mail.match import DomainTable, key_of, parse_domain_rules, parse_domains, quoted
+from indimail.mail.match import (
+    DomainTable,
+    key_of,
+    parse_domain_rules,
+    parse_domains,
+    quoted,
+    table_of,
+)
 from indimail.mail.verdict import Accept, Rule
 from indimail.policy.clients import ClientTable
 from indimail.policy.relay import RELAYCLIENTS, RelayRules
@@ -59,11 +66,7 @@ def _relaymailfrom(reading: Reading) -> RelaySenders:
     for key in _keys(reading, base, f"{text.name}.cdb", sender_key, "user@domain or @domain"):
         known = listed.exact.get(key)
         rules[key] = known.rule if known else Rule(f"{text.name}.cdb", key=key)
-    senders = parse_relaymailfrom(text.lines, rules.items())[0]
-    if senders:
-        claim = "whoever says that he is one of these senders may relay, and anybody can say so"
-        reading.notices.append(f"{text.name if text.lines else f'{text.name}.cdb'}: {claim}")
-    return senders
+    return parse_relaymailfrom(text.lines, rules.items())[0]
 
 
 def address_list(reading: Reading, name: str) -> AddressList | None:
@@ -86,14 +89,14 @@ def _more_hosts(reading: Reading) -> DomainTable:
     lines = reading.noted(*parse_domain_rules(text.lines, suffixes=True))
     base = reading.newer_base(reading.controls.locate("morercpthosts"), text)
     if base is None:
-        return DomainTable(lines.get)
+        return table_of(lines)
     keys = _keys(
         reading, base, f"{text.name}.cdb", key_of, "a domain, or .domain for its sub-domains"
     )
     if set(keys) != set(lines):
         reading.notice_difference(text, text.name)
     rules = {key: lines.get(key) or Rule(f"{text.name}.cdb", key=key) for key in keys}
-    return DomainTable(rules.get)
+    return table_of(rules)
 
 
 def _keys(

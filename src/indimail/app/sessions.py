@@ -51,6 +51,7 @@ def session_settings(
         relayclient_rule=values["RELAYCLIENT"].rule,
         relayclients=values.text("RELAYCLIENTS"),
         check_relay=values.optional_text("CHECKRELAY"),
+        check_relay_rule=values["CHECKRELAY"].rule,
         login_seconds=60.0 * values.number("RELAY_CLEAR_MINUTES"),
         norelay=values.switch("NORELAY"),
         localhost=values.text("TCPLOCALHOST"),

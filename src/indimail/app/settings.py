@@ -35,6 +35,7 @@ from indimail.app.resolve import (
     SWITCH,
     SYNC_MODE,
     TEXT,
+    TEXTS,
     WORDS,
     Kind,
     Scope,
@@ -481,6 +482,9 @@ LOCATIONS: Final = (
     _toml("tls.certificate", TEXT, "servercert.pem", "chain, and key where it has one; in certs/",
           "net/tls.py"),
     _toml("tls.key", TEXT, "", "private key; default: in the certificate's file", "net/tls.py"),
+    _toml("relay.accept_open", TEXTS, None,
+          "rules that let everybody relay and are meant to, each as `indimail relaycheck` prints it",
+          "app/relaycheck.py"),
     _toml("database.url", DATABASE, "",
           "accounts: sqlite:, mysql: or postgresql: URL; default: SQLite in db/", "accounts/sql.py"),
 )  # fmt: skip

@@ -82,6 +82,10 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "alias", "add, remove and list alias lines",
         "indimail alias add sales@example.com '&alice@example.com'",
     ),
+    "relaycheck": CommandRow(
+        "relaycheck", "prove that the relay is closed, or name what opens it",
+        "indimail relaycheck --json",
+    ),
     "relay": CommandRow(
         "relay", "list, add and expire the logins that let a client relay",
         "indimail relay add alice@example.com 192.0.2.7",

@@ -186,17 +186,26 @@ def _configured(site: "Site") -> "list[Finding]":
     """Return the lines that no parser understands, as findings."""
     from indimail.app.configuration import load  # noqa: PLC0415
     from indimail.app.instance import open_instance  # noqa: PLC0415
+    from indimail.app.reading import Reading  # noqa: PLC0415
+    from indimail.app.relaycheck import read_and_look  # noqa: PLC0415
     from indimail.mail.errors import ConfigErrors  # noqa: PLC0415
     from indimail.manage.doctor.finding import Finding  # noqa: PLC0415
+    from indimail.policy.relaycheck import Grade  # noqa: PLC0415
 
+    instance = open_instance(site.places.root, os.environ)
     try:
-        load(open_instance(site.places.root, os.environ), os.environ)
+        load(instance, os.environ)
     except ConfigErrors as errors:
         return [
             Finding("line", f"{m.file}:{m.line}" if m.line else m.file, m.found, m.expected)
             for m in errors.mistakes
         ]
-    return []
+    expected = "a permission that nobody can claim: a sender is whatever a client says"
+    return [
+        Finding("claimable", str(each.finding.rule), each.finding.why, expected)
+        for each in read_and_look(Reading(instance, os.environ))
+        if each.finding.grade is Grade.CLAIMABLE
+    ]
 
 
 def _print(report: _Report, is_fixing: bool) -> None:

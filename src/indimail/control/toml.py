@@ -38,6 +38,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, type]]] = {
     "database": {"url": str},
     "dns": {"servers": list},
     "remote": {"per_host": int},
+    "relay": {"accept_open": list},
 }
 LISTENER: Final[Mapping[str, type]] = {"role": str, "address": str, "port": int}
 _WORDS: Final = {
@@ -54,7 +55,7 @@ _POSITION: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)
 class Given:
     """A value and its line; None is a variable that is taken away.
 
-    The items of a list are words of one text.
+    The items of a list are lines of one text.
     """
 
     value: str | int | None
@@ -200,7 +201,7 @@ class _Reader:
             return {}
         return {
             key: Given(
-                " ".join(value) if isinstance(value, list) else value, self._line((*path, key))
+                "\n".join(value) if isinstance(value, list) else value, self._line((*path, key))
             )
             for key, value in self._checked(path, found, keys).items()
             if isinstance(value, str | int | list)

@@ -14,7 +14,7 @@ Sources: spec/smtp.md 3.8, 7.  Not here: who asks (`policy.relay`, `schedule.rou
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
 from indimail.mail.address import domain_key, parents
@@ -36,12 +36,22 @@ T = TypeVar("T")
 class Domains(Generic[T]):
     """Finds what a domain has: its own key first, then ``.suffix`` keys, longest first."""
 
-    __slots__ = ("_get", "_suffixes")
+    __slots__ = ("_get", "_suffixes", "dotted")
 
-    def __init__(self, get: Callable[[str], T | None], *, suffixes: bool = True) -> None:
-        """`get` knows keys in the spelling of `key_of`; `suffixes` False: none begins with a dot."""
+    def __init__(
+        self,
+        get: Callable[[str], T | None],
+        *,
+        suffixes: bool = True,
+        dotted: tuple[str, ...] = (),
+    ) -> None:
+        """`get` knows keys in the spelling of `key_of`; `suffixes` False: none begins with a dot.
+
+        `dotted` are those that do, where whoever made the table knows them.
+        """
         self._get = get
         self._suffixes = suffixes
+        self.dotted = dotted
 
     def find(self, domain: str) -> T | None:
         """Return what this domain has; the empty domain is in no table."""
@@ -82,7 +92,13 @@ def key_of(text: str) -> str | None:
 def parse_domains(lines: Sequence[Line]) -> tuple[DomainTable, list[Mistake]]:
     """Read a list with a ``domain`` or ``.domain`` a line."""
     rules, mistakes = parse_domain_rules(lines, suffixes=True)
-    return DomainTable(rules.get, suffixes=any(key[0] == "." for key in rules)), mistakes
+    return table_of(rules), mistakes
+
+
+def table_of(rules: Mapping[str, T]) -> Domains[T]:
+    """Return the table of keys that are all known."""
+    dotted = tuple(key for key in rules if key[0] == ".")
+    return Domains(rules.get, suffixes=bool(dotted), dotted=dotted)
 
 
 def parse_domain_rules(

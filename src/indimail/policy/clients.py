@@ -207,6 +207,25 @@ class ClientTable(Generic[T]):
         return all(map(_is_octet, octets)) and self._by_range(info + at, octets) is not None
 
 
+def spans(key: Key) -> Iterator[tuple[int, int, int]]:
+    """Yield the addresses of a key as (4 or 6, first, last); none where it is for names."""
+    match key:
+        case Network(version, value, length):
+            yield version, value, value + (1 << (_BITS[version] - length)) - 1
+        case Range():
+            for text in key.expand():
+                yield from spans(Exact(text))
+        case Exact(""):
+            for version, bits in _BITS.items():
+                yield version, 0, (1 << bits) - 1
+        case Exact(text) if ":" in text and "@" not in text and "=" not in text:
+            yield 6, int(IPv6Address(text)), int(IPv6Address(text))
+        case Exact(text) if text[0].isdigit() and "@" not in text:
+            octets = [int(part) for part in text.removesuffix(".").split(".")]
+            first = int.from_bytes(octets, "big") << 8 * (4 - len(octets))
+            yield 4, first, first + (1 << 8 * (4 - len(octets))) - 1
+
+
 # -- an address ------------------------------------------------------------------------------------
 
 _ADDRESS: Final = "an address, a prefix that ends in a dot, address/bits, =name or nothing"

@@ -80,6 +80,7 @@ class SessionSettings:
     relayclient_rule: Rule
     relayclients: str  # the control file of this name permits by address
     check_relay: str | None  # a `serve.logins.CheckRelay`; None: no login permits
+    check_relay_rule: Rule
     login_seconds: float  # how long a login counts
     norelay: bool
     localhost: str  # our name in the Received line
@@ -283,10 +284,16 @@ class Snapshot:
         key = (listener, client.rule)
         found = self._by_rule.get(key)
         if found is None:
-            found = self.sessions[listener, grant(client)]
-            found = _named(found, client.rule) if client.variables else found
-            self._by_rule[key] = found
+            found = self._by_rule[key] = session_of(self.sessions, listener, client)
         return found
+
+
+def session_of(
+    sessions: Mapping[tuple[str, Grant], SessionSettings], listener: str, client: ClientRule
+) -> SessionSettings:
+    """Return what a client is served with, with its rule as what decided."""
+    found = sessions[listener, grant(client)]
+    return _named(found, client.rule) if client.variables else found
 
 
 class Configuration(Protocol):
@@ -324,6 +331,7 @@ def _named(settings: SessionSettings, rule: Rule) -> SessionSettings:
         auth = replace(auth, per_client_rule=rule)
     if auth.per_user_rule == GRANTED:
         auth = replace(auth, per_user_rule=rule)
+    login = settings.check_relay_rule
     return replace(
         settings,
         connection_limits=limits,
@@ -333,6 +341,7 @@ def _named(settings: SessionSettings, rule: Rule) -> SessionSettings:
         relayclient_rule=rule if relayed == GRANTED else relayed,
         auth=auth,
         auth_all=rule if settings.auth_all == GRANTED else settings.auth_all,
+        check_relay_rule=rule if login == GRANTED else login,
     )
 
 
