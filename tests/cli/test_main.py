@@ -10,7 +10,7 @@ from indimail.cli import main as cli
 
 WITHOUT_INSTANCE = {
     "bouncesaying", "condtomaildir", "except", "ifaddr", "iftocc", "iftoccfrom", "maildirdeliver",
-    "preline", "completion", "tcprulescheck",
+    "preline", "completion", "tcprulescheck", "tcprules",
 }  # fmt: skip
 
 

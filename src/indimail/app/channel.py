@@ -93,9 +93,14 @@ class ForgetHosts:
     """No host is left alone any longer (qmail-tcpok)."""
 
 
+@dataclass(frozen=True, slots=True)
+class TryAll:
+    """Whatever waits in a queue is due now (qmailctl flush)."""
+
+
 Message = (
     Ready | Stale | Configured | Invalidate | Done | Changed | Spawn | Listening | HostStates
-    | ForgetHosts
+    | ForgetHosts | TryAll
 )  # fmt: skip
 
 

@@ -8,8 +8,8 @@ the configuration once for all (`Configured`), restarts a worker that died and c
 connections, and tells the workers of account changes that our commands report on `run/control.sock`
 (one JSON line ``{"op": "invalidate", "name": ..., "domain": ...}``, answered when every worker
 has done it).  What a worker finds of other hosts the others are told, and the next to start
-(``{"op": "hosts"}`` answers it, ``{"op": "forget-hosts"}`` wipes it).  It forks the processes of
-other users as well, when a worker asks (`app.residents`).
+(``{"op": "hosts"}`` answers it, ``{"op": "forget-hosts"}`` wipes it); ``{"op": "flush"}`` makes all mail
+that waits due.  It forks the processes of other users as well, when a worker asks (`app.residents`).
 
 Signals: TERM, INT: drain; HUP: reload; USR1: reopen the logs.  Workers see the supervisor's death
 as the end of their channel and end within a second.
@@ -41,6 +41,7 @@ from indimail.app.channel import (
     Ready,
     Spawn,
     Stale,
+    TryAll,
 )
 from indimail.app.residents import Homes, Residents
 from indimail.mail.errors import ConfigErrors
@@ -342,6 +343,10 @@ class Supervisor:
                 self._dead.clear()
                 for worker in self._workers.values():
                     worker.channel.send(ForgetHosts())
+                _say(client, {"ok": True})
+            case "flush":
+                for worker in self._workers.values():
+                    worker.channel.send(TryAll())
                 _say(client, {"ok": True})
             case other:
                 _say(client, {"ok": False, "error": f"unknown op {other!r}"})

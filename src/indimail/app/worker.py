@@ -34,6 +34,7 @@ from indimail.app.channel import (
     Invalidate,
     Listening,
     Ready,
+    TryAll,
 )
 from indimail.app.follow import Follower
 from indimail.app.means import Place
@@ -242,6 +243,9 @@ class _Worker:
                         self._parts.dead.learn(host)
                 case ForgetHosts():
                     self._parts.dead.clear()
+                case TryAll():
+                    for send in self._parts.queues.sends:
+                        send.flush()
                 case Listening():
                     self._parts.users.listening(message)
 

@@ -198,6 +198,14 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "vlimit", "show and set the limits of a domain or a user",
         "vlimit -P 50 -q 100M example.com", is_script=True,
     ),
+    "tcprules": _program(
+        "tcprules", "compile rules of tcp.smtp",
+        "printf '127.:allow\\n' | tcprules rules.cdb rules.tmp",
+    ),
+    "qmailctl": CommandRow(
+        "qmailctl", "compile tcp.smtp, or ask the server: reload, flush, queue, stat, stop",
+        "qmailctl cdb", is_script=True,
+    ),
     "clearopensmtp": CommandRow(
         "clearopensmtp", "remove the logins that let nobody relay any more",
         "clearopensmtp -v", is_script=True,

@@ -30,7 +30,8 @@ class Lane:
     """The local or the remote channel of one queue.
 
     `after` is the due time, id and number of the recipient that was loaded last; `has_more`: there
-    were as many as are loaded at once.
+    were as many as are loaded at once.  `flushed` are those that were loaded since all were made due,
+    None: only what is due is loaded.
     """
 
     def __init__(self, channel: Channel, window: Window[Job]) -> None:
@@ -38,6 +39,7 @@ class Lane:
         self.after = BEGINNING
         self.running = 0
         self.has_more = False
+        self.flushed: set[tuple[int, int]] | None = None
         self._window = window
         self._octets = 0
         self._left_out: set[str] = set()

@@ -56,6 +56,7 @@ from indimail.serve.traced import Endings
 LOADED_AT_ONCE: Final = 200
 LINE: Final = 1_000  # of one remote destination in memory, so that there is room for others
 SETTLED: Final = 1.0  # a row younger than this may still be followed by an older one: loaded later
+ALWAYS: Final = 1e11  # seconds since the epoch; all mail is due before
 
 
 class LocalDeliverer(Protocol):
@@ -263,7 +264,8 @@ class Send:
     def _load_due(self, lane: Lane) -> None:
         if self.draining or not lane.wants_more():
             return
-        before = self._clock.now() - SETTLED
+        flushed = lane.flushed
+        before = ALWAYS if flushed is not None else self._clock.now() - SETTLED
         if before < lane.after[0]:  # the clock stepped back: look at everything again
             lane.after = BEGINNING
         left_out = lane.left_out()
@@ -273,11 +275,22 @@ class Send:
         lane.has_more = len(due) == LOADED_AT_ONCE
         loaded: dict[QueueId, _Loaded] = {}
         for entry in due:
-            lane.after = (entry.due, entry.id, entry.number)
-            if (entry.id, entry.number) not in self._jobs:
+            key = entry.id, entry.number
+            lane.after = (entry.due, *key)
+            if key not in self._jobs and (flushed is None or key not in flushed):
                 self._load_one(entry.id, entry.number, loaded)
+            if flushed is not None:  # what fails again meanwhile waits as it says
+                flushed.add(key)
+        if flushed is not None and not lane.has_more and not left_out:
+            lane.flushed = None
         if due:
             self._pump()
+
+    def flush(self) -> None:
+        """Try everything that waits, now, whenever it is due; once."""
+        for lane in self._lanes.values():
+            lane.after, lane.flushed = BEGINNING, set()
+        self.tick()
 
     def _load_one(self, queue_id: QueueId, number: int, loaded: "dict[QueueId, _Loaded]") -> None:
         """Load a recipient; its message is read once, however many recipients it has."""
