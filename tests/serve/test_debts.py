@@ -10,7 +10,7 @@ from indimail.mail.dsn import Dsn
 from indimail.mail.ids import QueueId
 from indimail.mail.outcome import Deferred, Delivered, Failed, Outcome
 from indimail.queue.port import Accepted, Postponed, QueuedMessage, QueuedRecipient
-from indimail.serve.debts import BOUNCE_AGAIN, COALESCE
+from indimail.serve.debts import BOUNCE_AGAIN, COALESCE, SHOWN
 from indimail.testing.clock import START
 from serve.sending import BrittleQueue, Sending
 
@@ -185,3 +185,14 @@ def test_the_trace_tells_who_was_told_what() -> None:
     ]  # fmt: skip
     texts = [record.text for record in world.trace.told("message")]
     assert texts[-2:] == ["bounce of 1", "report of 1"]
+
+
+def test_a_record_names_the_first_of_many() -> None:
+    names = [f"u{number}" for number in range(SHOWN + 2)]
+    world = telling(*names)
+    for _ in names:
+        world.end(NO)
+    world.report()
+    [record] = world.trace.told("bounce")
+    first = " ".join(f"{name}@example.com" for name in names[:SHOWN])
+    assert record.facts["told"] == f"{first} and 2 more"

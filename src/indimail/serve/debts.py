@@ -44,6 +44,7 @@ from indimail.serve.traced import Endings
 COALESCE: Final = 2.0  # seconds in which failures of one mail gather for one bounce
 BOUNCE_AGAIN: Final = 60.0
 BOUNCES_AT_ONCE: Final = 100  # in the making; each holds a body
+SHOWN: Final = 10  # addresses in a record of the trace
 # What may be told in one report, the most urgent first.
 TOGETHER: Final = (
     frozenset({Dsn.FAILED}),
@@ -175,7 +176,7 @@ class Debts:
         queue_id = told.message.id
         facts: Facts = {
             "report": told.recipients[0].owed or "",
-            "told": " ".join(s.recipient.address for s in told.recipients),
+            "told": _names(told),
         }
         match report:
             case Accepted(message, (recipient, *_)):
@@ -190,6 +191,13 @@ class Debts:
                 verdict, text = "discarded", "of a double bounce"
         now = self._clock.now()
         self._trace.add(Record(queue_id, now, Event.BOUNCE, verdict, text, facts=facts))
+
+
+def _names(told: MessageStatus) -> str:
+    """Return of whom a report tells, the first ones of many: the report has them all."""
+    addresses = [status.recipient.address for status in told.recipients]
+    more = len(addresses) - SHOWN
+    return " ".join(addresses[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _word(told: MessageStatus) -> str:
