@@ -18,9 +18,10 @@ from indimail.delivery.notify import NOBODY
 from indimail.delivery.overquota import MAILSIZE
 from indimail.delivery.plan import Defer, Deliver, Discard, Fail, Forward, Mbox, Relay, Run
 from indimail.mail.dsn import without_success
+from indimail.mail.outcome import Delivered, Failed
 from indimail.testing.clock import START
 
-from .script import DOMAIN, ME, PROGRAMS, Sent, plan_of, user_of
+from .script import DELAYWARN, DOMAIN, LATER, ME, PROGRAMS, REMOTE, Sent, plan_of, user_of
 
 LATE = START + 10_000.0  # by then everybody who defers for a while takes mail
 POSTMASTER = f"postmaster@{ME}"
@@ -58,9 +59,11 @@ def _deliver(found: Expected, mail: _Mail, address: str) -> str:
     """Return the verdict of one recipient, and add what it leads to."""
     user = user_of(address)
     if not user:
-        return _seen(found, mail, address, "deferred")
+        return _deliver_far(found, mail, address)
     if user in mail.through:
         return _fail(found, mail, address)
+    if LATER.get(user, 0.0) > DELAYWARN and "DELAY" in mail.notify:
+        _tell(found, mail, address, "delayed")
     actions = plan_of(user, LATE).actions
     sent_on: list[Forward | Relay] = []
     at = made = 0
@@ -102,6 +105,18 @@ def _deliver(found: Expected, mail: _Mail, address: str) -> str:
         else:
             _deliver(found, onward, action.address)
     return "delivered"
+
+
+def _deliver_far(found: Expected, mail: _Mail, address: str) -> str:
+    match REMOTE.get(address.rpartition("@")[2]):
+        case Delivered(dsn=dsn):
+            if dsn and "SUCCESS" in mail.notify:
+                _tell(found, mail, address, dsn)
+            return "delivered"
+        case Failed():
+            return _fail(found, mail, address)
+        case _:
+            return _seen(found, mail, address, "deferred")
 
 
 def _seen(found: Expected, mail: _Mail, where: str, verdict: str) -> str:

@@ -2,11 +2,12 @@
 
 foresight.decide("example.com-alice@example.com").plan       -> Plan((Deliver(...),))
 ScriptedHands(world).run(program, done)                      # ends as the script says
+ScriptedRemote(world).start(jobs, send)                      # the same
 """
 
 import tempfile
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,12 @@ from indimail.delivery.program import Ended
 from indimail.durable.committer import Done
 from indimail.serve.foresight import Decided
 from indimail.serve.hands import Content, OwnHands, Program
+from indimail.serve.job import Job
+from indimail.serve.send import Send
 from indimail.serve.snapshot import Configuration, Snapshot
 from indimail.testing.clock import FakeClock
 
-from .script import DELAYWARN, is_foreseen, plan_of
+from .script import DELAYWARN, REMOTE, is_foreseen, plan_of
 
 if TYPE_CHECKING:
     from .world import World
@@ -88,6 +91,21 @@ class ScriptedHands(OwnHands):
 
         ledger = self._world.ledger
         self._world.aside(lambda: ledger.run(what, b"".join(content.pieces())), ended)
+
+
+class ScriptedRemote:
+    """Other hosts that say what the script lets them; the rest never answers."""
+
+    at_once = 100
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+
+    def start(self, jobs: Sequence[Job], send: Send) -> None:
+        for job in jobs:
+            outcome = REMOTE.get(job.recipient.address.rpartition("@")[2])
+            if outcome is not None:
+                self._world.after(2.0, partial(send.finish, job, outcome))
 
 
 class ScriptedForesight:

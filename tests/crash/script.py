@@ -22,7 +22,9 @@ from indimail.delivery.plan import (
     Relay,
     Run,
 )
+from indimail.mail.dsn import Dsn
 from indimail.mail.foreseen import Foreseen
+from indimail.mail.outcome import Delivered, Failed, Outcome, Peer
 from indimail.mail.verdict import Rule
 from indimail.queue import spool
 from indimail.testing.clock import START
@@ -31,7 +33,9 @@ DOMAIN: Final = "example.com"
 ME: Final = "mx.example.com"
 STRANGER: Final = "sender@example.net"
 MAIL: Final = "/mail"
-LATER: Final = 60.0  # seconds after the beginning the user `later` may be delivered to
+# Seconds after the beginning these users may be delivered to.  Whose delay is told fails meanwhile,
+# or is delivered, behind his report; none may be of `later`, who is delayed only if something fails.
+LATER: Final = {"later": 60.0, "much-later": 1000.0}
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,9 @@ PLANS: Final[dict[str, tuple[Action, ...]]] = {
     "chain": _forward("alias@example.com"),
     "looped": _forward("looped-too@example.com"),
     "looped-too": _forward("looped@example.com"),
+    "far": _forward("bo@plain.example"),
+    "strict": _forward("gone@strict.example"),
+    "answers": _forward("bo@dsn.example"),
     "relayed": (Relay("relayed@example.com", "example.com:mail.example.org:25", RULE),),
     "dropped": (Discard("nobody wants it", RULE),),
     # Fails after a step was made.
@@ -139,9 +146,18 @@ PLANS: Final[dict[str, tuple[Action, ...]]] = {
 }  # fmt: skip
 
 
+# What becomes of mail at other hosts; where none is written down nobody answers.
+_MX: Final = Peer("mx.far.example", "192.0.2.1", "250 ok")
+REMOTE: Final[dict[str, Outcome]] = {
+    "plain.example": Delivered("192.0.2.1 accepted message", RULE, Dsn.RELAYED, _MX),
+    "dsn.example": Delivered("192.0.2.1 accepted message", RULE, None, _MX),
+    "strict.example": Failed("Remote host said: 550 no (#5.1.1)", RULE, _MX),
+}
+
+
 def plan_of(user: str, now: float) -> Plan:
     """Return what is to be done for a user."""
-    if user == "later" and now < START + LATER:
+    if now < START + LATER.get(user, 0.0):
         return Plan(PLANS["never"], virtual=True)
     return Plan(PLANS.get(user, (_mailbox(user),)), virtual=user not in PLANS)
 
@@ -230,7 +246,7 @@ REPORTS: Final[tuple[tuple[Sent, ...], ...]] = (
         Sent("success", ("alice", "sorted"), sender=WRITER, notify="SUCCESS"),
         Sent("unasked-success", ("alice",), sender=WRITER, notify="FAILURE,DELAY"),
     ),
-    (Sent("mixed-reports", ("absent", "bob", "never", "later"), sender=WRITER, notify=ALL),),
+    (Sent("mixed-reports", ("absent", "bob", "never", "much-later"), sender=WRITER, notify=ALL),),
     (
         Sent("expanded", ("chain", "sorted", "alias"), sender=WRITER, notify="SUCCESS,FAILURE"),
         Sent("handed-on", ("relayed", "dropped"), sender=WRITER, notify=ALL),
@@ -241,7 +257,16 @@ REPORTS: Final[tuple[tuple[Sent, ...], ...]] = (
         Sent("null-asks", ("alice",), sender="", notify="SUCCESS,DELAY"),
         Sent("null-waits", ("never",), sender="", notify="SUCCESS,DELAY"),
     ),
-    (Sent("waits", ("never", "later", "never-too"), sender=WRITER, notify="DELAY"),),
+    (Sent("far-reports", ("far", "strict", "answers", "bob"), sender=WRITER, notify=ALL),),
+    (
+        Sent("far-failures", ("far", "strict"), sender=WRITER, notify="FAILURE"),
+        Sent("far-never", ("far", "strict"), sender=WRITER, notify="NEVER"),
+        Sent("large-far", ("far", "strict"), LARGE, sender=WRITER, notify=ALL),
+    ),
+    (
+        Sent("waits", ("never", "much-later", "never-too"), sender=WRITER, notify="DELAY"),
+        Sent("late-success", ("later",), sender=WRITER, notify="SUCCESS"),
+    ),
 )
 SCRIPTS: Final = {
     "plain": PLAIN, "steps": STEPS, "forwards": FORWARDS, "bounces": BOUNCES, "quotas": QUOTAS,

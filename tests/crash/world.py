@@ -53,7 +53,7 @@ from indimail.trace.write import TraceWriter
 
 from .client import Client
 from .ledger import Ledger, Reader
-from .scene import Fixed, ScriptedForesight, ScriptedHands, Silent
+from .scene import Fixed, ScriptedForesight, ScriptedHands, ScriptedRemote, Silent
 from .script import Sent
 from .stepped import SteppedAside, SteppedCommitter
 
@@ -61,7 +61,8 @@ QUEUE: Final = "/queue/queue1"
 TRACE: Final = "/trace"
 DUPLICATE: Final = 100_000  # seconds: longer than a world lives
 PATIENCE: Final = 20_000  # turns after which a world does not end by itself
-RETRIES: Final = (3.0, 120.0, 400.0, 900.0)  # seconds to let pass, one after the other
+# Seconds to let pass, one after the other: also for what an error put off at one of these moments.
+RETRIES: Final = (3.0, 120.0, 400.0, 10.0, 900.0, 1600.0, 200.0)
 
 
 class WatchedTrace(TraceWriter):
@@ -160,7 +161,8 @@ class World:
 
         self.send = Send(
             "queue1", 1, QUEUE, opened=opened, commits=commits, local=self.local,
-            bounces=bounces, settings=lambda: config.current.queue.send, clock=self.clock, trace=self.trace,
+            remote=ScriptedRemote(self), bounces=bounces, settings=lambda: config.current.queue.send,
+            clock=self.clock, trace=self.trace,
             log=DeliveryLog(Silent(), "queue1", 1),
         )  # fmt: skip
 

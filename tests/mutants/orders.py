@@ -27,6 +27,7 @@ DEBTS: Final = "indimail/serve/debts.py"
 LOCAL: Final = "indimail/serve/local.py"
 ATTEMPT: Final = "indimail/serve/attempt.py"
 HANDS: Final = "indimail/serve/hands.py"
+TRANSFER: Final = "indimail/smtp/transfer.py"
 FORWARD: Final = "indimail/serve/forward.py"
 SPOOL: Final = "indimail/queue/spool.py"
 TRANSACTION: Final = "indimail/serve/transaction.py"
@@ -280,6 +281,16 @@ ORDERS: Final = (
     Order(SEND, "a forward of a failed commit leaves its file",
           "job.life, ended, forwards)", "job.life, ended)"),
     Order(DEBTS, "a bounce of a failed commit leaves its file", "life, settled, own)", "life, settled)"),
+    Order(TRACED, "a restart lets go of an outcome whose report is owed",
+          "                    if status.owed is None:\n", "                    if True:\n"),
+    Order(FORWARD, "each of several addresses answers for success too",
+          "        if dsn is Dsn.EXPANDED:\n", "        if False:\n"),
+    Order(ATTEMPT, "an alias of one address answers for success, as that does",
+          "if files + forwards + programs > 1 else None", "if files + forwards + programs > 0 else None"),
+    Order(TRANSFER, "nobody tells of success at a server without DSN",
+          "self._dsn = None if offer.dsn else Dsn.RELAYED", "self._dsn = None"),
+    Order(TRANSFER, "success at a server with DSN is told twice",
+          "self._dsn = None if offer.dsn else Dsn.RELAYED", "self._dsn = Dsn.RELAYED"),
     Order(OPENING, "what was made for a commit that failed leaves its file",
           "                self._perhaps += _spooled(own)\n", ""),
     Order(OPENING, "what was made for a queue that was closed leaves its file",
