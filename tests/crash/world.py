@@ -31,9 +31,11 @@ from indimail.mail.ids import QueueIds
 from indimail.mailbox.maildirsize import MaildirSizes
 from indimail.net.connections import ConnectionTable
 from indimail.net.names import ClientName
+from indimail.policy.sender import SenderState
 from indimail.queue.port import Change, QueueStore, Stepped
 from indimail.queue.spool import Spool
 from indimail.queue.sqlite import SqliteQueue, SqliteReader, database_of
+from indimail.serve.authoffer import AuthOffer
 from indimail.serve.bounce import Bounces
 from indimail.serve.duplicates import Duplicates
 from indimail.serve.forward import Forwards
@@ -42,7 +44,7 @@ from indimail.serve.locks import QuotaLocks
 from indimail.serve.maillog import DeliveryLog, TcpserverLog
 from indimail.serve.opening import REOPEN
 from indimail.serve.quota import OwnQuotas, Quotas
-from indimail.serve.reception import Reception
+from indimail.serve.reception import Reception, SenderFound
 from indimail.serve.send import Send
 from indimail.serve.snapshot import LocalSettings, QuotaSettings, SessionSettings
 from indimail.serve.traced import TracedOutcomes
@@ -123,6 +125,7 @@ class World:
             FileSyncs(self.disk, self.clock.steady).run, at_once, self._between
         )
         foresight: Any = ScriptedForesight(self.clock)
+        nobody: Any = None  # is asked: no client logs in
         config = Fixed()
         self.ids = ids = QueueIds(1)
         sizes, accounts = MaildirSizes(self.disk, self.clock), MemoryAccounts()
@@ -185,7 +188,10 @@ class World:
             local_host="mx.example.com",
             tls=lambda: None,
             name_of=lambda ip, told: told(ClientName()),
-            accounts=MemoryAccounts(),
+            accounts=accounts,
+            authenticator=nobody,
+            offer=AuthOffer(accounts, accounts, self.aside, self.clock),
+            sender_state=lambda address, target: SenderFound(SenderState.THERE),
         )
 
     # -- the turns -------------------------------------------------------------------------------
