@@ -210,9 +210,8 @@ def test_the_instruction_of_a_domain_is_changed(domain: Terminal) -> None:
     assert found.password.reveal().startswith("$6$")
 
 
-def test_limits_are_switched_and_the_rest_waits(domain: Terminal) -> None:
-    warning = "vmoddomain: warning: -l 1 is kept; the limits themselves: not yet\n"
-    assert domain("vmoddomain", "-l", "1", "example.com") == Ran(0, "", warning)
+def test_limits_are_switched(domain: Terminal) -> None:
+    assert domain("vmoddomain", "-l", "1", "example.com") == Ran(0, "", "")
     assert domain("vmoddomain", "-l", "0", "example.com") == Ran(0, "", "")
 
 

@@ -177,6 +177,19 @@ def test_a_bulletin_for_the_next_login_lies_in_the_domain(domain: Terminal, tmp_
     assert mails(domain, "alice") == []
 
 
+def test_a_new_user_gets_the_welcome_of_the_domain(domain: Terminal, tmp_path: Path) -> None:
+    welcome = tmp_path / "1welcome.txt"
+    welcome.write_text("Subject: welcome\n\nHello\n")
+    assert domain("vbulletin", "-a", "-f", str(welcome), "example.com").code == 0
+    domain("vadduser", "-e", "-q", "50M", "carol@example.com", HASH)
+    domain("vgroup", "-a", "-e", "crew@example.com", HASH)
+    [mail] = mails(domain, "carol")
+    maildir = Path(domain.root, "mail/A2E/example.com/carol/Maildir")
+    assert (maildir / mail).read_text() == welcome.read_text()
+    assert (maildir / "maildirsize").read_text().splitlines()[1] == "24 1"
+    assert mails(domain, "crew") == mails(domain, "alice") == []
+
+
 def test_a_bulletin_waits_for_those_who_subscribed(domain: Terminal, tmp_path: Path) -> None:
     domain("vadddomain", "-e", "example.net", HASH)
     domain("vaddaliasdomain", "example.org", "example.com")
@@ -335,7 +348,8 @@ def test_a_maildir_is_counted_anew(domain: Terminal) -> None:
     size = Path(home, "Maildir/maildirsize")
     assert size.read_text() == "52428800S\n100 1\n"
     Path(home, "Maildir/new/2.b,S=20").touch()
-    assert domain("resetquota", f"{home}/Maildir").code == 0
+    ran = domain("resetquota", "-v", f"{home}/Maildir")
+    assert ran == Ran(0, f"{home}/Maildir: 52428800, 120S,2C\n", "")
     assert size.read_text() == "52428800S\n120 2\n"
 
 

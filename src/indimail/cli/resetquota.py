@@ -16,7 +16,7 @@ from indimail.cli.credentials import parse_quota_option
 from indimail.cli.site import Command, Failed, attempt, opened, refuse_later, usage
 from indimail.delivery.quota import parse_quota
 from indimail.mail.clock import SystemClock
-from indimail.mailbox.maildirsize import MaildirSizes
+from indimail.mailbox.maildirsize import MaildirSizes, count_maildir
 from indimail.manage.file_writes import Recount
 
 PROGRAM = "resetquota"
@@ -52,8 +52,7 @@ def _run(args: argparse.Namespace) -> None:
         )
         if args.verbose and not command.is_dry:
             for maildir, quota in (_maildir(command, path, given) for path in paths):
-                used = MaildirSizes(command.disk, SystemClock()).current(maildir)
-                print(f"{maildir}: {quota}, {used or 'not counted'}")
+                print(f"{maildir}: {quota}, {count_maildir(command.disk, maildir)}")
 
 
 def _maildir(command: Command, path: str, given: str) -> tuple[str, str]:

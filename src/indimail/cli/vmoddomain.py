@@ -8,7 +8,6 @@ Exit codes and texts: spec/delivery.md 2, 2.4.  The work: `manage.domain_change`
 
 import argparse
 import os
-import sys
 from typing import Final
 
 from indimail.accounts.passwords import METHODS
@@ -75,7 +74,5 @@ def _run(args: argparse.Namespace) -> None:
         )
     if command.is_dry:
         return
-    if args.limits == "1":
-        print(f"{PROGRAM}: warning: -l 1 is kept; the limits themselves: not yet", file=sys.stderr)
     if args.verbose:
         print(f"changed domain {domain}")

@@ -3,6 +3,7 @@
     plan_bulletin(site, accounts, Bulletin(text), ["example.com"], now)
     plan_stored(site, bulletin, "news", "example.com")         # for all users of a domain
     plan_subscribed(site, accounts, bulletin, "news", ["alice@example.com"])
+    welcome_writes(site, account, now)                          # of who adds a user
 
 The mail has one name in all mailboxes, so that a command that runs again posts it nowhere twice.
 A quota keeps no bulletin away, and it counts.  What waits for a login is a file of the domain's
@@ -25,6 +26,7 @@ from indimail.manage.site import Refused, Site
 from indimail.manage.writes import Write
 
 FOR_ALL: Final = ",all"
+WELCOME: Final = f"1welcome.txt{FOR_ALL}"  # in bulk_mail: for each new user, at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,18 @@ def plan_bulletin(
         and not account.is_group
         and account.address not in bulletin.excluded
     ]
+    return _post(site, bulletin, receivers, now)
+
+
+def welcome_writes(site: Site, account: Account, now: float) -> list[Write]:
+    """Return what greets a new user with the mail that its domain has for that."""
+    path = os.path.join(_folder(site, account.domain), WELCOME)
+    if account.is_group or not account.active or not os.path.exists(path):
+        return []
+    return _post(site, Bulletin(_read(path)), [account], now)
+
+
+def _post(site: Site, bulletin: Bulletin, receivers: Sequence[Account], now: float) -> list[Write]:
     first, _ = read_control(site.control("me"), "control/me")
     host = first.first.text if first.first is not None else "localhost"
     digest = sha256(bulletin.octets).hexdigest()[:16]

@@ -31,6 +31,7 @@ from indimail.accounts.scram import MECHANISMS, Mechanism
 from indimail.delivery.quota import NO_QUOTA, parse_quota
 from indimail.durable.disk import Disk
 from indimail.mail.secret import Secret
+from indimail.manage.bulletins import welcome_writes
 from indimail.manage.file_writes import MakeHome
 from indimail.manage.filesystems import balanced, chosen_writes, load_writes
 from indimail.manage.homes import NewHomes, check_base, check_writable, domain_setting, first_line
@@ -145,6 +146,7 @@ def user_writes(
         *homes.writes(),
         *load_writes(accounts, account, 1),
         *(chosen_writes(site, base) if new.is_balanced else []),
+        *welcome_writes(site, account, now),
         TellAccount(new.name, new.domain),
     ]
 
