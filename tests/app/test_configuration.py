@@ -666,3 +666,25 @@ def test_a_listener_for_this_machine_alone_may_let_its_clients_relay(tmp_path, a
     else:
         snapshot = loaded(tmp_path, {"indimail.toml": toml}, overrides=Overrides())
         assert session(snapshot).relayclient == ""
+
+
+def test_clients_are_asked_for_certificates_where_one_could_permit(tmp_path):
+    pytest.importorskip("OpenSSL")
+    texts = {"control/tlsclients": "gw@partner.example\n", "certs/servercert.pem": certificate()}
+    missing = "control/tlsclients: permits nobody, for there is no certs/clientca.pem"
+    snapshot = loaded(tmp_path, texts)
+    assert missing in snapshot.notices
+    assert snapshot.process.client_authorities == ""
+    texts["certs/clientca.pem"] = trustme.CA().cert_pem.bytes()
+    snapshot = loaded(tmp_path, texts)
+    assert snapshot.process.client_authorities == f"{tmp_path}/certs/clientca.pem"
+    assert str(snapshot.relay.tlsclients["gw@partner.example"].rule) == "control/tlsclients:1"
+    texts["certs/clientca.pem"] = "nonsense"
+    assert mistakes(tmp_path, texts) == [
+        "certs/clientca.pem: found a file that is damaged, expected certificates (PEM)"
+    ]
+    del texts["control/tlsclients"]
+    (tmp_path / "control/tlsclients").write_text("@partner.example\n")
+    assert "control/tlsclients:1: found '@partner.example', expected user@domain" in mistakes(
+        tmp_path, texts
+    )

@@ -267,5 +267,6 @@ def test_facts_are_read_back_from_a_trace_record(relayclient: str | None) -> Non
         auth_user="u", auth_relays=False, auth_rule=Rule("accounts[u]"),
         auth_all=Rule("tcp/tcp.smtp:9"), tls="TLSv1.3", size=9, host_trouble="SERVFAIL", relayclients="vpn",
         login="ana@example.com", login_age=1.5, login_seconds=3600.0, login_trouble="down",
+        certificate="a@b.example c@d.example", certificate_trouble="expired",
     )  # fmt: skip
     assert RelayFacts.from_facts(asked.as_facts()) == asked

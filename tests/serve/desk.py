@@ -148,7 +148,9 @@ def snapshot(
         str(generation),
         "mx.example.com",
         (ListenerConfig("smtp", "smtp", "::", 25),),
-        ProcessSettings(1, "indimail", False, 30.0, False, 10_000, NO_RULE, "", "", Secret("")),
+        ProcessSettings(
+            1, "indimail", False, 30.0, False, 10_000, NO_RULE, "", "", "", "", Secret("")
+        ),
         tcp_rules,
         RelayRules(ours, **(relay or {})),
         routing,

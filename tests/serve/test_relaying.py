@@ -1,6 +1,9 @@
 """Who may relay, as a client meets it: what is asked for him, when, and what the mail says."""
 
+from indimail.mail.line import Line
 from indimail.net.names import ClientName
+from indimail.net.tls import ClientCertificate
+from indimail.policy.relaylists import parse_tlsclients
 from serve.desk import STRANGER, Client, Desk, relaydomains
 
 MAIL = ("MAIL FROM:<eve@example.net>", "RCPT TO:<ana@example.com>")
@@ -74,3 +77,46 @@ def test_what_a_client_says_while_dns_is_asked_is_kept_and_one_that_leaves_is_fo
         told(ClientName())
     assert [line[:3] for line in client.heard()][:2] == ["220", "250"]
     assert other.heard() == []
+
+
+# -- the client's certificate ----------------------------------------------------------------------
+
+GATEWAY = Line("control/tlsclients", 1, "gw@partner.example")
+LISTED = {"tlsclients": parse_tlsclients([GATEWAY])[0]}
+
+
+def shown(desk: Desk, certificate: ClientCertificate) -> Client:
+    """Connect a client, and take its handshake for done, with this certificate."""
+    client = desk.connect()
+    client.connection.client.begins_tls("TLSv1.3", "TLSv1.3 AES bits=256", certificate)
+    client.say("EHLO x")
+    client.heard()
+    return client
+
+
+def test_a_client_whose_certificate_is_listed_may_relay_and_the_mail_says_so() -> None:
+    desk = Desk(relay=LISTED)
+    client = shown(desk, ClientCertificate(("other@partner.example", "GW@Partner.example")))
+    client.say(MAIL[0], ELSEWHERE, "DATA", "s: x", ".")
+    desk.queue.commit()
+    assert client.heard()[-1].startswith("250 ")
+    ((message, _),) = desk.queue.accepted
+    assert b" (TLSv1.3 AES bits=256) (cert <GW@Partner.example>);" in (message.body or b"")
+    told = desk.trace.told("recipient")[0]
+    assert (told.text, str(told.rule)) == ("tlsclients", "control/tlsclients:1")
+    client.say(MAIL[0], ELSEWHERE)  # for the connection
+    assert client.heard()[-1] == "250 2.1.5 ok"
+
+
+def test_a_certificate_that_is_not_believed_permits_nothing_and_the_refusal_says_why() -> None:
+    desk = Desk(relay=LISTED)
+    for certificate, end in (
+        (ClientCertificate(trouble="expired"), "; no valid cert for gateway: expired  #5.7.1"),
+        (ClientCertificate(("x@partner.example",)), "; no valid cert for gateway  #5.7.1"),
+        (ClientCertificate(), "; no valid cert for gateway  #5.7.1"),
+    ):
+        client = shown(desk, certificate)
+        client.say(MAIL[0], ELSEWHERE)
+        assert client.heard()[-1].startswith("553 5.7.1 ")
+        client.say(ELSEWHERE)
+        assert f"without authentication{end} [id " in client.heard()[0]

@@ -8,14 +8,16 @@ The certificate is loaded as the service account, which will have to.
 
 import os
 
+from indimail.app.certificate import load_certificates
 from indimail.app.listeners import read_listeners
 from indimail.app.reading import Reading
 from indimail.app.resolve import DEFAULT, Scope, Values
 from indimail.mail.errors import ConfigErrors
 from indimail.mail.secret import Secret
 from indimail.manage.site import acting_as
-from indimail.net.tls import TlsContext
 from indimail.serve.snapshot import ListenerConfig, ProcessSettings
+
+_CLIENTS = ("CLIENTCA", "CLIENTCRL")
 
 
 def process_settings(reading: Reading) -> ProcessSettings:
@@ -29,7 +31,8 @@ def process_settings(reading: Reading) -> ProcessSettings:
         reading.wrong_toml("process.affinity", '"auto" or "none"')
     certificate = _certificate(reading, values, "tls.certificate")
     key = _certificate(reading, values, "tls.key")
-    _check_certificate(reading, certificate, key)
+    authorities, withdrawn = _client_authorities(reading, values, certificate)
+    _check_certificate(reading, certificate, key, authorities, withdrawn)
     return ProcessSettings(
         workers=values.optional_number("process.workers") or os.cpu_count() or 1,
         user=values.text("process.user"),
@@ -40,6 +43,8 @@ def process_settings(reading: Reading) -> ProcessSettings:
         max_connections_rule=values["MAXDAEMONS"].rule,
         certificate=certificate,
         key=key,
+        client_authorities=authorities,
+        client_crl=withdrawn,
         database_url=Secret(values.text("database.url")),
     )
 
@@ -63,13 +68,28 @@ def _certificate(reading: Reading, values: Values, name: str) -> str:
     return path
 
 
-def _check_certificate(reading: Reading, certificate: str, key: str) -> None:
-    """Load the certificate as the workers will: as the owner of the instance."""
+def _client_authorities(reading: Reading, values: Values, certificate: str) -> tuple[str, str]:
+    """Return the files by which client certificates are judged; empty where none is asked for."""
+    listed = reading.controls["tlsclients"]
+    if not listed.lines:
+        return "", ""
+    found = [os.path.join(reading.instance.certs, values.text(name)) for name in _CLIENTS]
+    if not certificate or not os.path.isfile(found[0]):
+        missing = reading.instance.display(found[0]) if certificate else "a certificate of ours"
+        reading.notices.append(f"{listed.name}: permits nobody, for there is no {missing}")
+        return "", ""
+    return found[0], found[1] if os.path.isfile(found[1]) else ""
+
+
+def _check_certificate(
+    reading: Reading, certificate: str, key: str, authorities: str, withdrawn: str
+) -> None:
+    """Load the certificates as the workers will: as the owner of the instance."""
     if not certificate:
         return
     owner = os.stat(reading.instance.root)
     try:
         with acting_as(owner.st_uid, owner.st_gid):
-            TlsContext.load(certificate, key, reading.instance.display)
+            load_certificates(certificate, key, authorities, withdrawn, reading.instance.display)
     except ConfigErrors as errors:
         reading.mistakes += errors.mistakes

@@ -27,6 +27,7 @@ from indimail.policy.relaylists import (
     parse_relayclients,
     parse_relaydomains,
     parse_relaymailfrom,
+    parse_tlsclients,
     sender_key,
 )
 from indimail.schedule.route import FILES as ROUTING_FILES
@@ -46,6 +47,7 @@ def relay_rules(reading: Reading, sessions: Iterable[SessionSettings]) -> RelayR
         {name: _relayclients(reading, name) for name in sorted({s.relayclients for s in sessions})},
         reading.noted(*parse_relaydomains(reading.controls["relaydomains"].lines)),
         _relaymailfrom(reading),
+        reading.noted(*parse_tlsclients(reading.controls["tlsclients"].lines)),
         address_list(reading, "authdomains") or NO_ADDRESSES,
     )
 

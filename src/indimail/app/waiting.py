@@ -46,7 +46,6 @@ PLUGINS = "plugins"
 PROGRAMS = "queue programs"
 QUOTA = "quota and limits"
 RATE = "delivery rate limits"
-RELAY = "the other five relay methods"
 SPF = "SPF"
 SRS = "BATV and SRS"
 SYNC = "switching syncs off"
@@ -75,9 +74,6 @@ _KINDS: Final = {
 _UNITS: Final = {"secs": "seconds", "octets": "octets", "wait": "seconds", "days": "days"}
 
 WAITING: Final = (
-    *_off(RELAY, """
-tlsclients          -                   list   -     may relay, by client certificate
-"""),
     *_off(AUTH, """
 -                   DISABLE_CRAM_RIPEMD set    -     without CRAM-RIPEMD
 -                   DISABLE_DIGEST_MD5  set    -     without DIGEST-MD5
@@ -221,8 +217,6 @@ servercipherlist    TLS_CIPHER_LIST     text   -     ciphers up to TLS 1.2
 serverciphersuite   TLS_CIPHER_SUITE    text   -     suites of TLS 1.3
 tlsservermethod     -                   text   -     versions: TLSv1_2, TLSv1_3 or min:max
 -                   SERVERCERT          text   -     file of the certificate (now: [tls] certificate)
--                   CLIENTCA            text   -     authorities of client certificates
--                   CLIENTCRL           text   -     withdrawn client certificates
 -                   SSL_BITS            count  -     length of temporary keys
 -                   CLIENT_RENEGOTIATION set   -     clients may renegotiate
 -                   TLS_PROVIDER        text   -     who did TLS in front of us

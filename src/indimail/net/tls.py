@@ -10,7 +10,8 @@
     context.keep("mx.example.net", tls)         # the next connection resumes the session
 
 The layer works on memory, so what was read before the handshake never reaches it, and its engine
-can change without the transports (docs/adr: the engine is the standard library's `ssl`).
+can change without the transports.  It is the standard library's `ssl` (docs/adr/0005); where clients
+are asked for certificates, that of `net.clientcerts`.
 
 Source: RFC 3207, RFC 8446, RFC 9325 (TLS 1.2 and newer), RFC 7435.  Not here: who may offer TLS (`policy`).
 """
@@ -19,12 +20,53 @@ import contextlib
 import os
 import ssl
 from collections.abc import Callable
-from typing import Final, Self
+from dataclasses import dataclass
+from typing import Final, Protocol, Self
 
 from indimail.mail.errors import ConfigErrors, Mistake
 
 SESSIONS: Final = 1000  # hosts whose sessions a worker remembers
 EXPECTED: Final = "a PEM file with a certificate chain, and its private key there or in `key`"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """The mail addresses of a certificate that is believed, or why there is none.
+
+    Without a certificate both are empty.
+    """
+
+    addresses: tuple[str, ...] = ()
+    trouble: str = ""
+
+
+NO_CERTIFICATE: Final = ClientCertificate()
+
+
+class ServerLayer(Protocol):
+    """One connection's TLS, as who serves a client needs it; see `TlsLayer`."""
+
+    established: bool
+    ended: bool
+    failed: str
+    client: ClientCertificate
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def bindings(self) -> dict[str, bytes]: ...
+    @property
+    def description(self) -> str: ...
+    def decrypt(self, data: bytes) -> tuple[bytes, bytes]: ...
+    def encrypt(self, clear: bytes) -> bytes: ...
+    def close(self) -> bytes: ...
+
+
+class ServerContext(Protocol):
+    """What makes one for each connection."""
+
+    def serve(self) -> ServerLayer:
+        """Return the server's side of a new connection."""
 
 
 class TlsContext:
@@ -53,7 +95,7 @@ class TlsContext:
         except _Unusable as unusable:
             mistake = Mistake(shown(unusable.path), None, unusable.found, EXPECTED)
             raise ConfigErrors([mistake]) from unusable
-        return cls(context, _end_point(certificate))
+        return cls(context, end_point_of(certificate))
 
     def serve(self) -> "TlsLayer":
         """Return the server's side of a new connection."""
@@ -125,7 +167,7 @@ def _check_pem(path: str, label: bytes, missing: str) -> None:
         raise _Unusable(path, missing)
 
 
-def _end_point(path: str) -> bytes:
+def end_point_of(path: str) -> bytes:
     """Return tls-server-end-point of the first certificate in a file (RFC 5929 4.1)."""
     # As slow as all else that a command imports; a server has it long before.
     from scramp.core import CBindData  # noqa: PLC0415
@@ -163,7 +205,14 @@ class TlsLayer:
     """
 
     __slots__ = (
-        "_end_point", "_incoming", "_object", "_outgoing", "ended", "established", "failed",
+        "_end_point",
+        "_incoming",
+        "_object",
+        "_outgoing",
+        "client",
+        "ended",
+        "established",
+        "failed",
     )  # fmt: skip
 
     def __init__(self, context: ssl.SSLContext, host: str = "", end_point: bytes = b"") -> None:
@@ -177,6 +226,7 @@ class TlsLayer:
         self.established = False
         self.ended = False
         self.failed = ""
+        self.client = NO_CERTIFICATE  # nobody is asked for one here
 
     @property
     def version(self) -> str:

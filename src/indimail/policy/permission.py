@@ -16,4 +16,5 @@ class Permission(StrEnum):
     RELAYDOMAINS = "relaydomains"
     SMTP_AUTH = "smtp-auth"
     RELAYMAILFROM = "relaymailfrom"
+    TLSCLIENTS = "tlsclients"
     RELAY_TABLE = "relay table"

@@ -13,7 +13,7 @@ that holds decides, so none can take away what another gave:
 | ``relaydomains``  | client name in control/relaydomains             | connection       | yes   |
 | ``smtp-auth``     | an authenticated user without NO_RELAY          | connection       | yes   |
 | ``relaymailfrom`` | reverse-path in control/relaymailfrom           | transaction      | yes   |
-| ``tlsclients``    | the client's certificate in control/tlsclients  | connection       | no    |
+| ``tlsclients``    | the client's certificate in control/tlsclients  | connection       | yes   |
 | ``relay table``   | a POP3 or IMAP login from there, CHECKRELAY set | transaction      | yes   |
 
 A line of relaydomains with ``@`` names a domain to which every client may send; it is asked last.
@@ -45,7 +45,7 @@ from indimail.mail.reply import Reply
 from indimail.mail.verdict import NO_RULE, Accept, Refuse, Rule, TryLater
 from indimail.policy.clients import ClientTable
 from indimail.policy.permission import Permission
-from indimail.policy.relaylists import RelayDomains, RelaySenders
+from indimail.policy.relaylists import RelayDomains, RelaySenders, sender_key
 
 RELAYCLIENTS: Final = "relayclients"
 
@@ -59,6 +59,9 @@ class RelayFacts(Struct, frozen=True):
     logged in, `auth_rule` what says so, and `auth_relays` whether that is a permission (False: NO_RELAY).
     `auth_all` is the rule that set AUTH_ALL, NO_RULE where it is not set.  `tls` is the version of the
     protocol, ``TLSv1.3``.  `size` is in octets, as declared.
+
+    `certificate` has the mail addresses of the client's certificate, apart by blanks;
+    `certificate_trouble` says why one that it showed is not believed.
 
     `login` is whose login by POP3 or IMAP speaks for the client, empty: nobody's, or not looked for yet;
     `login_age` is its age in seconds, and `login_seconds` how long one counts.  `login_trouble` says why
@@ -80,6 +83,8 @@ class RelayFacts(Struct, frozen=True):
     auth_rule: Rule = NO_RULE
     auth_all: Rule = NO_RULE
     tls: str = ""
+    certificate: str = ""
+    certificate_trouble: str = ""
     size: int = 0
     login: str = ""
     login_age: float = 0.0
@@ -112,6 +117,10 @@ class RelayFacts(Struct, frozen=True):
                 "login_age": self.login_age,
                 "login_seconds": self.login_seconds,
             }
+        if self.certificate:
+            facts["certificate"] = self.certificate
+        if self.certificate_trouble:
+            facts["certificate_trouble"] = self.certificate_trouble
         if self.login_trouble:
             facts["login_trouble"] = self.login_trouble
         if self.auth_user:
@@ -142,6 +151,8 @@ class RelayFacts(Struct, frozen=True):
             auth_all=Rule(str(facts["auth_all"])) if "auth_all" in facts else NO_RULE,
             tls=str(facts["tls"]),
             size=int(facts["size"]),
+            certificate=str(facts.get("certificate", "")),
+            certificate_trouble=str(facts.get("certificate_trouble", "")),
             login=str(facts.get("login", "")),
             login_age=float(facts.get("login_age", 0.0)),
             login_seconds=float(facts.get("login_seconds", 0.0)),
@@ -161,6 +172,7 @@ class RelayRules:
     relayclients: Mapping[str, ClientTable[Accept]] = field(default_factory=dict)
     relaydomains: RelayDomains = field(default_factory=RelayDomains)
     relaymailfrom: RelaySenders = field(default_factory=RelaySenders)
+    tlsclients: Mapping[str, Accept] = field(default_factory=dict)
     authdomains: AddressList = NO_ADDRESSES
 
 
@@ -222,6 +234,19 @@ def _by_sender(facts: RelayFacts, rules: RelayRules) -> Accept | None:
     return rules.relaymailfrom.find(facts.reverse_path) if rules.relaymailfrom else None
 
 
+def _by_certificate(facts: RelayFacts, rules: RelayRules) -> Accept | None:
+    return certified(facts.certificate, rules)[1]
+
+
+def certified(addresses: str, rules: RelayRules) -> tuple[str, Accept | None]:
+    """Return the first address of a certificate that tlsclients lists, and its permission."""
+    for address in addresses.split():
+        permit = rules.tlsclients.get(sender_key(address) or "")
+        if permit is not None:
+            return address, permit
+    return "", None
+
+
 def _by_login(facts: RelayFacts, _: RelayRules) -> Accept | None:
     if not facts.login or facts.login_age >= facts.login_seconds:
         return None
@@ -235,6 +260,7 @@ PERMISSIONS: Final[tuple[Callable[[RelayFacts, RelayRules], Accept | None], ...]
     _by_name,
     _by_smtp_auth,
     _by_sender,
+    _by_certificate,
     _by_login,
 )
 
@@ -249,14 +275,13 @@ def _not_known_yet(facts: RelayFacts, rules: RelayRules) -> TryLater | None:
 
 
 def refusal(facts: RelayFacts, rule: Rule, reason: str) -> Refuse:
-    """Return the 553 of spec/smtp.md 4.2."""
+    """Return the 553 of spec/smtp.md 4.2; the blanks are IndiMail's."""
     if facts.auth_user:
         end = f", auth {facts.auth_user} #5.7.1"
         reason = f"{reason} ({facts.auth_rule}: NO_RELAY)"
     else:
-        end = (
-            "; no valid cert for gateway  #5.7.1" if facts.tls else " #5.7.1"
-        )  # blanks: IndiMail's
+        trouble = f": {facts.certificate_trouble}" if facts.certificate_trouble else ""
+        end = f"; no valid cert for gateway{trouble}  #5.7.1" if facts.tls else " #5.7.1"
     text = "sorry, that domain isn't allowed to be relayed thru this MTA without authentication"
     return Refuse(Reply(553, "5.7.1", text + end), rule, reason)
 

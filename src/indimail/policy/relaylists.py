@@ -1,4 +1,4 @@
-"""The control files that let clients relay: relayclients, relaydomains, relaymailfrom.
+"""The control files that let clients relay: relayclients, relaydomains, relaymailfrom, tlsclients.
 
     clients, mistakes = parse_relayclients([Line("control/relayclients", 1, "192.168.1.:")])
     clients.find("192.168.1.7")           -> Accept(control/relayclients:1, "relayclients", suffix="")
@@ -20,6 +20,7 @@
 | relaymailfrom | ``joe@domain1.com``    | this sender, whoever says that he is it                     |
 |               | ``@domain2.com``       | every sender of the domain                                  |
 |               | ``*.example``, ``!..`` | senders by shell pattern; the last that matches decides     |
+| tlsclients    | ``gw@partner.example`` | the client whose certificate has this address               |
 
 What follows the colon of the first two is appended to each recipient of the client; the colon itself
 may be missing.  White space around a line counts for nothing.  Of two lines that say the same the first
@@ -197,6 +198,19 @@ def parse_relaymailfrom(
             mistakes.append(_mistake(line, Wrong(quoted(line.text), expected)))
     keys = {key: Accept(rule, Permission.RELAYMAILFROM) for key, rule in base}
     return RelaySenders(keys, exact, tuple(patterns)), mistakes
+
+
+def parse_tlsclients(lines: Sequence[Line]) -> tuple[dict[str, Accept], list[Mistake]]:
+    """Read the mail addresses of client certificates, by their keys."""
+    permits: dict[str, Accept] = {}
+    mistakes = []
+    for line in lines:
+        key = sender_key(line.text.strip())
+        if key is None or key[0] == "@":
+            mistakes.append(_mistake(line, Wrong(quoted(line.text), "user@domain")))
+        else:
+            permits.setdefault(key, Accept(line.rule, Permission.TLSCLIENTS))
+    return permits, mistakes
 
 
 def sender_key(text: str) -> str | None:

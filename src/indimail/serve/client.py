@@ -23,6 +23,7 @@ from indimail.mail.ip import plain_ip
 from indimail.mail.reply import Reply
 from indimail.mail.verdict import NO_RULE, Accept, Rule, TryLater
 from indimail.net.names import ClientName
+from indimail.net.tls import ClientCertificate
 from indimail.policy.limits import ConnectionFacts, decide_connection, is_loopback
 from indimail.policy.recipient import at_our_host
 from indimail.policy.tcprules import ClientRule
@@ -55,6 +56,8 @@ class Client:
         "_is_new",
         "_rule",
         "auth",
+        "certificate",
+        "certificate_trouble",
         "connection_id",
         "facts",
         "helo",
@@ -85,6 +88,7 @@ class Client:
         self.ip = ip = plain_ip(peer[0])
         self.port = peer[1]
         self._here = here
+        self.certificate = self.certificate_trouble = ""  # as `policy.relay.RelayFacts` has them
         self.host = self.host_trouble = ""  # its name in DNS, or why there is no answer
         self.helo = self.tls = self.tls_version = self.mechanism = ""
         self.auth = NOBODY
@@ -148,11 +152,13 @@ class Client:
         self.helo = name
         self.facts = {**self.facts, "helo": name}
 
-    def begins_tls(self, version: str, description: str) -> None:
+    def begins_tls(self, version: str, description: str, shown: ClientCertificate) -> None:
         """The handshake is done; what was said before it does not count (RFC 3207 4.2)."""
         self.helo = self.mechanism = ""
         self.auth = NOBODY
         self.tls_version, self.tls = version, description
+        self.certificate = " ".join(shown.addresses)
+        self.certificate_trouble = shown.trouble
         self.facts = {**self.facts, "tls": description}
         self.facts.pop("helo", None)
         self.facts.pop("auth_user", None)

@@ -24,7 +24,7 @@ from indimail.mail.ids import QueueIds
 from indimail.mail.reply import Reply
 from indimail.net.connections import WorkerConnections
 from indimail.net.names import ClientName
-from indimail.net.tls import TlsContext
+from indimail.net.tls import ServerContext
 from indimail.policy.sender import SenderState
 from indimail.serve.authentication import Authenticator
 from indimail.serve.authoffer import AuthOffer
@@ -88,7 +88,7 @@ class Reception:
     aside: RunAside
     choose_queue: Callable[[SessionSettings], Intake | MailError]
     local_host: str
-    tls: Callable[[], TlsContext | None]
+    tls: Callable[[], ServerContext | None]
     name_of: Callable[[str, Callable[[ClientName], None]], None]
     accounts: Lookup
     authenticator: Authenticator

@@ -21,7 +21,7 @@ from indimail.mail.envelope import ReversePath
 from indimail.mail.reply import Reply
 from indimail.mail.verdict import TryLater
 from indimail.net.names import ClientName
-from indimail.net.tls import TlsLayer
+from indimail.net.tls import ServerLayer
 from indimail.serve.client import Client
 from indimail.serve.reception import LATER, Answer, Reception
 from indimail.serve.smtpauth import SmtpAuth
@@ -69,7 +69,7 @@ class SmtpConnection(asyncio.Protocol):
         self._early = b""  # what came while the configuration was read, or DNS asked
         self._transaction: Transaction | None = None
         self._mail_is_over = False  # and its last reply not yet said
-        self._tls: TlsLayer | None = None
+        self._tls: ServerLayer | None = None
         self._waiting = False  # a question is open
         self._paused = False
         self._deaf = False  # it does not take our replies
@@ -307,7 +307,7 @@ class SmtpConnection(asyncio.Protocol):
             return
         self._tls = context.serve()
 
-    def _tls_received(self, tls: TlsLayer, data: bytes) -> None:
+    def _tls_received(self, tls: ServerLayer, data: bytes) -> None:
         had_begun = tls.established
         clear, out = tls.decrypt(data)
         if out:
@@ -320,7 +320,7 @@ class SmtpConnection(asyncio.Protocol):
         if not had_begun and tls.established:
             self._session.tls_started()
             self._session.bindings = tls.bindings
-            self.client.begins_tls(tls.version, tls.description)
+            self.client.begins_tls(tls.version, tls.description, tls.client)
             self._date_greeting()
             if not clear:
                 self._pump()

@@ -229,6 +229,8 @@ class ProcessSettings:
     max_connections_rule: Rule
     certificate: str  # a path; empty: there is none
     key: str
+    client_authorities: str  # a path; empty: clients are asked for no certificate
+    client_crl: str
     database_url: Secret  # empty: SQLite in db/
 
 

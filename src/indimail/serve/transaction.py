@@ -35,7 +35,7 @@ from indimail.mail.foreseen import Foreseen
 from indimail.mail.reply import Reply
 from indimail.mail.verdict import NO_RULE, Accept, Refuse, TryLater, Verdict
 from indimail.policy.recipient import RecipientFacts, judge_mailbox, judge_recipient
-from indimail.policy.relay import RelayFacts, decide_relay, is_ours
+from indimail.policy.relay import RelayFacts, certified, decide_relay, is_ours
 from indimail.policy.sender import (
     SenderFacts,
     SenderState,
@@ -190,6 +190,8 @@ class Transaction:
             auth_rule=client.auth.rule,
             auth_all=settings.auth_all,
             tls=client.tls_version,
+            certificate=client.certificate,
+            certificate_trouble=client.certificate_trouble,
             size=self._reverse_path.size,
         )
         if self._login is not None:
@@ -348,7 +350,7 @@ class Transaction:
         )
         origin = Origin(
             client.host, client.ip, client.helo, client.auth.user, settings.localhost, word, client.tls,
-            settings.hide_host,
+            settings.hide_host, certified(client.certificate, client.snapshot.relay)[0],
         )  # fmt: skip
         received = received_line(self.id, origin, header_date(self._born))
         self._body = Body(self.id, queue.spool, reception.aside, received, self._lines_in_front)

@@ -29,6 +29,7 @@ class Origin:
     protocol: str
     tls: str = ""
     hide_host: bool = False
+    certificate: str = ""
 
 
 def protocol_word(*, tls: bool, authenticated: bool, utf8: bool) -> str:
@@ -52,6 +53,7 @@ def _around(o: Origin) -> tuple[str, str]:
     helo = f" (HELO {_safe(o.helo)})" if differs else ""
     user = f"{_safe(o.user)}@" if o.user else ""
     tls = f" ({o.tls})" if o.tls else ""
+    tls += f" (cert <{_safe(o.certificate)}>)" if o.certificate else ""
     return (
         f"{name}{helo} ({user}{_safe(o.client_ip)})\n ",
         f" by {_safe(o.local_host)} with {o.protocol}{tls}",
