@@ -107,6 +107,19 @@ def _codes(error: DBAPIError) -> set[object]:
     return {getattr(error.orig, "sqlstate", None), *said[:1]}
 
 
+def driver_error(db: Connection) -> type[Exception]:
+    """Return what a driver raises where SQLAlchemy is not between."""
+    error: type[Exception] = db.dialect.loaded_dbapi.Error
+    return error
+
+
+def prepare_no_more(db: Connection) -> None:
+    """Send whole statements on this connection: behind a pooler, what was prepared may be gone."""
+    if db.dialect.name == "postgresql":
+        connection: Any = db.connection.dbapi_connection
+        connection.prepare_threshold = None
+
+
 def can_hold(db: Connection, text: str, tables: Collection[str]) -> bool:
     """Tell whether the text's characters are in the character sets of the tables that are there."""
     if db.dialect.name == "sqlite":

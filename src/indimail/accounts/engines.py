@@ -74,7 +74,7 @@ def make_engine(
         case "mysql":
             return _mysql_engine(url, answer, options)
         case "postgresql":
-            return _postgresql_engine(url, answer, options)
+            return _postgresql_engine(url, answer, options, asks=asks)
         case _:
             return _sqlite_engine(url, options)
 
@@ -124,7 +124,9 @@ def _mysql_engine(url: sqlalchemy.URL, answer: float, options: dict[str, Any]) -
     return create_engine(url, connect_args=arguments, **options)
 
 
-def _postgresql_engine(url: sqlalchemy.URL, answer: float, options: dict[str, Any]) -> Engine:
+def _postgresql_engine(
+    url: sqlalchemy.URL, answer: float, options: dict[str, Any], *, asks: bool
+) -> Engine:
     from indimail.accounts.postgresql import BoundedConnection  # noqa: PLC0415 - slow to import
 
     def connect(
@@ -135,9 +137,11 @@ def _postgresql_engine(url: sqlalchemy.URL, answer: float, options: dict[str, An
         connection.execute("SET timezone = 'UTC'")
         connection.execute(f"SET lock_timeout = '{LOCKED}s'")
         connection.commit()
+        if asks:
+            connection.prepare_threshold = 0
         return connection
 
-    # Prepared statements do not pass every pooler, and hstore is nothing to us.
+    # Prepared statements do not pass every pooler: `accounts.question` copes.  hstore is nothing to us.
     arguments = {"connect_timeout": CONNECT, "client_encoding": "utf8", "prepare_threshold": None}
     if "sslcert" not in url.query:
         # libpq would look for one in root's home, which we may not read any more: no TLS then.

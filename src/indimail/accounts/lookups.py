@@ -9,10 +9,11 @@ Source: spec/cluster-users.md 1.4.  Not here: the cache in front (`accounts.cach
 ask (`accounts.lists`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, bindparam, literal_column, select, union_all
+from sqlalchemy import Connection, String, Table, bindparam, literal_column, select, union_all
 
 from indimail.accounts.database import rows
 from indimail.accounts.port import (
@@ -27,6 +28,7 @@ from indimail.accounts.port import (
     is_storable,
     limited,
 )
+from indimail.accounts.question import Question
 from indimail.accounts.tables import (
     ALIASDOMAIN,
     INDIBAK,
@@ -67,45 +69,60 @@ def named(table: Table, active: int) -> Any:  # noqa: ANN401 - as above
     )
 
 
-_FIND: Final = union_all(*(named(*table) for table in ACTIVE))
-_ALIASES: Final = select(VALIAS.c.alias, VALIAS.c.domain, VALIAS.c.valias_line).where(
-    VALIAS.c.alias == bindparam("name"), VALIAS.c.domain == bindparam("domain")
-)
 _LINE: Final = 2
 # The lines of a name in the shape of accounts, with a mark of their own.
-_LINES_OF_ALL: Final = select(
+_LINES: Final = select(
     VALIAS.c.alias,
     VALIAS.c.domain,
     VALIAS.c.valias_line,
     *map(literal_column, ("0", "0", "''", "''", "''", "''")),
     literal_column(str(_LINE)),
+).where(VALIAS.c.domain == bindparam("domain"))
+_FIND: Final = Question(union_all(*(named(*table) for table in ACTIVE)))
+_ALIASES: Final = Question(
+    select(VALIAS.c.alias, VALIAS.c.domain, VALIAS.c.valias_line).where(
+        VALIAS.c.alias == bindparam("name"), VALIAS.c.domain == bindparam("domain")
+    )
 )
-_LINES: Final = _LINES_OF_ALL.where(
-    VALIAS.c.alias == bindparam("name"), VALIAS.c.domain == bindparam("domain")
+_KNOWN: Final = Question(
+    union_all(
+        *(named(*table) for table in ACTIVE), _LINES.where(VALIAS.c.alias == bindparam("name"))
+    )
 )
-_KNOWN: Final = union_all(*(named(*table) for table in ACTIVE), _LINES)
-# The same of many names of a domain.
-_MANY: Final = union_all(
-    *(
-        accounts_in(table, active).where(
-            table.c.pw_domain == bindparam("domain"),
-            table.c.pw_name.in_(bindparam("names", expanding=True)),
+MANY: Final = 64  # names of a question at most
+
+
+@cache
+def _known_of(number: int) -> Question:
+    """Return the question for all that is known of so many names of a domain: name0, name1 ..."""
+    names = [bindparam(f"name{place}", type_=String) for place in range(number)]
+    return Question(
+        union_all(
+            *(
+                accounts_in(table, active).where(
+                    table.c.pw_domain == bindparam("domain"), table.c.pw_name.in_(names)
+                )
+                for table, active in ACTIVE
+            ),
+            _LINES.where(VALIAS.c.alias.in_(names)),
         )
-        for table, active in ACTIVE
-    ),
-    _LINES_OF_ALL.where(
-        VALIAS.c.domain == bindparam("domain"),
-        VALIAS.c.alias.in_(bindparam("names", expanding=True)),
-    ),
+    )
+
+
+_REAL_DOMAIN: Final = Question(
+    select(ALIASDOMAIN.c.alias, ALIASDOMAIN.c.domain).where(
+        ALIASDOMAIN.c.alias == bindparam("alias")
+    )
 )
-_REAL_DOMAIN: Final = select(ALIASDOMAIN.c.alias, ALIASDOMAIN.c.domain).where(
-    ALIASDOMAIN.c.alias == bindparam("alias")
+_USERQUOTA: Final = Question(
+    select(USERQUOTA.c.quota).where(
+        USERQUOTA.c.user == bindparam("name"), USERQUOTA.c.domain == bindparam("domain")
+    )
 )
-_USERQUOTA: Final = select(USERQUOTA.c.quota).where(
-    USERQUOTA.c.user == bindparam("name"), USERQUOTA.c.domain == bindparam("domain")
-)
-_LIMITS: Final = select(VLIMITS.c.domain, *(VLIMITS.c[name] for name in LIMITS)).where(
-    VLIMITS.c.domain == bindparam("subject")
+_LIMITS: Final = Question(
+    select(VLIMITS.c.domain, *(VLIMITS.c[name] for name in LIMITS)).where(
+        VLIMITS.c.domain == bindparam("subject")
+    )
 )
 _NEWEST: Final = (
     select(RELAY.c.email, RELAY.c.ipaddr, RELAY.c.timestamp)
@@ -119,12 +136,12 @@ _LOGINS_FROM: Final = _NEWEST.where(RELAY.c.ipaddr.in_([bindparam("ip"), bindpar
 
 def find(db: Connection, name: str, domain: str) -> Account | None:
     """Return the account, active or not; an active row wins."""
-    return found_in(rows(db, _FIND, name=name, domain=domain), name, domain)
+    return found_in(_FIND.rows(db, name=name, domain=domain), name, domain)
 
 
 def aliases(db: Connection, name: str, domain: str) -> list[str]:
     """Return the alias lines, sorted."""
-    lines = rows(db, _ALIASES, name=name, domain=domain)
+    lines = _ALIASES.rows(db, name=name, domain=domain)
     return sorted(row[2] for row in lines if row[:2] == (name, domain))
 
 
@@ -135,7 +152,7 @@ def known(db: Connection, name: str, domain: str) -> Known:
     """
     if not name.isascii():
         return Known(find(db, name, domain), tuple(aliases(db, name, domain)))
-    return _known_in(rows(db, _KNOWN, name=name, domain=domain), name, domain)
+    return _known_in(_KNOWN.rows(db, name=name, domain=domain), name, domain)
 
 
 def known_all(db: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
@@ -149,10 +166,19 @@ def known_all(db: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[st
             asked[name, domain] = known(db, name, domain)
     for domain, those in domains.items():
         by_name: dict[str, list[Sequence[Any]]] = {}
-        for row in db.execute(_MANY, {"domain": domain, "names": those}):
+        for row in _rows_of_all(db, those, domain):
             by_name.setdefault(row[0], []).append(row)
         asked |= {(name, domain): _known_in(by_name.get(name, ()), name, domain) for name in those}
     return asked
+
+
+def _rows_of_all(db: Connection, names: Sequence[str], domain: str) -> Iterator[Sequence[Any]]:
+    """Yield the rows of names; some are asked for twice, so that there are few questions to prepare."""
+    for start in range(0, len(names), MANY):
+        some = names[start : start + MANY]
+        number = 1 << (len(some) - 1).bit_length()
+        keys = {f"name{place}": some[place % len(some)] for place in range(number)}
+        yield from _known_of(number).rows(db, domain=domain, **keys)
 
 
 def _known_in(there: Sequence[Sequence[Any]], name: str, domain: str) -> Known:
@@ -163,20 +189,20 @@ def _known_in(there: Sequence[Sequence[Any]], name: str, domain: str) -> Known:
 
 def real_domain(db: Connection, domain: str) -> str:
     """Return the domain that an alias domain stands for; any other as it is."""
-    pairs = rows(db, _REAL_DOMAIN, alias=domain)
+    pairs = _REAL_DOMAIN.rows(db, alias=domain)
     return next((row[1] for row in pairs if row[0] == domain), domain)
 
 
 def userquota(db: Connection, name: str, domain: str) -> int:
     """Return the octets that the quota's lock was set with; 0: no lock of the quota's."""
-    locks = rows(db, _USERQUOTA, name=name, domain=domain)
+    locks = _USERQUOTA.rows(db, name=name, domain=domain)
     return int(locks[0][0]) if locks else 0
 
 
 def limits(db: Connection, name: str, domain: str) -> Limits | None:
     """Return the limits of a user's own, or with an empty name those of the domain."""
     subject = limited(name, domain)
-    found = (row for row in rows(db, _LIMITS, subject=subject) if row[0] == subject)
+    found = (row for row in _LIMITS.rows(db, subject=subject) if row[0] == subject)
     # What IndiMail writes for no quota is more than a number of ours can be.
     numbers = ([min(number, NO_DEFAULT) for number in row[1:]] for row in found)
     return next((Limits(name, domain, *values) for values in numbers), None)

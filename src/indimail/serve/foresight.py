@@ -50,7 +50,15 @@ from indimail.durable.disk import Disk
 from indimail.mail.errors import MailError
 from indimail.mail.verdict import NO_RULE, Rule
 from indimail.mailbox.maildir import is_maildir, is_sticky
-from indimail.serve.home import Home, HomeMissing, HomeUnreadable, Listings, Look, owner_file_of
+from indimail.serve.home import (
+    Home,
+    HomeMissing,
+    HomeUnreadable,
+    Listings,
+    Look,
+    owner_file_of,
+    read_file,
+)
 from indimail.serve.locks import Locks, LockSeen
 from indimail.serve.snapshot import LocalSettings
 
@@ -350,13 +358,19 @@ class Foresight:
 
     def _own_file(self, home: str, entry: AssignEntry) -> DotQmail | None:
         """Return a virtual user's own .qmail.  Raises HomeUnreadable."""
+        if entry.uid == self._place.uid:
+            read = read_file(home, OWN_FILE.file)
+        else:
+            read = self._read_as(entry, home)
+        return None if read is None else DotQmail(f"{home}/{OWN_FILE.file}", read[0], home, read[1])
+
+    def _read_as(self, entry: AssignEntry, home: str) -> tuple[str, int] | None:
+        """Have another user's process read it."""
         try:
             found = self._look_as(entry)(home, (OWN_FILE,), "")
         except HomeMissing:
             return None
-        if found.name is None:
-            return None
-        return DotQmail(f"{home}/{found.name.file}", found.text, home, found.file_mode)
+        return None if found.name is None else (found.text, found.file_mode)
 
 
 def _dateformat(disk: Disk, maildir: str) -> str:

@@ -69,6 +69,11 @@ def look(home: str, names: tuple[Name, ...], owner_file: str) -> Home:
     return Home(mode, name, text, file_mode, owned, verp, local_only)
 
 
+def read_file(home: str, name: str) -> tuple[str, int] | None:
+    """Return a regular file's text and permission bits; None where there is none, or no home."""
+    return _read(os.path.join(home, name)) if _is_file(home, name) else None
+
+
 class Listings:
     """Homes as they were a moment ago, for those who look at one for many addresses.
 
