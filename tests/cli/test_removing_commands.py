@@ -386,6 +386,13 @@ def test_the_hook_runs_after_the_change_as_the_owner_of_the_instance(
     monkeypatch.setenv("POST_HANDLE", f"{hook} first")
     assert domain("vadduser", "-e", "carol@example.com", HASH).code == 7
     assert Path(folder, "told/what").read_text() == f"{hook} first carol@example.com\n"
+    for command in (["vcalias", "example.com"], ["vipmap", "-i", "192.0.2.1", "example.com"]):
+        assert domain(*command).code == 0  # has none
+    monkeypatch.setenv("POST_HANDLE", "/nowhere/hook")
+    assert domain("vdeluser", "carol@example.com") == Ran(
+        72, "", "vdeluser: the change is made; after it: /nowhere/hook: No such file or directory\n"
+    )
+    assert domain("vuserinfo", "carol@example.com").code == 1
 
 
 def test_a_name_with_a_blank_is_one_for_every_command(domain: Terminal, tmp_path: Path) -> None:

@@ -39,6 +39,11 @@ from indimail.manage.site import Refused, Site, alone, check_undisturbed, journa
 from indimail.manage.writes import Write
 
 CHECKED: Final = frozenset({"domain", "email"})
+# After these a program of the administrator's runs: vgroup makes users too.
+HOOKED: Final = frozenset({
+    "vadddomain", "vadduser", "vdeldomain", "vdeluser", "vaddaliasdomain", "vrenamedomain",
+    "vrenameuser", "vmoduser", "vpasswd", "vmoveuserdir", "vgroup",
+})  # fmt: skip
 
 
 class Planned(NamedTuple):
@@ -208,11 +213,16 @@ def _planned(command: Command, plan: Callable[[], Sequence[Write] | Refused]) ->
 def finish(
     command: Command, arguments: Sequence[str], said: Sequence[str] = (), *, hooked: bool = True
 ) -> int:
-    """Print what is said of a change that was made, run its hook, return the hook's exit code."""
+    """Print what is said of a change that was made, run its hook, return the hook's exit code.
+
+    Not all commands have one, and of those not all uses (`hooked`).
+    """
     if command.is_dry:
         return os.EX_OK
     print(*said, sep="\n", end="\n" if said else "", flush=True)
-    return run_hook(command.site, command.program, arguments) if hooked else os.EX_OK
+    if not hooked or command.program not in HOOKED:
+        return os.EX_OK
+    return run_hook(command.site, command.program, arguments)
 
 
 def run_hook(site: Site, program: str, arguments: Sequence[str], output: int | None = None) -> int:
@@ -227,9 +237,13 @@ def run_hook(site: Site, program: str, arguments: Sequence[str], output: int | N
         return os.EX_OK
     who = {"user": site.uid, "group": site.gid, "extra_groups": []} if os.geteuid() == 0 else {}
     environment = {**os.environ, "INDIMAIL_ROOT": site.places.root}
-    ended = subprocess.run(  # type: ignore[call-overload]
-        [*argv, *arguments], env=environment, stdout=output, check=False, **who
-    )
+    try:
+        ended = subprocess.run(  # type: ignore[call-overload]
+            [*argv, *arguments], env=environment, stdout=output, check=False, **who
+        )
+    except OSError as error:
+        what = f"the change is made; after it: {argv[0]}: {error.strerror}"
+        raise Failed(what, os.EX_OSFILE) from None
     code = int(ended.returncode)
     return code if code >= 0 else 128 - code
 

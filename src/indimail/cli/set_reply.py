@@ -34,4 +34,4 @@ def _set(program: str, args: argparse.Namespace) -> int:
             again=True,
         )
     said = f"{name}@{domain}: automatic reply {'set' if text else 'removed'}"
-    return finish(command, [args.email], [said], hooked=False)
+    return finish(command, [args.email], [said])

@@ -53,7 +53,7 @@ def _run(args: argparse.Namespace) -> int:
             f"{'-r ' if args.anew else ''}{args.domain} {' '.join(listed)}",
             lambda: plan_reorganization(site, accounts, disk, domain, names, anew=args.anew),
         )
-    return finish(command, [], [f"reorganized {domain}"] if args.verbose else [], hooked=False)
+    return finish(command, [], [f"reorganized {domain}"] if args.verbose else [])
 
 
 def _listed(path: str) -> list[str]:
