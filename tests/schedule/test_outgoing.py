@@ -1,5 +1,7 @@
 """The address a connection comes from, and the name in EHLO: spec/queue.md 3.3."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +47,27 @@ def source(
     domain: str = "example.org",
 ) -> Source:  # fmt: skip
     return of.source(sender, domain, remote, draw)
+
+
+@pytest.mark.parametrize(
+    ("bindings", "sender", "domain", "is_shared"),
+    [
+        ([], Address("bo", "other.example"), "example.org", True),
+        ([], SUE, "example.net", True),
+        ([], SUE, "own.example", False),  # which has an outgoingip.DOMAIN
+        (["sender.example:198.51.100.2"], Address("bo", "sender.example"), "example.org", True),
+        (["sender.example:198.51.100.2"], Address("bo", "other.example"), "example.org", False),
+        (["sender.example:198.51.100.2"], NULL, "example.org", False),
+        ([":198.51.100.2"], Address("bo", "other.example"), "example.org", False),  # another HELO
+        ([":"], Address("bo", "other.example"), "example.org", True),
+    ],
+)
+def test_mail_that_would_come_from_elsewhere_or_with_another_name_shares_no_connection(
+    bindings: list[str], sender: Address, domain: str, is_shared: bool
+) -> None:
+    own, _ = parse_addresses(lines("outgoingip.own.example", "198.51.100.9"))
+    of = replace(outgoing(domainbindings=bindings), by_domain={"own.example": own})
+    assert (of.company(SUE, "example.org") == of.company(sender, domain)) is is_shared
 
 
 def test_without_files_the_system_picks_and_helohost_is_said() -> None:

@@ -29,7 +29,7 @@ from indimail.queue.port import (
 from indimail.queue.spool import Spool
 from indimail.serve.job import Job
 from indimail.serve.maillog import DeliveryLog
-from indimail.serve.send import Send
+from indimail.serve.send import RemoteDeliverer, Send
 from indimail.testing.clock import START, FakeClock
 from indimail.testing.disk import SimulatedDisk
 from serve.desk import SEND, Lines, Records
@@ -126,6 +126,22 @@ class Waiting:
         return job
 
 
+class Away:
+    """Remote deliveries that end when they are told; `started` has the groups of recipients."""
+
+    at_once = 4
+
+    def __init__(self) -> None:
+        self.started: list[Sequence[Job]] = []
+
+    def start(self, jobs: Sequence[Job], _send: Send) -> None:
+        self.started.append(jobs)
+
+    @property
+    def addresses(self) -> list[list[str]]:
+        return [[job.recipient.address for job in jobs] for jobs in self.started]
+
+
 class Owing:
     """Makes no bounce, until the test says which."""
 
@@ -155,11 +171,17 @@ class Owing:
 class Sending:
     """A queue at work."""
 
-    def __init__(self, store: BrittleQueue | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        store: BrittleQueue | None = None,
+        remote: RemoteDeliverer | None = None,
+        **settings: Any,
+    ) -> None:
         self.clock = FakeClock()
         self.disk = SimulatedDisk()
         self.store = store or BrittleQueue()
         self.local = Waiting()
+        self.remote: RemoteDeliverer = remote or Away()
         self.trace = Records()
         self.log = Lines()
         self.settings = replace(SEND, **settings)
@@ -173,7 +195,7 @@ class Sending:
         """A process begins with what the store holds."""
         return Send(
             "queue1", 1, "/queue/queue1", opened=self._open, commits=self._commits,
-            local=self.local, bounces=self.bounces, settings=lambda: self.settings,
+            local=self.local, remote=self.remote, bounces=self.bounces, settings=lambda: self.settings,
             clock=self.clock, trace=self.trace,
             log=DeliveryLog(self.log, "queue1", 1),
         )  # fmt: skip

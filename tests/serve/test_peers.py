@@ -28,6 +28,7 @@ from indimail.testing.clock import FakeClock
 HOP = NextHop("example.com", "", 25, False, 3600, 120, Rule("control/smtproutes"))
 RULE = Rule("DNS", key="MX example.com")
 HANG, RESET = "hang", "reset"
+NOT_BEGUN = Deferred("not begun")
 
 
 class Server:
@@ -129,6 +130,7 @@ class Post:
     )
     body: Callable[[], Letter] = lambda: Kept(b"a line\n")
     tries: int = 0
+    is_void: bool = False
     outcomes: list[Outcome] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
@@ -140,6 +142,9 @@ class Post:
 
     def ended(self, settled: Settled) -> None:
         self.outcomes += settled.outcomes
+
+    def not_begun(self) -> None:
+        self.outcomes.append(NOT_BEGUN)
 
     def all_ended(self, outcome: Outcome, notes: Sequence[Note]) -> None:
         self.outcomes.append(outcome)
@@ -281,6 +286,43 @@ async def test_a_server_that_takes_fewer_connections_gets_fewer() -> None:
     assert len(world.wires) > 3
 
 
+@run
+async def test_at_the_end_what_is_under_way_goes_on_and_the_rest_is_given_back() -> None:
+    world = World(per_host=1, a=Server(data=[HANG]))
+    posts = [world.post(str(number)) for number in range(3)]
+    await world.settle()
+    world.peers.close()
+    assert [post.outcomes for post in posts] == [[], [NOT_BEGUN], [NOT_BEGUN]]
+    world.wires[0][1]._say("354 go on")
+    await world.settle()
+    assert [type(outcome) for outcome in posts[0].outcomes] == [Delivered]
+    assert world.servers["a"].heard[-1] == "QUIT"
+    assert world.peers.is_over
+
+
+@run
+async def test_what_nobody_wants_sent_any_longer_is_not_sent() -> None:
+    world = World(per_host=1, a=Server())
+    posts = [world.post(str(number)) for number in range(3)]
+    posts[1].is_void = True
+    await world.settle()
+    assert [len(post.outcomes) for post in posts] == [1, 0, 1]
+    assert len(world.servers["a"].mails) == 2
+
+
+@run
+async def test_a_domain_of_many_silent_hosts_ends_in_time() -> None:
+    world = World(**{name: Server(greeting=[HANG]) for name in "abcd"})
+    post = world.post()
+    for _ in range(3):
+        await world.settle()
+        await world.pass_time(301)
+    (outcome,) = post.outcomes
+    assert isinstance(outcome, Deferred)
+    assert [note.verdict for note in post.notes] == ["failed", "failed", "skipped"]
+    assert post.notes[2].text.endswith("the others took too long")
+
+
 # -- which host ----------------------------------------------------------------------------------
 
 
@@ -381,6 +423,24 @@ def test_every_mail_has_one_end(word: str, what: str) -> None:
         assert isinstance(posts[2].outcomes[0], Delivered)
         await world.pass_time(IDLE + 1)
         assert world.peers.is_over
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("word", ["GREETING", "EHLO"])
+@pytest.mark.parametrize("what", [HANG, RESET, "450 no", "junk", "999"])
+def test_a_server_with_which_no_conversation_begins_ends_all_that_waits(
+    word: str, what: str
+) -> None:
+    async def story() -> None:
+        world = World(per_host=1, a=Server(**{word: [what]}))
+        posts = [world.post(str(number)) for number in range(3)]
+        await world.settle()
+        await world.pass_time(1300)
+        assert [[type(o) for o in post.outcomes] for post in posts] == [[Deferred]] * 3
+        last = world.post()
+        await world.settle()
+        assert [type(outcome) for outcome in last.outcomes] == [Delivered]
 
     asyncio.run(story())
 

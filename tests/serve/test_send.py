@@ -19,7 +19,7 @@ from indimail.serve.traced import TracedOutcomes
 from indimail.testing.clock import START
 from indimail.testing.disk import Kind
 from serve.desk import Threads
-from serve.sending import BrittleQueue, Sending
+from serve.sending import Away, BrittleQueue, Sending
 
 RULE = Rule("domains/example.com/.qmail-default", 1)
 ONE = QueueId(1)
@@ -72,14 +72,39 @@ def test_the_end_of_a_mail_is_said_with_its_last_recipient() -> None:
     assert world.log.lines[-1] == "end msg 1 qmail-send: queue1"
 
 
-def test_mail_for_elsewhere_stays_in_the_queue() -> None:
-    world = Sending()
-    world.accept(1, "x", channel=Channel.REMOTE)
+def test_mail_for_elsewhere_is_given_away_in_groups_for_each_destination() -> None:
+    away = Away()
+    world = Sending(remote=away)
+    recipients = ("a@one.example", "b@one.example", "c@two.example", "d@one.example")
+    message = QueuedMessage(ONE, START, "eve@example.net", 2, b"x\n")
+    world.send.accept(message, tuple(map(abroad, range(4), recipients)), world.told.append)
     world.commit()
-    world.pass_time(10.0)
-    assert world.told == [None]
-    assert world.local.users == []
-    assert world.store.counts().remote == 1
+    assert (world.told, world.local.users) == ([None], [])
+    assert away.addresses == [[recipients[0], recipients[1], recipients[3]], [recipients[2]]]
+    assert world.store.counts().remote == 4
+
+
+def test_what_was_not_begun_when_the_server_ends_is_due_at_once() -> None:
+    away = Away()
+    world = Sending(remote=away)
+    world.send.accept(QueuedMessage(ONE, START, "", 2, b"x\n"), (abroad(0, "a@b.example"),),
+                      world.told.append)  # fmt: skip
+    world.commit()
+    world.clock.advance(90_000.0)
+    world.send.draining = True
+    world.send.put_back(away.started.pop()[0])
+    world.commit()
+    assert (world.send.running, away.started) == (0, [])
+    ended = world.trace.told("delivery")[0]
+    assert (ended.verdict, ended.facts["next_try"]) == ("deferred", START + 90_000.0)
+    assert world.log.lines[-2].startswith("delivery 1.1: deferral: The_server_ended_before_")
+    world.send.draining = False  # as the next server is
+    world.pass_time(2.0)
+    assert away.addresses == [["a@b.example"]]
+
+
+def abroad(number: int, address: str) -> QueuedRecipient:
+    return QueuedRecipient(number, address, Channel.REMOTE, address.partition("@")[2])
 
 
 # -- deferrals -------------------------------------------------------------------------------------

@@ -81,12 +81,19 @@ class Outgoing:
         return Source(address, helo, rule, helo_rule)
 
     def binding(self, sender: Address) -> Bound | None:
-        """Return what domainbindings has for a sender: such mail shares no other's connection."""
+        """Return what domainbindings has for a sender."""
         if not (sender and self.domainbindings):
             return None
         domain = domain_key(sender.domain)
         keys = (f"{sender.local.lower()}@{domain}", domain, *parents(domain), "")
         return _first(self.domainbindings, keys)
+
+    def company(self, sender: Address, domain: str) -> object:
+        """Return what is the same for all mail that may come over one connection to a relay."""
+        bound = self.binding(sender)
+        if bound is None:
+            return self.by_domain.get(domain)
+        return bound, domain_key(sender.domain) if bound[0] else ""
 
     def _of_remote(self, remote: str) -> Bound | None:
         return _first(self.bindroutes, _prefixes(remote)) if self.bindroutes else None

@@ -79,6 +79,9 @@ class Scheduler(Protocol):
     def finish(self, job: Job, result: Outcome, forwards: tuple[Accepted, ...] = ()) -> None:
         """End the attempt."""
 
+    def put_back(self, job: Job) -> None:
+        """End an attempt that never began."""
+
     def tell(self, job: Job, verdict: str, text: str, rule: Rule) -> None:
         """Record what became of one of several steps."""
 

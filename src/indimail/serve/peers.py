@@ -38,6 +38,7 @@ from indimail.smtp.client_event import Closed, Settled
 
 IDLE: Final = 5.0  # seconds that a connection waits for more mail
 ENOUGH: Final = 60.0  # seconds for which a server's limit of connections is believed
+LONGEST: Final = 600.0  # seconds after which no further host is tried
 GIVEN_UP: Final = (
     "Sorry, I wasn't able to establish a SMTP connection for {domain} to {addresses} port {port}."
     " (#4.4.1)"
@@ -58,6 +59,13 @@ class Delivery(Protocol):
 
     envelope: Envelope
     tries: int
+
+    @property
+    def is_void(self) -> bool:
+        """Nobody wants it sent any longer."""
+
+    def not_begun(self) -> None:
+        """It is given back."""
 
     def letter(self) -> Letter:
         """Return its octets, from the first on."""
@@ -96,17 +104,27 @@ class Opening:
         self._way = way
         self._clock = clock
         self._dead = dead
+        self._peer: Peer | None = None  # who has not greeted yet
         self._greeted: asyncio.Future[Closed | None] = asyncio.get_running_loop().create_future()
+
+    def tick(self, now: float) -> None:
+        """Do what time brings to a server that is silent."""
+        if self._peer is not None:
+            self._peer.tick(now)
 
     async def run(self) -> Peer | Outcome:
         """Return a peer that is ready, or what that there is none means for the mail."""
         choice = await self._way.find()
         if not isinstance(choice, Hosts):
             return choice
+        began = self._clock.steady()
         for text in choice.left_out:
             self.notes.append(Note("skipped", text, choice.rule))
         ended: Outcome | None = None
         for candidate in choice.candidates:
+            if self._clock.steady() - began > LONGEST:
+                self._note("skipped", candidate, "the others took too long", choice.rule)
+                break
             match await self._try(candidate, choice.rule):
                 case Peer() as peer:
                     return peer
@@ -143,7 +161,9 @@ class Opening:
             reason = "timed out" if isinstance(error, TimeoutError) else _reason(error)
             self._note("failed", candidate, reason, rule)
             return None
+        self._peer = peer
         closed = await self._greeted
+        self._peer = None
         if peer.client.greeted:
             self._dead.answered(candidate.address, candidate.port)
         else:
@@ -193,8 +213,7 @@ class Peers:
         self._waiting: deque[Delivery] = deque()
         self._idle: list[Peer] = []
         self._busy: dict[Peer, Delivery | None] = {}
-        self._opening = 0  # connections that are being opened
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._opening: dict[Opening, asyncio.Task[None]] = {}  # connections that are being opened
         self._notes: dict[Peer, list[Note]] = {}  # told with the first mail
         self._limit = per_host
         self._limit_until = 0.0
@@ -218,6 +237,8 @@ class Peers:
 
     def tick(self, now: float) -> None:
         """Do what time brings."""
+        for opening in list(self._opening):
+            opening.tick(now)
         for peer in list(self._busy):
             peer.tick(now)
         for peer in [peer for peer in self._idle if now - peer.since > IDLE]:
@@ -226,8 +247,11 @@ class Peers:
             self._open_more()
 
     def close(self) -> None:
-        """Take leave; what is under way goes on until it ends, and no connection waits for more."""
+        """Take leave; what is under way goes on until it ends, what is not is given back."""
         self._closing = True
+        waiting, self._waiting = self._waiting, deque()
+        for delivery in waiting:
+            delivery.not_begun()
         for peer in list(self._idle):
             peer.quit()
 
@@ -237,23 +261,21 @@ class Peers:
         if self._limit < self._per_host and self._clock.steady() >= self._limit_until:
             self._limit = self._per_host
         while (
-            self._opening < len(self._waiting)
-            and self._opening + len(self._busy) + len(self._idle) < self._limit
+            len(self._opening) < len(self._waiting)
+            and len(self._opening) + len(self._busy) + len(self._idle) < self._limit
         ):
-            self._opening += 1
-            task = asyncio.get_running_loop().create_task(self._open())
-            self._tasks.add(task)  # the loop holds tasks weakly
-            task.add_done_callback(self._tasks.discard)
+            opening = Opening(self._hop, self._way, self._clock, self._dead)
+            task = asyncio.get_running_loop().create_task(self._open(opening))
+            self._opening[opening] = task  # the loop holds tasks weakly
 
-    async def _open(self) -> None:
-        opening = Opening(self._hop, self._way, self._clock, self._dead)
+    async def _open(self, opening: Opening) -> None:
         try:
             found = await opening.run()
         except ConfigErrors as errors:
             found = Deferred(f"Unable to deliver: {errors}. (#4.3.5)")
         except Exception as error:  # the task boundary of a connection
             found = Deferred(f"{WRONG}: {error!r} (#4.3.0)")
-        self._opening -= 1
+        del self._opening[opening]
         if isinstance(found, Peer):
             found.owner = self
             self._notes[found] = opening.notes
@@ -263,7 +285,7 @@ class Peers:
             self._not_opened(found, opening.notes)
 
     def _not_opened(self, outcome: Outcome, notes: Sequence[Note]) -> None:
-        others = self._opening + len(self._busy) + len(self._idle)
+        others = len(self._opening) + len(self._busy) + len(self._idle)
         if others:
             self._limit = others
             self._limit_until = self._clock.steady() + ENOUGH
@@ -282,7 +304,9 @@ class Peers:
     def ready(self, peer: Peer) -> None:
         """Give it the next mail, or let it wait for one."""
         self._busy.pop(peer, None)
-        if (self._closing and not self._waiting) or not self._way.fits(peer):
+        while self._waiting and self._waiting[0].is_void:
+            self._waiting.popleft()
+        if self._closing or not self._way.fits(peer):
             peer.quit()
         elif self._waiting:
             self._begin(peer, self._waiting.popleft())

@@ -64,6 +64,16 @@ class Delivering:
     count_unknown: Callable[[int], None]
     tries: int = 0
 
+    @property
+    def is_void(self) -> bool:
+        """The queue was closed since, and loads them again."""
+        return all(map(self.send.has_forgotten, self.jobs))
+
+    def not_begun(self) -> None:
+        """Let them wait in the queue again."""
+        for job in self.jobs:
+            self.send.put_back(job)
+
     def began(self, peer: Peer, notes: Sequence[Note]) -> None:
         """Tell which hosts were tried before, and which one has it now."""
         self._tell(notes)
@@ -172,7 +182,7 @@ class RemoteDelivery:
 
     def _to(self, hop: NextHop, sender: Address, settings: RemoteSettings) -> Peers:
         """Return the connections that mail of this sender to this hop may share."""
-        binding = settings.outgoing.binding(sender)
+        binding = settings.outgoing.company(sender, hop.domain)
         key = (hop.relay or hop.domain, hop.port, hop.tls, hop.login, hop.variables, binding)
         peers = self._peers.get(key)
         if peers is None:

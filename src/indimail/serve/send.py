@@ -55,6 +55,7 @@ from indimail.serve.traced import Endings
 
 LOADED_AT_ONCE: Final = 200
 LINE: Final = 1_000  # of one remote destination in memory, so that there is room for others
+NOT_BEGUN: Final = "The server ended before this attempt began. (#4.3.2)"
 SETTLED: Final = 1.0  # a row younger than this may still be followed by an older one: loaded later
 ALWAYS: Final = 1e11  # seconds since the epoch; all mail is due before
 
@@ -89,7 +90,7 @@ class Send:
         opened: Opened,
         commits: Commits,
         local: LocalDeliverer,
-        remote: RemoteDeliverer | None = None,
+        remote: RemoteDeliverer,
         bounces: Bounces,
         settings: Callable[[], SendSettings],
         clock: Clock,
@@ -162,11 +163,11 @@ class Send:
 
     def _nothing_in_work(self) -> None:
         self._jobs: dict[tuple[int, int], Job] = {}
-        self._lanes = {Channel.LOCAL: Lane(Channel.LOCAL, Window())}
-        if self._remote is not None:
-            per_host = self._remote.at_once
-            window: Window[Job] = Window(per_destination=per_host, line=LINE)
-            self._lanes[Channel.REMOTE] = Lane(Channel.REMOTE, window)
+        remote: Window[Job] = Window(per_destination=self._remote.at_once, line=LINE)
+        self._lanes = {
+            Channel.LOCAL: Lane(Channel.LOCAL, Window()),
+            Channel.REMOTE: Lane(Channel.REMOTE, remote),
+        }
 
     # -- accepting -----------------------------------------------------------------------------
 
@@ -195,9 +196,8 @@ class Send:
         queue.committer.submit(Accepted(message, recipients), committed)
 
     def _fits(self, recipients: tuple[QueuedRecipient, ...]) -> bool:
-        """Tell whether each recipient that has a way out has room in memory."""
-        lanes = self._lanes
-        return all(r.channel not in lanes or lanes[r.channel].fits(r) for r in recipients)
+        """Tell whether each recipient has room in memory."""
+        return all(self._lanes[r.channel].fits(r) for r in recipients)
 
     def _accepted(
         self, message: QueuedMessage, recipients: tuple[QueuedRecipient, ...], fits: bool
@@ -230,10 +230,8 @@ class Send:
         self._accepted(message, queued.recipients, fits=self._fits(queued.recipients))
 
     def _add(self, job: Job, *, fresh: bool) -> None:
-        lane = self._lanes.get(job.recipient.channel)
-        if lane is not None:
-            self._jobs[job.key] = job
-            lane.add(job, fresh=fresh)
+        self._jobs[job.key] = job
+        self._lanes[job.recipient.channel].add(job, fresh=fresh)
 
     # -- scheduling ----------------------------------------------------------------------------
 
@@ -326,7 +324,7 @@ class Send:
             for group in lane.take(settings.at_once(lane.channel)):
                 for job in group:
                     self._begin(job, settings)
-                if lane.channel is Channel.LOCAL or self._remote is None:
+                if lane.channel is Channel.LOCAL:
                     self._local.start(group[0], self)
                 else:
                     self._remote.start(group, self)
@@ -348,16 +346,12 @@ class Send:
 
     def _log_status(self, settings: SendSettings) -> None:
         self._log.status(
-            (self._running(Channel.LOCAL), settings.concurrencylocal),
-            (self._running(Channel.REMOTE), settings.concurrencyremote),
+            (self._lanes[Channel.LOCAL].running, settings.concurrencylocal),
+            (self._lanes[Channel.REMOTE].running, settings.concurrencyremote),
             local_held=settings.holdlocal,
             remote_held=settings.holdremote,
             exitasap=self.draining,
         )
-
-    def _running(self, channel: Channel) -> int:
-        lane = self._lanes.get(channel)
-        return lane.running if lane is not None else 0
 
     # -- what deliveries say -------------------------------------------------------------------
 
@@ -378,21 +372,32 @@ class Send:
         now = self._clock.now()
         if isinstance(outcome, Deferred):
             outcome = self._or_expired(outcome, message, now)
-        owed = self._bounces.owes(message, recipient, outcome, now)
-        change: Postponed | Finished
         if isinstance(outcome, Deferred):
             due = next_try(
                 message.born, now, CHANNEL_SKIP[recipient.channel.value],
                 random.random() if recipient.attempts >= 2 else 0.0,  # noqa: S311  spreads retries
             )  # fmt: skip
-            change = Postponed(
-                message.id, recipient.number, due, outcome.text, str(outcome.rule), now, owed,
-                outcome.peer,
-            )  # fmt: skip
-        else:
-            change = Finished(message.id, recipient.number, outcome, now, forwards, owed)
-        ended = partial(self._ended, job, outcome, change, now)
-        self._queue.mark(change, job.life, ended, forwards)
+            self._postpone(job, outcome, due, now)
+            return
+        owed = self._bounces.owes(message, recipient, outcome, now)
+        change = Finished(message.id, recipient.number, outcome, now, forwards, owed)
+        self._queue.mark(
+            change, job.life, partial(self._ended, job, outcome, change, now), forwards
+        )
+
+    def put_back(self, job: Job) -> None:
+        """End an attempt that had not begun when the server was told to end: it is due at once."""
+        now = self._clock.now()
+        self._postpone(job, Deferred(NOT_BEGUN), now, now)
+
+    def _postpone(self, job: Job, outcome: Deferred, due: float, now: float) -> None:
+        message, recipient = job.mail.message, job.recipient
+        owed = self._bounces.owes(message, recipient, outcome, now)
+        change = Postponed(
+            message.id, recipient.number, due, outcome.text, str(outcome.rule), now, owed,
+            outcome.peer,
+        )  # fmt: skip
+        self._queue.mark(change, job.life, partial(self._ended, job, outcome, change, now))
 
     def has_forgotten(self, job: Job) -> bool:
         """Tell whether the queue was closed since: nothing of this attempt is heard any longer."""
