@@ -34,6 +34,8 @@ DISABLE_CRAM_SHA224 DISABLE_CRAM_SHA256 DISABLE_CRAM_SHA384 DISABLE_CRAM_SHA512 
 DISABLE_SCRAM_SHA1_PLUS DISABLE_SCRAM_SHA256 DISABLE_SCRAM_SHA256_PLUS CHECKSENDER ANTISPOOFING
 MASQUERADE DEFAULT_DOMAIN chksenderdomains
 relay.accept_open tlsclients CLIENTCA CLIENTCRL
+srs_domain srs_secrets srs_maxage srs_hashlength srs_hashmin srs_alwaysrewrite srs_separator
+batvkey batvkeystale batvnosignlocals batvnosignremote SRS_DOMAIN BATVKEY BATVKEYSTALE
 """)
 
 # The rest of spec/smtp.md 14, 15 and spec/queue.md 1.4, 1.6, 1.8: known, and said to wait.
@@ -43,8 +45,7 @@ badmailfrom badmailpatterns badrcptto badrcptpatterns goodrcptto goodrcptpattern
 BLACKHOLEDSENDER blackholedrcpt badhelo badip badhost accesslist hostaccess nodnscheck spamignore
 from.envrules auth.envrules rcpt.envrules fromd.envrules domainqueue tarpitcount tarpitdelay
 greetdelay earlytalkerdroptime timeoutread timeoutwrite qregex signatures bodycheck badext
-badextpatterns spfbehavior spfrules spfguess spfexp spfipv6 batvkey batvkeystale batvnosignlocals
-batvnosignremote srs_domain srs_secrets srs_maxage dnsbllist greylist.white etrnhosts atrnaccess
+badextpatterns spfbehavior spfrules spfguess spfexp spfipv6 dnsbllist greylist.white etrnhosts atrnaccess
 signaturedomains nosignaturedomains dkimkeys domainkeys servercipherlist serverciphersuite
 tlsservermethod surbldomain surbldomainwhite surblrcpt level2-tlds level3-tlds libindimail
 host.mysql mcdinfo extraqueue quarantine mailarchive removeheaders envheaders logheaders
@@ -56,7 +57,7 @@ QUERY_CACHE PASSWD_CACHE
 POSTAUTH STRIP_DOMAIN BADMAILFROM DOMAINQUEUE FROMRULES AUTHRULES
 BADHELOCHECK BADIPCHECK BADHOSTCHECK ENFORCE_FQDN_HELO REQPTR NODNSCHECK TCPPARANOID OPENRELAY
 SHUTDOWN PARANOID DOMAIN_MASQUERADE DATABYTES_NOTIFY TARPITCOUNT TARPITDELAY GREETDELAY QREGEX
-USE_FNMATCH SPFBEHAVIOR SPFIPV6 BATVKEYSTALE GREYIP RBLSMTPD RBLGREETING RBLEHLO SKIPDNSBL
+USE_FNMATCH SPFBEHAVIOR SPFIPV6 GREYIP RBLSMTPD RBLGREETING RBLEHLO SKIPDNSBL
 BOUNCEMAIL ODMR VIRUSCHECK SPAMFILTER SPAMEXITCODE REJECTSPAM QHPSI SCANCMD FILTERARGS DKIMVERIFY
 DKIMSIGN QMAILQUEUE QUEUEPROG ERROR_FD LOGFILTER LOGFD PLUGINDIR SMTP_PLUGIN SMTP_PLUGIN_SYMB
 DISABLE_PLUGIN SERVERCERT TLS_CIPHER_LIST TLS_CIPHER_SUITE SSL_BITS

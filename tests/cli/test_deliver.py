@@ -264,3 +264,13 @@ def test_what_another_user_may_not_read_either_is_told(site: Terminal) -> None:
     assert (found["end"], found["text"]) == (
         "deferred", f"Unable to open {QMAIL}: Permission denied. (#4.3.0)",
     )  # fmt: skip
+
+
+def test_a_rewritten_sender_is_told(site: Terminal) -> None:
+    write(site, "control/srs_domain", "srs.example.org\n")
+    write(site, "control/srs_secrets", "x\n")
+    assert site("valias", "-i", "bob@example.org", ALICE).code == 0
+    [(step, text, _)] = steps(site, ALICE, "--sender", "eve@example.net")
+    assert step == "forward"
+    assert text.startswith("to <bob@example.org> from <SRS0=")
+    assert text.endswith("=example.net=eve@srs.example.org> (remote, example.org)")

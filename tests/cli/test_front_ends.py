@@ -120,6 +120,22 @@ def test_the_sender_is_the_option_s_the_message_s_or_the_environment_s(
     assert site.spooled()[0].reverse_path == sender
 
 
+@pytest.mark.parametrize(
+    ("environ", "arguments", "forwarded"),
+    [
+        ({"EXT": "sales", "HOST": "example.com"}, (), True),
+        ({"EXT": "sales", "HOST": "example.com"}, ("-f", ""), False),  # nobody to return it to
+        ({"HOST": "laptop"}, (), False),
+    ],
+)
+def test_what_a_dot_qmail_file_sends_is_sent_on(
+    site: Site, environ: dict[str, str], arguments: tuple[str, ...], forwarded: bool
+) -> None:
+    site.environ.update(environ)
+    assert site.inject(*arguments).returncode == 0
+    assert site.spooled()[0].forwarded is forwarded
+
+
 def test_a_sender_for_each_message_has_the_time_and_the_process(site: Site) -> None:
     site.environ["QMAILINJECT"] = "m"
     site.inject()

@@ -108,7 +108,7 @@ def test_forward_tells_who_it_was_for_and_where_it_goes(delivery: Delivery, as_p
     ran = delivery.run("forward", "a@b.c", "d@e.f", as_pipe=as_pipe, QQEH="X-Kept: 1\n")
     assert ran == Ran(0, "forward: qp 0\n", "")
     submission, body = delivery.sent()
-    assert submission == Submission("alice-owner@example.com", ("a@b.c", "d@e.f"))
+    assert submission == Submission("alice-owner@example.com", ("a@b.c", "d@e.f"), forwarded=True)
     assert body == (
         DELIVERED_TO.encode() + b"X-Forwarded-To: a@b.c\nX-Forwarded-To: d@e.f\n"
         b"X-Forwarded-For: alice-owner@example.com\nX-Kept: 1\n" + MAIL
@@ -188,7 +188,7 @@ def test_rrforward_sends_to_one_after_the_other(delivery: Delivery) -> None:
         ran = delivery.run(*IN_TURN, EXT="sales.EU", QQEH="X-Kept: 1\n")
         assert ran == Ran(99, "rrforward: qp 0\n", "")
         assert delivery.sent() == (
-            Submission("alice-owner@example.com", (recipient,)),
+            Submission("alice-owner@example.com", (recipient,), forwarded=True),
             DELIVERED_TO.encode() + f"X-Forwarded-To: {recipient}\n".encode()
             + b"X-Forwarded-For: alice-owner@example.com\nX-Kept: 1\n" + MAIL,
         )  # fmt: skip
@@ -255,7 +255,7 @@ def test_fastforward_sends_on_what_the_data_base_has(base: Delivery) -> None:
     ran = base.run("fastforward", "a.cdb", RECIPIENT="Alice@example.com", QQEH="X-Kept: 1\n")
     assert ran == Ran(0, "fastforward: qp 0\n", "")
     assert base.sent() == (
-        Submission("eve@example.net", ("bob@example.net", "carol@example.org")),
+        Submission("eve@example.net", ("bob@example.net", "carol@example.org"), forwarded=True),
         DELIVERED_TO.encode() + b"X-Kept: 1\n" + MAIL,
     )
 
@@ -351,7 +351,7 @@ def test_dot_forward_sends_on_what_the_file_says(
     assert home.sent_nothing() is not bool(recipients)
     if recipients:
         assert home.sent() == (
-            Submission("eve@example.net", recipients),
+            Submission("eve@example.net", recipients, forwarded=True),
             DELIVERED_TO.encode() + b"X-Kept: 1\n" + MAIL,
         )
 
@@ -508,7 +508,7 @@ def test_condredirect_sends_the_whole_mail_though_the_program_read_it(
     ran = delivery.run("condredirect", "a@b.c", "grep", "-q", "^Subject: hello", as_pipe=as_pipe)
     assert ran == Ran(99, "condredirect: qp 0\n", "")
     assert delivery.sent() == (
-        Submission("eve@example.net", ("a@b.c",)), DELIVERED_TO.encode() + MAIL
+        Submission("eve@example.net", ("a@b.c",), forwarded=True), DELIVERED_TO.encode() + MAIL
     )  # fmt: skip
 
 
@@ -580,7 +580,7 @@ def test_filterto_sends_what_the_program_makes(delivery: Delivery, as_pipe: bool
     ran = delivery.run("filterto", "a@b.c", "tr", "h", "j", as_pipe=as_pipe)
     assert ran == Ran(99, "filterto: qp 0\n", "")
     assert delivery.sent() == (
-        Submission("eve@example.net", ("a@b.c",)),
+        Submission("eve@example.net", ("a@b.c",), forwarded=True),
         DELIVERED_TO.encode() + MAIL.replace(b"h", b"j"),
     )
 

@@ -258,8 +258,17 @@ def test_accounts_that_do_not_answer_are_a_451() -> None:
     assert str(found.reply) == "451 4.3.2 Sorry, I got a temporary database error (#4.3.2)"
 
 
+def test_the_original_of_a_rewritten_sender_gets_mail_wherever_he_is() -> None:
+    srs = Rule("control/srs_domain", 1)
+    found = decide_relay(facts("eve@elsewhere.example", srs_rule=srs), OURS)
+    assert found == Accept(srs, "srs")
+    found = decide_relay(facts("ana@example.com", srs_rule=srs), OURS)
+    assert found == Accept(Rule(RCPTHOSTS, 1), "rcpthosts")
+
+
+@pytest.mark.parametrize("srs_rule", [Rule(""), Rule("control/srs_domain")])
 @pytest.mark.parametrize("relayclient", [None, "", "@fix.me"])
-def test_facts_are_read_back_from_a_trace_record(relayclient: str | None) -> None:
+def test_facts_are_read_back_from_a_trace_record(relayclient: str | None, srs_rule: Rule) -> None:
     asked = facts(
         "Bob@elsewhere.example", client_host="h", listener="smtp", helo="x",
         reverse_path=Address("eve", "example.net"), relayclient=relayclient,
@@ -268,5 +277,6 @@ def test_facts_are_read_back_from_a_trace_record(relayclient: str | None) -> Non
         auth_all=Rule("tcp/tcp.smtp:9"), tls="TLSv1.3", size=9, host_trouble="SERVFAIL", relayclients="vpn",
         login="ana@example.com", login_age=1.5, login_seconds=3600.0, login_trouble="down",
         certificate="a@b.example c@d.example", certificate_trouble="expired",
+        offered="SRS0=x", srs_rule=srs_rule,
     )  # fmt: skip
     assert RelayFacts.from_facts(asked.as_facts()) == asked

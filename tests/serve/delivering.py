@@ -72,7 +72,7 @@ class Delivering(Sending):
         self.plan(Deliver(MAILDIR, RULE))
         self.syncs: ByHand[Unsynced] = ByHand(FileSyncs(self.disk, self.clock.steady).run)
         known: Any = self.foresight
-        config = snapshot()
+        self.config = config = snapshot()
         self.hands = OwnHands(self.disk, self.syncs, self.threads, self.run)
         self.delivery = LocalDelivery(
             known, lambda uid, gid: self.hands,

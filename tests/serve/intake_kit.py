@@ -9,6 +9,8 @@ from indimail.durable.disk import SystemDisk
 from indimail.mail.errors import MailError
 from indimail.mail.events import Record
 from indimail.mail.line import Line
+from indimail.policy.relay import RelayRules
+from indimail.policy.signing import Signing
 from indimail.queue.memory import MemoryQueue
 from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient
 from indimail.queue.spool import Spool
@@ -48,7 +50,9 @@ class Config:
     def __init__(self, inject: InjectSettings | None = None) -> None:
         inject = inject or InjectSettings()
         queue = SimpleNamespace(inject=inject)
-        self.current = SimpleNamespace(me="mx.org", routing=ROUTING, queue=queue)
+        self.current = SimpleNamespace(
+            me="mx.org", routing=ROUTING, queue=queue, relay=RelayRules(), signing=Signing()
+        )
         self.waiting: list[Callable[[], None]] = []
         self.fresh = True
 

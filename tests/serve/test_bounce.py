@@ -47,7 +47,7 @@ class Bouncing(Delivering):
         config = snapshot()
         self.bounces = Bounces(  # type: ignore[assignment]
             QueueIds(2), self.clock, lambda: self._bounce_settings, lambda: config.routing,
-            self._aside, 89,
+            self._aside, 89, lambda: self.config.signing,
         )  # fmt: skip
         send = super().start()
         self.plan(FAILS)

@@ -383,7 +383,7 @@ def test_eight_bit_and_utf8_are_seen_where_a_program_does_not_say_so(owner: Owne
 def test_every_field_of_an_envelope_survives_its_way() -> None:
     full = Submission(
         "a@b", ("c@d",), True, True, "who", "HDRS", "e+2B", ("NEVER",), ("rfc822;x",), 7, "queue2",
-        5, ("local",), ("t",), ("r:1",),
+        5, ("local",), ("t",), ("r:1",), True,
     )  # fmt: skip
     assert all(asdict(full).values())
     assert Submission.from_bytes(full.to_bytes()) == full

@@ -295,6 +295,7 @@ def _bounces(means: Means) -> Bounces:
     return Bounces(
         means.ids, means.clock, lambda: config.current.queue.bounces,
         lambda: config.current.routing, means.aside, means.place.uid,
+        lambda: config.current.signing,
     )  # fmt: skip
 
 

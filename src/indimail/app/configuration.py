@@ -8,7 +8,8 @@ Raises `ConfigErrors` with every mistake of every file; then the caller does not
 snapshot it has.  Reads files only: no socket is bound and no database opened.
 
 Not here: the parts (`app.read_process`, `app.read_clients`, `app.read_recipients`,
-`app.read_queue`, `app.read_remote`), the settings (`app.settings`), which level wins (`app.resolve`).
+`app.read_queue`, `app.read_remote`, `app.read_signing`), the settings (`app.settings`), which level
+wins (`app.resolve`).
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from indimail.app.read_process import configured_listeners, process_settings
 from indimail.app.read_queue import queue_settings
 from indimail.app.read_recipients import relay_rules, routing_rules
 from indimail.app.read_remote import remote_settings
+from indimail.app.read_signing import signing_rules
 from indimail.app.reading import NO_OVERRIDES, Overrides, Reading
 from indimail.app.relaycheck import judge, look
 from indimail.app.resolve import Scope
@@ -67,7 +69,8 @@ def _snapshot(reading: Reading, running: Snapshot | None) -> Snapshot:
     sessions = client_sessions(reading, listeners, process, rules)
     relay = relay_rules(reading, sessions.values())
     judge(reading, look(reading, relay, rules, listeners, sessions))
-    remote = remote_settings(reading, process.workers)
+    signing = signing_rules(reading, relay)
+    remote = replace(remote_settings(reading, process.workers), signing=signing)
     reading.values(Scope)  # also what no listener and no queue asked for
     _notice_waiting(reading)
     mistakes = reading.all_mistakes()
@@ -78,7 +81,7 @@ def _snapshot(reading: Reading, running: Snapshot | None) -> Snapshot:
         running.generation + 1 if running else 0,
         _fingerprint(reading, *fingerprinted, queue, variables),
         reading.me, listeners, process, rules, relay, routing, assign, queue, sessions,
-        variables, tuple(dict.fromkeys(reading.notices)), remote,
+        variables, tuple(dict.fromkeys(reading.notices)), remote, signing,
     )  # fmt: skip
 
 

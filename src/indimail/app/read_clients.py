@@ -79,7 +79,8 @@ def _check_level(reading: Reading, level: Mapping[str, Entry]) -> None:
         if setting.waits_for:
             reading.notices.append(f"{entry.rule}: {name}: {setting.status}")
             continue
-        reading.mistakes += parsed(setting, entry, reading.me)[1]
+        if not setting.names_file:
+            reading.mistakes += parsed(setting, entry, reading.me)[1]
         if setting.scope is not Scope.CLIENT:
             reading.notices.append(f"{entry.rule}: {name}: has no effect for some clients only")
 

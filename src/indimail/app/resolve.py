@@ -22,6 +22,7 @@ from typing import Final, Protocol
 from indimail.accounts.url import EXPECTED, check_url
 from indimail.control.files import ControlFile
 from indimail.mail.errors import Mistake, Misuse
+from indimail.mail.srs import SEPARATORS
 from indimail.mail.verdict import Rule
 from indimail.net import dns
 
@@ -115,6 +116,12 @@ def _sync_mode(text: str) -> str:
     return text
 
 
+def _separator(text: str) -> str:
+    if len(text) != 1 or text not in SEPARATORS:
+        raise ValueError(text)
+    return text
+
+
 def _servers(text: str) -> tuple[str, ...]:
     return tuple(str(dns.parse_server(word)) for word in text.split())
 
@@ -136,6 +143,7 @@ SECRET: Final = Kind("secret", "text", str, secret=True)
 SECRETS: Final = Kind("secret list", "text", str, whole=True, secret=True)
 SERVERS: Final = Kind("servers", f"{dns.EXPECTED}, each", _servers, whole=True)
 DATABASE: Final = Kind("secret", EXPECTED, _database, secret=True)
+SEPARATOR: Final = Kind("character", "one of = + -", _separator)
 SYNC_MODE: Final = Kind("word", "auto, each or filesystem", _sync_mode)
 CHECK_RELAY: Final = Kind("word", "ip, or anything else", _check_relay)
 CHECK: Final = Kind(
@@ -149,6 +157,7 @@ class Setting:
 
     `control` is a control file's name, `variable` a variable's, `toml` a key of indimail.toml;
     `waits_for` names what has to be built before it has an effect (empty: it works).
+    `names_file`: the variable is no value, but the name of a control file in place of `control`.
     """
 
     name: str
@@ -162,6 +171,7 @@ class Setting:
     toml: str = ""
     unit: str = ""
     waits_for: str = ""
+    names_file: bool = False
 
     @property
     def status(self) -> str:
@@ -204,13 +214,19 @@ def resolve(
 ) -> tuple[Resolved, list[Mistake]]:
     """Find a setting's value; a mistake on the way leaves the default."""
     entry = given(setting, levels)
-    if entry is not None and entry.text is not None:
+    if entry is not None and entry.text is not None and not setting.names_file:
         return parsed(setting, entry, me)
     if setting.control:
-        file = controls[setting.control]
+        file = controls[control_of(setting, entry)]
         if file.exists and (file.lines or setting.kind.whole):
             return _from_control(setting, file, me)
     return default(setting, me), []
+
+
+def control_of(setting: Setting, entry: Entry | None) -> str:
+    """Return the control file that counts for a setting."""
+    named = entry.text if entry is not None and setting.names_file else ""
+    return named or setting.control
 
 
 def given(setting: Setting, levels: Sequence[Level]) -> Entry | None:

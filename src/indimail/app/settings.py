@@ -31,6 +31,7 @@ from indimail.app.resolve import (
     SECONDS,
     SECRET,
     SECRETS,
+    SEPARATOR,
     SERVERS,
     SWITCH,
     SYNC_MODE,
@@ -47,6 +48,7 @@ from indimail.app.waiting import WAITING
 from indimail.delivery.daily import MAILCOUNT_LIMIT, MAILSIZE_LIMIT
 from indimail.delivery.duplicate import INTERVAL
 from indimail.delivery.overquota import MAILSIZE, WARNINGS
+from indimail.mail.srs import LONGEST_HASH, SEPARATORS
 from indimail.mailbox.maildirsize import MAX_AGE, MAX_SIZE
 
 MIN_FREE: Final = 52_428_800  # 50 MiB, what IndiMail's installer sets
@@ -78,6 +80,16 @@ def _both(
 ) -> Setting:  # fmt: skip
     """Return the row of a control file that a variable overrides."""
     return Setting(name, kind, default, meaning, reader, scope, name, variable, "", unit)
+
+
+def _named(
+    name: str, variable: str, kind: Kind, default: str | None, meaning: str, reader: str,
+    unit: str = "",
+) -> Setting:  # fmt: skip
+    """Return the row of a control file of queues, in whose place a variable names another."""
+    return Setting(
+        name, kind, default, meaning, reader, _QUEUE, name, variable, "", unit, names_file=True
+    )
 
 
 def _toml(
@@ -115,6 +127,8 @@ _PEERS = "serve/peers.py"
 _ROUTES = "schedule/smtproutes.py"
 _OUTGOING = "schedule/outgoing.py"
 _DEAD = "schedule/deadhosts.py"
+_SRS = "mail/srs.py"
+_BATV = "mail/batv.py"
 _READING = "app/reading.py"
 _ROUTE = "schedule/route.py"
 _INSTANCE = "app/instance.py"
@@ -457,6 +471,34 @@ QUOTAS: Final = (
           _QUEUE),
 )  # fmt: skip
 
+SIGNING: Final = (
+    _named("srs_domain", "SRS_DOMAIN", HOST, None,
+          "domain that senders of forwards to other hosts are rewritten to; not set: they stay",
+          _SRS),
+    _named("srs_secrets", "SRS_SECRETS", SECRETS, None,
+          "keys of rewritten senders, one a line: the first signs, all verify", _SRS),
+    _named("srs_maxage", "SRS_MAXAGE", number(0, 1_000, "days"), "7",
+          "days that mail for a rewritten sender is taken", _SRS, unit="days"),
+    _named("srs_hashlength", "SRS_HASHLENGTH", number(4, LONGEST_HASH, "characters"), "4",
+          "length of the hash in a rewritten sender", _SRS, unit="characters"),
+    _named("srs_hashmin", "SRS_HASHMIN", number(4, LONGEST_HASH, "characters"), "4",
+          "shortest hash that is taken", _SRS, unit="characters"),
+    _named("srs_alwaysrewrite", "SRS_ALWAYSREWRITE", COUNT, "0",
+          "not 0: senders of domains of ours too, and forwards to addresses here",
+          "serve/rewriting.py"),
+    _named("srs_separator", "SRS_SEPARATOR", SEPARATOR, SEPARATORS[0],
+          "what stands behind SRS0: = + or -", _SRS),
+    _named("batvkey", "BATVKEY", SECRET, None,
+          "key that signs our senders; bounces must bring the signature; not set: BATV is off",
+          _BATV),
+    _both("batvkeystale", "BATVKEYSTALE", number(0, 999, "days"), "7",
+          "days that a signature counts", _BATV, _QUEUE, unit="days"),
+    _named("batvnosignlocals", "BATVNOSIGNLOCALS", RULES, None,
+          "domains of ours whose senders are not signed", _BATV),
+    _named("batvnosignremote", "BATVNOSIGNREMOTE", RULES, None,
+          "domains of others to which nothing is signed", _BATV),
+)  # fmt: skip
+
 LOCATIONS: Final = (
     _var("HARD_QUOTA", TEXT, "NOQUOTA", "quota of a new user: octets, or NOQUOTA",
          "manage/users.py", _DELIVERY),
@@ -497,7 +539,8 @@ LOCATIONS: Final = (
 )  # fmt: skip
 
 SETTINGS: Final = (
-    *NAMES, *RECEPTION, *LOGIN, *QUEUE, *REMOTE, *PROGRAM, *BOUNCE, *QUOTAS, *LOCATIONS, *WAITING,
+    *NAMES, *RECEPTION, *LOGIN, *QUEUE, *REMOTE, *PROGRAM, *BOUNCE, *QUOTAS, *SIGNING, *LOCATIONS,
+    *WAITING,
 )  # fmt: skip
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 VARIABLES: Final = {setting.variable: setting for setting in SETTINGS if setting.variable}

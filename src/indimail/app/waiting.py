@@ -47,7 +47,6 @@ PROGRAMS = "queue programs"
 QUOTA = "quota and limits"
 RATE = "delivery rate limits"
 SPF = "SPF"
-SRS = "BATV and SRS"
 SYNC = "switching syncs off"
 TLS = "TLS details"
 
@@ -156,19 +155,6 @@ spfrules            SPFRULES            text   -     local rules
 spfguess            SPFGUESS            text   -     rules where a domain has none
 spfexp              SPFEXP              text   -     explanation
 spfipv6             SPFIPV6             count  0     IPv6
-"""),
-    *_off(SRS, """
-batvkey             BATVKEY             secret -     key of the signature
-batvkeystale        BATVKEYSTALE        days   7     days that a signature counts
-batvnosignlocals    BATVNOSIGNLOCALS    list   -     local senders without
-batvnosignremote    BATVNOSIGNREMOTE    list   -     remote recipients without
-srs_domain          SRS_DOMAIN          host   -     domain of rewritten senders
-srs_secrets         SRS_SECRETS         secret -     keys
-srs_maxage          SRS_MAXAGE          days   -     days that a rewritten sender counts
-srs_hashlength      SRS_HASHLENGTH      count  -     length of the hash
-srs_hashmin         SRS_HASHMIN         count  -     shortest hash that is taken
-srs_alwaysrewrite   SRS_ALWAYSREWRITE   count  -     rewrite every sender
-srs_separator       SRS_SEPARATOR       text   -     separator
 """),
     *_off(GREY, """
 -                   GREYIP              text   -     address of the greylist service

@@ -30,10 +30,12 @@ class NotText(ValueError):
 
 
 def hand_over(
-    instance: Instance, sender: str, recipients: Iterable[str], body: Iterable[bytes]
-) -> Receipt:
-    """Queue a message; `body` is read once."""
-    return give(instance, Submission(sender, tuple(recipients)), body)
+    instance: Instance, sender: str, recipients: Iterable[str], body: Iterable[bytes],
+    *, forwarded: bool = False,
+) -> Receipt:  # fmt: skip
+    """Queue a message; `body` is read once.  `forwarded`: a delivery sends on what it got."""
+    submission = Submission(sender, tuple(recipients), forwarded=forwarded and bool(sender))
+    return give(instance, submission, body)
 
 
 def give(instance: Instance, submission: Submission, body: Iterable[bytes]) -> Receipt:

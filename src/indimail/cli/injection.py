@@ -81,9 +81,15 @@ def inject(instance: Instance, order: Order, environ: Environ, stream: BinaryIO)
     if not mail.recipients:
         raise NotSent("no recipients: the header names nobody", is_permanent=True)
     try:
-        return hand_over(instance, mail.sender, mail.recipients, mail.body)
+        forwarded = _is_of_delivery(environ)
+        return hand_over(instance, mail.sender, mail.recipients, mail.body, forwarded=forwarded)
     except NotText as error:
         raise NotSent(str(error), is_permanent=True) from error
+
+
+def _is_of_delivery(environ: Environ) -> bool:
+    """Tell whether a line of a dot-qmail file runs us: what it sends is sent on (spec 6.1)."""
+    return "EXT" in environ and "HOST" in environ
 
 
 def prepare(instance: Instance, order: Order, environ: Environ, stream: BinaryIO) -> Mail:

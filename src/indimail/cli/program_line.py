@@ -233,7 +233,7 @@ def forward(
 
     instance = open_instance(find_root(root, os.environ), os.environ)
     try:
-        receipt = hand_over(instance, sender, recipients, body)
+        receipt = hand_over(instance, sender, recipients, body, forwarded=True)
     except NotText as error:
         raise Ended(f"unable to forward message: {error}", PERMANENT) from error
     if receipt.code != 0:

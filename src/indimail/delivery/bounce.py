@@ -19,7 +19,7 @@ are LF, times seconds since the epoch.
 
 Sources: spec/queue.md 4; RFC 6522; RFC 3464; RFC 3461 4.3, 6; RFC 6533 4; RFC 3834 5.
 Not here: when a bounce leaves (`serve`), the report's fields (`delivery.report`), the texts
-(`delivery.qsbmf`, `delivery.notice`), SRS, BOUNCEQUEUE and BOUNCEPROCESSOR.
+(`delivery.qsbmf`, `delivery.notice`), SRS (`serve.bounce`), BOUNCEQUEUE and BOUNCEPROCESSOR.
 """
 
 from collections.abc import Iterable, Sequence

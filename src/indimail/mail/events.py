@@ -7,7 +7,7 @@ all the facts the decision had (so that it can be replayed against changed rules
 |------------|--------------------------------------------------|-----------------------------------|
 | connect    | a client connected, or was turned away           | accept, refuse                    |
 | auth       | AUTH was answered                                | accept, refuse, later             |
-| sender     | MAIL FROM was refused                            | refuse, later                     |
+| sender     | MAIL FROM was refused; a forward's is rewritten  | refuse, later, rewritten          |
 | recipient  | RCPT TO was judged                               | accept, refuse, later             |
 | message    | the end of data was answered                     | accept, refuse, later             |
 | route      | where a recipient goes, decided at accept time   | local, remote                     |

@@ -18,3 +18,4 @@ class Permission(StrEnum):
     RELAYMAILFROM = "relaymailfrom"
     TLSCLIENTS = "tlsclients"
     RELAY_TABLE = "relay table"
+    SRS = "srs"

@@ -55,7 +55,7 @@ def at_our_host(address: Address, ours: Container[str], localiphost: str) -> Add
 def judge_recipient(facts: RecipientFacts, limits: RecipientLimits) -> Refuse | TryLater | None:
     """Return why this recipient cannot be, whoever asks; None where nothing speaks against it."""
     if 0 < limits.max_rcpt_errcount <= facts.invalid:
-        return TryLater(_TOO_MANY_INVALID, limits.rule, f"{facts.invalid} invalid recipients")
+        return TryLater(TOO_MANY_INVALID, limits.rule, f"{facts.invalid} invalid recipients")
     if not _ROUTING.isdisjoint(facts.forward_path.local):
         return _PROBE
     if facts.accepted and not facts.reverse_path:
@@ -102,5 +102,5 @@ _SECOND_OF_A_BOUNCE: Final = Refuse(
     Rule("built-in", key="bounce recipients"),
     "a bounce goes to one recipient",
 )
-_TOO_MANY_INVALID: Final = Reply(421, "4.7.1", "too many invalid addresses, goodbye (#4.7.1)")
+TOO_MANY_INVALID: Final = Reply(421, "4.7.1", "too many invalid addresses, goodbye (#4.7.1)")
 _DATABASE: Final = Reply(451, "4.3.2", "Sorry, I got a temporary database error (#4.3.2)")

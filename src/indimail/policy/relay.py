@@ -15,6 +15,7 @@ that holds decides, so none can take away what another gave:
 | ``relaymailfrom`` | reverse-path in control/relaymailfrom           | transaction      | yes   |
 | ``tlsclients``    | the client's certificate in control/tlsclients  | connection       | yes   |
 | ``relay table``   | a POP3 or IMAP login from there, CHECKRELAY set | transaction      | yes   |
+| ``srs``           | a sender that was rewritten here comes back     | recipient        | yes   |
 
 A line of relaydomains with ``@`` names a domain to which every client may send; it is asked last.
 
@@ -66,6 +67,9 @@ class RelayFacts(Struct, frozen=True):
     `login` is whose login by POP3 or IMAP speaks for the client, empty: nobody's, or not looked for yet;
     `login_age` is its age in seconds, and `login_seconds` how long one counts.  `login_trouble` says why
     the table gave no answer.
+
+    `offered` is the recipient as it came, where it was signed or rewritten (`policy.signing`);
+    `srs_rule`: it stands for the sender of what was forwarded, by this line.
     """
 
     client_ip: str
@@ -78,6 +82,8 @@ class RelayFacts(Struct, frozen=True):
     relayclient: str | None = None
     relayclient_rule: Rule = NO_RULE
     relayclients: str = RELAYCLIENTS
+    offered: str = ""
+    srs_rule: Rule = NO_RULE
     auth_user: str = ""
     auth_relays: bool = True
     auth_rule: Rule = NO_RULE
@@ -128,6 +134,10 @@ class RelayFacts(Struct, frozen=True):
             facts["auth_rule"] = str(self.auth_rule)
         if self.auth_all is not NO_RULE:
             facts["auth_all"] = str(self.auth_all)
+        if self.offered:
+            facts["offered"] = self.offered
+        if self.srs_rule != NO_RULE:
+            facts["srs_rule"] = str(self.srs_rule)
         return facts
 
     @classmethod
@@ -145,6 +155,8 @@ class RelayFacts(Struct, frozen=True):
             relayclient=None if relayclient is None else str(relayclient),
             relayclient_rule=Rule(str(facts.get("relayclient_rule", ""))),
             relayclients=str(facts.get("relayclients", RELAYCLIENTS)),
+            offered=str(facts.get("offered", "")),
+            srs_rule=Rule(str(facts.get("srs_rule", ""))),
             auth_user=str(facts["auth_user"]),
             auth_relays=bool(facts.get("auth_relays", True)),
             auth_rule=Rule(str(facts.get("auth_rule", ""))),
@@ -254,6 +266,10 @@ def _by_login(facts: RelayFacts, _: RelayRules) -> Accept | None:
     return Accept(rule, Permission.RELAY_TABLE)
 
 
+def _by_srs(facts: RelayFacts, _: RelayRules) -> Accept | None:
+    return None if facts.srs_rule == NO_RULE else Accept(facts.srs_rule, Permission.SRS)
+
+
 PERMISSIONS: Final[tuple[Callable[[RelayFacts, RelayRules], Accept | None], ...]] = (
     _by_tcp_smtp,
     _by_address,
@@ -262,6 +278,7 @@ PERMISSIONS: Final[tuple[Callable[[RelayFacts, RelayRules], Accept | None], ...]
     _by_sender,
     _by_certificate,
     _by_login,
+    _by_srs,
 )
 
 

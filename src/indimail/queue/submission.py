@@ -51,7 +51,8 @@ class NobodyListens(MailError):
 class Submission:
     """An envelope.
 
-    `queue` is the queue it is meant for, by name or directory; empty: any.
+    `queue` is the queue it is meant for, by name or directory; empty: any.  `forwarded`: a delivery
+    sends on what it got, so the sender may have to be rewritten (SRS).
 
     Believed only from a process of the server itself, with an `id`: then the body has its Received
     line, `uid` is who sent it, and `channels`, `targets` and `rules` are the recipients' routes.
@@ -72,6 +73,7 @@ class Submission:
     channels: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    forwarded: bool = False
 
     def to_bytes(self) -> bytes:
         """Return the JSON frame's content."""
@@ -97,7 +99,9 @@ class Submission:
 
 
 _LISTS: Final = frozenset({"recipients", "notify", "orcpt", "channels", "targets", "rules"})
-_KINDS: Final[dict[str, type]] = {"eight_bit": bool, "smtputf8": bool, "id": int, "uid": int}
+_KINDS: Final[dict[str, type]] = {
+    "eight_bit": bool, "smtputf8": bool, "forwarded": bool, "id": int, "uid": int,
+}  # fmt: skip
 
 
 def _require(name: str, value: object) -> None:

@@ -36,7 +36,7 @@ from indimail.mail.errors import MailError, QueueUnwritable
 from indimail.mail.events import Facts, Trace
 from indimail.mail.ids import QueueId, QueueIds
 from indimail.mail.verdict import Rule
-from indimail.queue.port import QueuedMessage, QueuedRecipient
+from indimail.queue.port import QueuedMessage
 from indimail.queue.spool import LARGE
 from indimail.queue.submission import FORMAT, READ_ERROR, Submission, read_spooled
 from indimail.serve.hands import RunAside
@@ -45,11 +45,12 @@ from indimail.serve.snapshot import Configuration, Snapshot
 from indimail.serve.submitted import (
     Origin,
     Refusal,
+    Settled,
     Story,
     judge,
     judge_size,
     message_of,
-    recipients_of,
+    settle,
     without_claims,
 )
 
@@ -165,7 +166,7 @@ class Ready:
     """A file's mail, ready for the queue's commit."""
 
     message: QueuedMessage
-    recipients: tuple[QueuedRecipient, ...]
+    settled: Settled
     message_id: str
     origin: Origin
 
@@ -324,18 +325,18 @@ class Adoption:
             return Unfit(Refusal(READ_ERROR, f"unreadable: {error.strerror}"), submission, origin)
         if isinstance(taken, Refusal):
             return Unfit(taken, submission, origin)
-        recipients = recipients_of(submission, snapshot.routing)
+        settled = settle(submission, snapshot, born)
         message = message_of(
-            queue_id, born, submission, file.uid, body.size, taken, name,
+            queue_id, born, settled.meant, file.uid, body.size, taken, name,
             eight_bit=not body.is_ascii,
         )  # fmt: skip
-        return Ready(message, recipients, body.message_id, origin)
+        return Ready(message, settled, body.message_id, origin)
 
     def _prepared(self, name: str, queue_id: QueueId, queue: Intake, result: object) -> None:
         match result:
-            case Ready(message, recipients):
+            case Ready(message, settled):
                 done = partial(self._committed, name, queue, result)
-                queue.accept(message, recipients, done)
+                queue.accept(message, settled.recipients, done)
             case Unfit():
                 self._refuse(name, queue_id, result)
             case None:
@@ -352,7 +353,8 @@ class Adoption:
         self._taken.append(name)
         story = Story(self._trace, self._clock, ready.message.id, ready.origin)
         story.connected()
-        story.accepted(ready.message, ready.recipients, ready.message_id, queue.name)
+        story.readdressed(ready.settled)
+        story.accepted(ready.message, ready.settled.recipients, ready.message_id, queue.name)
         self._next()
 
     def _keep(self, name: str, failure: object) -> None:

@@ -276,8 +276,17 @@ class Attempt:
             return
         for action in self._forwards:
             self._tell_one_of_several(f"forward to {action.address}", action.rule)
+        for forward in result:
+            self._tell_rewritten(forward.message.reverse_path)
         numbers = [f"qp {forward.message.id}" for forward in result]
         self.send.finish(self.job, self._result(*numbers), result)
+
+    def _tell_rewritten(self, path: str) -> None:
+        """Record that a forward has another sender than this plan gives it (SRS)."""
+        given = new_sender(self._decided.plan, self._sender)
+        if path not in (given, self._sender):
+            text = f"reverse-path <{given}> rewritten to <{path}>"
+            self.send.tell(self.job, "done", text, self.local.forwards.srs_rule)
 
     def _fail_to_forward(self, failure: object) -> None:
         said = f"Unable to forward message: {failure}. (#4.3.0)"

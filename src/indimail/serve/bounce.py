@@ -11,7 +11,7 @@ is made (`serve.debts`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from indimail.delivery.bounce import (
     Addressed,
@@ -29,6 +29,7 @@ from indimail.mail.clock import Clock
 from indimail.mail.dsn import Dsn
 from indimail.mail.ids import QueueId, QueueIds
 from indimail.mail.outcome import Deferred, Outcome
+from indimail.policy.signing import Signing
 from indimail.queue.port import (
     Accepted,
     MessageStatus,
@@ -39,6 +40,7 @@ from indimail.queue.port import (
 from indimail.queue.spool import LARGE, Spool
 from indimail.schedule.route import Routing, route
 from indimail.serve.hands import RunAside
+from indimail.serve.rewriting import original
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Bounces:
     routing: Callable[[], Routing]
     aside: RunAside
     uid: int
+    signing: Callable[[], Signing] = Signing
 
     def owes(
         self, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, now: float
@@ -72,6 +75,8 @@ class Bounces:
         if isinstance(envelope, Discard):
             made(envelope)
             return
+        # A sender that we rewrote is told at once; our own row says so, whatever its age.
+        envelope = replace(envelope, recipient=original(envelope.recipient, self.signing(), None))
         now = self.clock.now()
         id_ = self.ids.next(int(now * 1e6))
 

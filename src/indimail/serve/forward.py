@@ -29,6 +29,9 @@ from indimail.mail.clock import Clock
 from indimail.mail.dsn import Dsn, orcpt, without_success
 from indimail.mail.errors import MailError
 from indimail.mail.ids import QueueIds
+from indimail.mail.verdict import NO_RULE, Rule
+from indimail.policy.relay import RelayRules
+from indimail.policy.signing import Signing
 from indimail.queue.port import Accepted, QueuedMessage, QueuedRecipient
 from indimail.queue.spool import Spool
 from indimail.schedule.route import Routing, route
@@ -36,6 +39,7 @@ from indimail.serve.foresight import Decided
 from indimail.serve.hands import RunAside
 from indimail.serve.intake import received_line
 from indimail.serve.job import Job
+from indimail.serve.rewriting import rewritten
 
 NOBODY: Final = ("", "#@[]")  # senders whose mail has no owner but the postmaster
 
@@ -52,6 +56,10 @@ class Routed(Protocol):
     def me(self) -> str: ...
     @property
     def routing(self) -> Routing: ...
+    @property
+    def relay(self) -> RelayRules: ...
+    @property
+    def signing(self) -> Signing: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,12 @@ class Forwards:
         else:
             self.aside(lambda: _copied(drafts, spool, job.mail.message), made)
 
+    @property
+    def srs_rule(self) -> Rule:
+        """Why a forward's sender is another than the one that it was made with."""
+        srs = self.snapshot().signing.srs
+        return NO_RULE if srs is None else srs.rule
+
     def _drafts(
         self, job: Job, decided: Decided, sender: str, actions: Sequence[Forward | Relay],
         told: QueuedRecipient,
@@ -97,6 +111,8 @@ class Forwards:
             block = self._received(message, decided.uid)
             block += forwarded(decided.delivered_to, addresses, original)
             recipients = [self._routed(n, to, asked) for n, to in enumerate(addresses)]
+            sender_ = rewritten(new, [r.channel for r in recipients], self.snapshot(), now)
+            message = replace(message, reverse_path=sender_)
             found.append(_Draft(message, tuple(recipients), block))
         for action in actions:
             if isinstance(action, Relay):

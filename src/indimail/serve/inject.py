@@ -55,7 +55,7 @@ from indimail.serve.submitted import (
     judge,
     judge_size,
     message_of,
-    recipients_of,
+    settle,
     without_claims,
 )
 from indimail.wire.frames import BrokenFrame, FrameReader, write_frame
@@ -261,12 +261,15 @@ class InjectConnection(asyncio.Protocol):
             self._refuse(Refusal(code, queue.reply_text))
             return
         try:
-            self._recipients = recipients_of(submission, snapshot.routing)
+            settled = settle(submission, snapshot, injection.clock.now())
         except ValueError as error:  # a channel of another version
             self._refuse(Refusal(FORMAT, f"envelope: {error}"))
             return
+        self._submission, self._recipients = settled.meant, settled.recipients
         self._queue = queue
         line = self._name(submission)
+        if self._story is not None:
+            self._story.readdressed(settled)
         self._received = len(line)
         self._body = Body(self._id, queue.spool, injection.aside, line)
 

@@ -51,6 +51,7 @@ from indimail.serve.foresight import Foresight, deferred
 from indimail.serve.forward import new_sender
 from indimail.serve.locks import Mailboxes
 from indimail.serve.quota import quota_of
+from indimail.serve.rewriting import rewritten
 from indimail.serve.snapshot import Snapshot
 
 
@@ -164,8 +165,8 @@ class _Walk:
                 home = action.home or self._home
                 yield Rehearsed("program", f"{command} (in {home}{most})", rule)
             case Forward(address, rule):
-                sender = new_sender(plan, str(self._letter.sender))
                 way = route(Address.parse(address), self._snapshot.routing)
+                sender = self._sender_of_forwards(plan)
                 where = f"{way.channel.value}, {way.target}"
                 yield Rehearsed("forward", f"to <{way.address}> from <{sender}> ({where})", rule)
             case Relay(address, host, rule):
@@ -174,6 +175,14 @@ class _Walk:
                 yield Rehearsed("discard", text, rule)
             case Fail() | Defer():
                 yield self._ends(action)
+
+    def _sender_of_forwards(self, plan: Plan) -> str:
+        """Return the sender of the one mail that all addresses get."""
+        addresses = [action.address for action in plan.actions if isinstance(action, Forward)]
+        ways = (route(Address.parse(to), self._snapshot.routing) for to in addresses)
+        sender = new_sender(plan, str(self._letter.sender))
+        now = SystemClock().now()
+        return rewritten(sender, [way.channel for way in ways], self._snapshot, now)
 
     def _copy(self, action: Deliver, plan: Plan) -> Iterator[Rehearsed]:
         text = f"into {action.maildir}" + (f" ({action.text})" if action.text else "")

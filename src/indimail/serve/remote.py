@@ -33,6 +33,7 @@ from indimail.mail.verdict import Rule
 from indimail.net.dns import Dns
 from indimail.net.own import LocalAddresses
 from indimail.net.tls import ClientTls
+from indimail.policy.signing import signed
 from indimail.schedule.deadhosts import DeadHosts
 from indimail.schedule.nexthop import NextHop, next_hop
 from indimail.serve.attempt import Scheduler
@@ -168,6 +169,10 @@ class RemoteDelivery:
 
     def _envelope(self, sender: Address, jobs: Sequence[Job], send: Scheduler) -> Envelope:
         message = jobs[0].mail.message
+        sender = signed(
+            sender, Address.parse(jobs[0].recipient.address), self.settings().signing,
+            self._clock.now(),
+        )  # fmt: skip
         size = letter_of(message, send.spool, self._aside).size
         path = ReversePath(
             sender, EIGHT_BIT if message.eight_bit else "",

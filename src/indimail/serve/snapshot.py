@@ -31,6 +31,7 @@ from indimail.policy.limits import ConnectionLimits
 from indimail.policy.recipient import RecipientLimits
 from indimail.policy.relay import RelayRules
 from indimail.policy.sender import SenderRules
+from indimail.policy.signing import Signing
 from indimail.policy.tcprules import ClientRule, TcpRules
 from indimail.schedule.nexthop import Routes
 from indimail.schedule.outgoing import Outgoing
@@ -214,6 +215,7 @@ class RemoteSettings:
     auth: Mapping[str, str] = field(default_factory=dict)
     next_after_hello: bool = False
     chunking: bool = True
+    signing: Signing = Signing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +261,7 @@ class Snapshot:
     variables: Mapping[str, str]  # for deliveries and commands: [variables], then the environment
     notices: tuple[str, ...] = ()
     remote: RemoteSettings = field(default_factory=RemoteSettings)
+    signing: Signing = Signing()
     _by_rule: dict[tuple[str, Rule], SessionSettings] = field(default_factory=dict, repr=False)
 
     @property

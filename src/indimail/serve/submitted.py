@@ -2,15 +2,16 @@
 
     submission = without_claims(Submission.from_bytes(envelope))
     refusal = judge(submission, settings)        # None: take it
-    recipients = recipients_of(submission, routing)
-    story.accepted(message_of(...), recipients, message_id, "queue1")
+    settled = settle(submission, snapshot, now)
+    story.readdressed(settled)
+    story.accepted(message_of(...), settled.recipients, message_id, "queue1")
 
 Sources: spec/queue.md 1.3.  Not here: the socket (`serve.inject`), the files (`serve.adopt`), the
 envelope's octets (`queue.submission`).
 """
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from indimail.mail.address import Address
 from indimail.mail.channel import Channel
@@ -18,10 +19,12 @@ from indimail.mail.clock import Clock
 from indimail.mail.events import Event, Facts, Record, Trace
 from indimail.mail.ids import QueueId
 from indimail.mail.verdict import NO_RULE, Rule
+from indimail.policy.permission import Permission
 from indimail.queue.port import QueuedMessage, QueuedRecipient
 from indimail.queue.submission import AS_TOLD, FORMAT, TOO_LONG, Submission
 from indimail.schedule.route import Routing, route
 from indimail.serve.intake import route_text
+from indimail.serve.rewriting import Rules, originals, rewritten
 from indimail.serve.snapshot import InjectSettings
 
 LONGEST_ADDRESS: Final = 1002  # octets; qmail-queue's 1003 count its NUL
@@ -52,7 +55,7 @@ def without_claims(submission: Submission) -> Submission:
         return s
     return Submission(
         s.reverse_path, s.recipients, s.eight_bit, s.smtputf8, s.auth, s.ret, s.envid,
-        s.notify, s.orcpt, queue=s.queue,
+        s.notify, s.orcpt, queue=s.queue, forwarded=s.forwarded,
     )  # fmt: skip
 
 
@@ -98,6 +101,41 @@ def recipients_of(submission: Submission, routing: Routing) -> tuple[QueuedRecip
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A submission as it was given, as it is meant, and where it goes.
+
+    They differ where SRS has a say, by `rule`: a recipient is a sender that was rewritten here, or the
+    sender of a forward is rewritten.
+    """
+
+    given: Submission
+    meant: Submission
+    recipients: tuple[QueuedRecipient, ...]
+    rule: Rule = NO_RULE
+
+
+class Ways(Rules, Protocol):
+    """The part of the configuration snapshot that is looked at."""
+
+    @property
+    def routing(self) -> Routing: ...
+
+
+def settle(submission: Submission, ways: Ways, now: float) -> Settled:
+    """Say where a submission goes.  Raises ValueError for a channel of another version."""
+    srs = ways.signing.srs
+    if srs is None or submission.id:  # the worker that hands over did it
+        return Settled(submission, submission, recipients_of(submission, ways.routing))
+    meant = replace(submission, recipients=originals(submission.recipients, ways.signing, now))
+    recipients = recipients_of(meant, ways.routing)
+    if submission.forwarded:
+        channels = [recipient.channel for recipient in recipients]
+        sender = rewritten(submission.reverse_path, channels, ways, now)
+        meant = replace(meant, reverse_path=sender)
+    return Settled(submission, meant, recipients, srs.rule)
+
+
 def message_of(
     queue_id: QueueId, born: float, submission: Submission, uid: int, size: int,
     body: bytes | None, source: str = "", *, eight_bit: bool = False,
@@ -134,6 +172,20 @@ class Story:
             facts["recipients"] = len(submission.recipients)
         reply = f"exit {refusal.code}"
         self._add(Event.MESSAGE, verdict, _plain(refusal), refusal.rule, reply, facts)
+
+    def readdressed(self, settled: Settled) -> None:
+        """Which addresses are others than the program gave."""
+        given, meant, rule = settled.given, settled.meant, settled.rule
+        if given is meant:
+            return
+        if given.reverse_path != meant.reverse_path:
+            told: Facts = {"sender": given.reverse_path}
+            text = f"as <{meant.reverse_path}>"
+            self._add(Event.SENDER, "rewritten", text, rule, facts=told)
+        for offered, address in zip(given.recipients, meant.recipients, strict=True):
+            if offered != address:
+                told = {"recipient": address, "offered": offered}
+                self._add(Event.RECIPIENT, "accept", Permission.SRS, rule, facts=told)
 
     def accepted(
         self, message: QueuedMessage, recipients: tuple[QueuedRecipient, ...],

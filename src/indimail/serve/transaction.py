@@ -34,8 +34,13 @@ from indimail.mail.events import Event, Facts
 from indimail.mail.foreseen import Foreseen
 from indimail.mail.reply import Reply
 from indimail.mail.verdict import NO_RULE, Accept, Refuse, TryLater, Verdict
-from indimail.policy.recipient import RecipientFacts, judge_mailbox, judge_recipient
-from indimail.policy.relay import RelayFacts, certified, decide_relay, is_ours
+from indimail.policy.recipient import (
+    TOO_MANY_INVALID,
+    RecipientFacts,
+    judge_mailbox,
+    judge_recipient,
+)
+from indimail.policy.relay import RelayFacts, certified, decide_relay, is_ours, permission
 from indimail.policy.sender import (
     SenderFacts,
     SenderState,
@@ -43,6 +48,7 @@ from indimail.policy.sender import (
     is_checked,
     judge_sender,
 )
+from indimail.policy.signing import Returned, ReturnFacts, judge_returned, own_signature
 from indimail.queue.port import QueuedMessage, QueuedRecipient
 from indimail.schedule.route import Route, route
 from indimail.serve.body import Body
@@ -89,6 +95,9 @@ class Transaction:
         path = reverse_path
         if path.address.domain.startswith("["):
             path = replace(path, address=client.at_our_host(path.address))
+        if signing := client.snapshot.signing:
+            now = client.reception.clock.now()
+            path = replace(path, address=own_signature(path.address, signing, now))
         self._client = client
         self._reception = client.reception
         self._answer = answer
@@ -169,11 +178,6 @@ class Transaction:
         sender = self._reverse_path.address
         if path.address.domain.startswith("["):
             path = replace(path, address=client.at_our_host(path.address))
-        address = path.address
-        refused = judge_recipient(
-            RecipientFacts(sender, address, len(self._recipients), self._invalid),
-            settings.recipient_limits,
-        )
         facts = RelayFacts(
             client_ip=client.ip,
             client_host=client.host,
@@ -181,7 +185,7 @@ class Transaction:
             listener=client.listener,
             helo=client.helo,
             reverse_path=sender,
-            forward_path=address,
+            forward_path=path.address,
             relayclient=settings.relayclient,
             relayclient_rule=settings.relayclient_rule,
             relayclients=settings.relayclients,
@@ -193,6 +197,19 @@ class Transaction:
             certificate=client.certificate,
             certificate_trouble=client.certificate_trouble,
             size=self._reverse_path.size,
+        )
+        meant = self._meant(facts)
+        if isinstance(meant, Returned):
+            path = replace(path, address=meant.address)
+            facts = replace(
+                facts, forward_path=meant.address, offered=str(facts.forward_path),
+                srs_rule=meant.srs_rule,
+            )  # fmt: skip
+        elif meant is not None:
+            return self._decided(path, facts, meant, is_relayed=False)
+        refused = judge_recipient(
+            RecipientFacts(sender, path.address, len(self._recipients), self._invalid),
+            settings.recipient_limits,
         )
         if self._login is not None:
             facts = self._with_login(facts, self._login)
@@ -242,7 +259,7 @@ class Transaction:
         if not isinstance(verdict, Accept):
             if is_relayed and isinstance(verdict, Refuse):
                 client.log.relay_refusal(str(facts.reverse_path), str(address), client.auth.user)
-            elif not is_relayed and isinstance(verdict, TryLater):
+            elif not is_relayed and verdict.reply == TOO_MANY_INVALID:
                 client.log.too_many_invalid(str(facts.reverse_path), self._invalid)
             return self._refuse(told, verdict)
         if verdict.suffix:
@@ -257,6 +274,15 @@ class Transaction:
             return self._look_up(path, way, told, verdict)
         self._accept(path, way, told, verdict)
         return None
+
+    def _meant(self, facts: RelayFacts) -> Returned | Refuse | TryLater | None:
+        """Ask whether a sender that left here comes back as this recipient."""
+        snapshot = self._client.snapshot
+        if not snapshot.signing:
+            return None
+        may_relay = permission(facts, snapshot.relay) is not None
+        asked = ReturnFacts(facts.reverse_path, facts.forward_path, may_relay)
+        return judge_returned(asked, snapshot.signing, self._reception.clock.now())
 
     def _look_up(self, path: ForwardPath, way: Route, told: Facts, relay: Accept) -> Answer:
         """CHECKRECIPIENT: ask what the delivery would do; a refusal waits for PENALTY."""

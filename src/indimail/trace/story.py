@@ -3,13 +3,14 @@
     for sentence in tell(story):
         print(render(sentence))
 
-The first sentence is the mail's heading.  With several recipients, what happened to each follows
-the conversation as a group of its own; else all is in time order.  Facts that are told: ``ip name
-listener`` (connect), ``sender recipient size message_id helo auth_user tls instruction`` (decisions;
-or the ``argument`` of a command that was refused unread), ``login mechanism`` (auth), ``target``
-(route), ``attempt next_try age lifetime owed`` (deliveries; what the sender is to be told), ``hop tls
-verified auth_user source reused`` (those to another host), ``report told`` (bounces and other reports:
-of whom).  What a peer sent is shown without its control characters.  Times are UTC.
+The first sentence is the mail's heading. With several recipients, what happened to each follows the
+conversation as a group of its own; else all is in time order. Facts that are told: ``ip name
+listener`` (connect), ``sender recipient size message_id helo auth_user tls instruction offered``
+(decisions; or the ``argument`` of a command that was refused unread), ``login mechanism`` (auth),
+``target`` (route), ``attempt next_try age lifetime owed`` (deliveries; what the sender is to be
+told), ``hop tls verified auth_user source reused`` (those to another host), ``report told``
+(bounces and other reports: of whom). What a peer sent is shown without its control characters.
+Times are UTC.
 
 Not here: finding the records (`trace.find`), colours (`cli.explain`).
 """
@@ -181,6 +182,7 @@ def _path(record: Record, name: str) -> str:
 def _circumstances(record: Record) -> str:
     words = {
         "helo": "HELO", "auth_user": "AUTH", "tls": "TLS", "instruction": "instruction",
+        "offered": "given as",
     }  # fmt: skip
     told = [f"{word} {_fact(record, fact)}" for fact, word in words.items() if _fact(record, fact)]
     return f" ({', '.join(told)})" if told else ""
