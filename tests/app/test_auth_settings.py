@@ -110,7 +110,7 @@ def test_without_anything_said_nobody_is_asked_and_clients_are_limited(tmp_path)
     assert (senders.requireauth, senders.checksender, senders.masquerade, senders.checked) == (
         None, None, None, None,
     )  # fmt: skip
-    assert settings.auth_all == Rule("")
+    assert settings.auth_all is None
     assert (settings.auth.per_client, settings.auth.per_user) == (None, 100)
     assert settings.auth.modules == ("vchkpass",)
 

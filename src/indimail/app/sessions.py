@@ -11,7 +11,7 @@ from indimail import __version__
 from indimail.app.resolve import Values
 from indimail.app.settings import DEFAULT_LINE
 from indimail.mail.addresslist import AddressList
-from indimail.mail.verdict import NO_RULE, Rule
+from indimail.mail.verdict import Rule
 from indimail.policy.limits import ConnectionLimits
 from indimail.policy.recipient import RecipientLimits
 from indimail.policy.sender import SenderRules
@@ -60,7 +60,7 @@ def session_settings(
         not_ip_me=frozenset(values.lines("notipme")),
         queuedir=os.path.normpath(os.path.join(root, queuedir)) if queuedir else "",
         auth=auth_settings(values),
-        auth_all=_rule_of(values, "AUTH_ALL") or NO_RULE,
+        auth_all=_rule_of(values, "AUTH_ALL"),
     )
 
 

@@ -58,7 +58,7 @@ class RelayFacts(Struct, frozen=True):
     place that set it.  `relayclients` is the control file that counts for the client.  `client_host`
     is its confirmed name; `host_trouble` says why there is no answer about it.  `auth_user` is who is
     logged in, `auth_rule` what says so, and `auth_relays` whether that is a permission (False: NO_RELAY).
-    `auth_all` is the rule that set AUTH_ALL, NO_RULE where it is not set.  `tls` is the version of the
+    `auth_all` is the rule that set AUTH_ALL, None where it is not set.  `tls` is the version of the
     protocol, ``TLSv1.3``.  `size` is in octets, as declared.
 
     `certificate` has the mail addresses of the client's certificate, apart by blanks;
@@ -87,7 +87,7 @@ class RelayFacts(Struct, frozen=True):
     auth_user: str = ""
     auth_relays: bool = True
     auth_rule: Rule = NO_RULE
-    auth_all: Rule = NO_RULE
+    auth_all: Rule | None = None
     tls: str = ""
     certificate: str = ""
     certificate_trouble: str = ""
@@ -132,7 +132,7 @@ class RelayFacts(Struct, frozen=True):
         if self.auth_user:
             facts["auth_relays"] = self.auth_relays
             facts["auth_rule"] = str(self.auth_rule)
-        if self.auth_all is not NO_RULE:
+        if self.auth_all is not None:
             facts["auth_all"] = str(self.auth_all)
         if self.offered:
             facts["offered"] = self.offered
@@ -160,7 +160,7 @@ class RelayFacts(Struct, frozen=True):
             auth_user=str(facts["auth_user"]),
             auth_relays=bool(facts.get("auth_relays", True)),
             auth_rule=Rule(str(facts.get("auth_rule", ""))),
-            auth_all=Rule(str(facts["auth_all"])) if "auth_all" in facts else NO_RULE,
+            auth_all=Rule(str(facts["auth_all"])) if "auth_all" in facts else None,
             tls=str(facts["tls"]),
             size=int(facts["size"]),
             certificate=str(facts.get("certificate", "")),
@@ -194,7 +194,7 @@ def decide_relay(facts: RelayFacts, rules: RelayRules) -> Accept | Refuse | TryL
     suffix = granted.suffix if granted else ""
     domain = facts.forward_path.domain
     closed = rules.authdomains.find(str(facts.reverse_path)) or facts.auth_all
-    if closed is not NO_RULE:
+    if closed is not None:
         granted = granted or rules.relaydomains.recipients.find(domain)
         return granted or _not_known_yet(facts, rules) or refusal(facts, closed, _CLOSED)
     if not domain:

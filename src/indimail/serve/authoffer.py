@@ -7,8 +7,8 @@
 
 A client picks from the list before it says who it is, most of them CRAM before PLAIN, and does not try
 another when it is refused.  So what needs a clear text or keys (`accounts.scram`) is listed once at
-least one user has them, within a moment of the command that stored them; one who has none should be
-told of PLAIN alone.  Until the database has answered everything is listed.
+least one user has them, within a moment of the command that stored them.  Until the database has
+answered, what passwords are stored with today is taken for what is there.
 
 Source: docs/adr/0041; docs/adr/0024.  Not here: what the operator switched off (`app.sessions`).
 """
@@ -25,7 +25,6 @@ from indimail.wire.sasl_server import MECHANISMS
 
 EVERY: Final = 600.0  # seconds: what others changed in the database
 SOON: Final = 5.0  # after changes of whole domains
-_ALL: Final = Form.CLEAR | Form.SHA1 | Form.SHA256
 
 
 def _needs(mechanism: str) -> Form:
@@ -42,19 +41,19 @@ _NEEDS: Final = {name: _needs(name) for name in MECHANISMS}
 
 @dataclass(slots=True)
 class AuthOffer:
-    """What a worker knows of stored passwords; None: nothing yet."""
+    """What a worker knows of stored passwords."""
 
     users: Lookup
     accounts: Accounts
     aside: RunAside
     clock: Clock
-    _forms: Form | None = None
+    _forms: Form = Form.SHA256
     _due: float = 0.0
     _kept: dict[tuple[Form, bool, bool], frozenset[str]] = field(default_factory=dict)
 
     def hidden(self, settings: AuthSettings) -> frozenset[str]:
         """Return what is not listed."""
-        forms = _ALL if self._forms is None else self._forms
+        forms = self._forms
         others = settings.modules != (OURS,)  # programs may know more
         key = (forms, others, settings.hash_is_secret)
         found = self._kept.get(key)
@@ -88,7 +87,7 @@ class AuthOffer:
             return form_of(account.password, account.scram) if account else Form(0)
 
         def told(result: object) -> None:
-            if isinstance(result, Form) and self._forms is not None:
+            if isinstance(result, Form):
                 self._forms |= result
 
         self.aside(look, told)

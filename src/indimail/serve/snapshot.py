@@ -90,7 +90,7 @@ class SessionSettings:
     not_ip_me: frozenset[str]
     queuedir: str  # empty: a queue of this worker's
     auth: AuthSettings = AuthSettings()
-    auth_all: Rule = NO_RULE  # the rule by which every recipient needs a permission
+    auth_all: Rule | None = None  # the rule by which every recipient needs a permission
 
 
 @dataclass(frozen=True, slots=True)
