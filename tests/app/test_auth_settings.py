@@ -1,6 +1,7 @@
 """Which listener offers which logins to whom, and what it asks of mail."""
 
 import os
+import pickle
 
 import pytest
 
@@ -8,7 +9,9 @@ from app.test_configuration import certificate, loaded, session
 from indimail.app.reading import Overrides
 from indimail.app.settings import VARIABLES
 from indimail.control.cdb import build_cdb
+from indimail.mail.address import Address
 from indimail.mail.verdict import Rule
+from indimail.policy.relay import RelayFacts, decide_relay
 
 THREE = Overrides(listen=("smtp=127.0.0.1:0", "submission=127.0.0.1:0", "submissions=127.0.0.1:0"))
 OFFERED = (
@@ -136,3 +139,14 @@ def test_authdomains_and_chksenderdomains_are_read_from_text_and_data_base(tmp_p
     assert checked is not None and not checked  # it is there, and lists nobody
     os.unlink(tmp_path / "control" / "authdomains.cdb")
     assert loaded(tmp_path, {}).relay.authdomains.find("x@more.example") is None
+
+
+def test_a_configuration_that_came_to_a_worker_closes_nothing(tmp_path):
+    """Workers get it pickled: what is not set there has to be not set, and no copy of a marker."""
+    texts = {"control/rcpthosts": "example.com\n", "tcp/tcp.smtp": '10.:allow,AUTH_ALL=""\n'}
+    snapshot = pickle.loads(pickle.dumps(loaded(tmp_path, texts)))
+    for ip, rule in [("192.0.2.1", "control/rcpthosts:1"), ("10.0.0.1", "tcp/tcp.smtp:1")]:
+        asked = RelayFacts(
+            ip, forward_path=Address("ana", "example.com"), auth_all=session(snapshot, ip).auth_all
+        )
+        assert str(decide_relay(asked, snapshot.relay).rule) == rule
