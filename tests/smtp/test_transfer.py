@@ -1,8 +1,9 @@
 import pytest
 
 from indimail.mail.address import Address
+from indimail.mail.dsn import Dsn
 from indimail.mail.envelope import Envelope, ForwardPath, ReversePath
-from indimail.mail.outcome import Failed
+from indimail.mail.outcome import Delivered, Failed
 from indimail.smtp.hop import Hop
 from indimail.smtp.offer import Offer
 from indimail.smtp.report import UNSENDABLE
@@ -71,3 +72,10 @@ def test_no_recipient_has_two_outcomes():
     sent.end(500, "first")
     sent.end(200, "second")
     assert sent.settle() == (Failed("first", peer=HOP.peer()),)
+
+
+@pytest.mark.parametrize(("offer", "dsn"), [(NOTHING, Dsn.RELAYED), (Offer(dsn=True), None)])
+def test_a_server_with_dsn_answers_for_success_itself(offer, dsn):
+    sent = transfer(Address("bo", "example.com"), offer=offer)
+    sent.end(250, "taken", "250 ok")
+    assert sent.settle() == (Delivered("taken", HOP.rule, dsn, HOP.peer("250 ok")),)
