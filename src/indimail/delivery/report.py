@@ -27,11 +27,10 @@ from indimail.delivery.headers import printable, quoted
 from indimail.delivery.qsbmf import server
 from indimail.delivery.reported import TEXT_SHOWN, ReportedMessage, ReportedRecipient
 from indimail.mail.dates import header_date
-from indimail.mail.dsn import Dsn
+from indimail.mail.dsn import Dsn, utf8_address
 
 _XTEXT: Final = re.compile(r"\+([2-6][0-9A-F]|7[0-9A-E])")
 _UNITEXT: Final = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
-_NOT_QCHAR: Final = re.compile(r"[^!-~]|[\\+=]")
 _TYPED: Final = re.compile(r"([A-Za-z0-9.-]+);(.+)", re.DOTALL)
 _FOLDED: Final = re.compile(r".{1,200}(?= |$)|.{200}")  # characters; RFC 5322 2.1.1: 998 octets
 
@@ -50,7 +49,7 @@ def delivery_status(
 def address_in_ascii(address: str) -> str:
     r"""Return an address as it is, or with ``\x{...}`` where it is not ASCII (RFC 6533 3)."""
     text = quoted(printable(address))
-    return text if text.isascii() else _NOT_QCHAR.sub(_as_unitext, text)
+    return text if text.isascii() else utf8_address(text)
 
 
 def _of_message(message: ReportedMessage, mta: str) -> Iterator[tuple[str, str]]:
@@ -81,7 +80,7 @@ def _original(orcpt: str, *, smtputf8: bool) -> str:
         return f"{kind}; {_xtext_decoded(address)}"
     if smtputf8:
         return f"{kind}; {_UNITEXT.sub(_from_unitext, address)}"
-    return f"{kind}; {address if address.isascii() else _NOT_QCHAR.sub(_as_unitext, address)}"
+    return f"{kind}; {address if address.isascii() else utf8_address(address)}"
 
 
 def _final(address: str, *, smtputf8: bool) -> str:
@@ -110,10 +109,6 @@ def _folded(text: str) -> str:
 
 def _xtext_decoded(text: str) -> str:
     return _XTEXT.sub(lambda found: chr(int(found[1], 16)), text)
-
-
-def _as_unitext(found: re.Match[str]) -> str:
-    return f"\\x{{{ord(found[0]):02X}}}"
 
 
 def _from_unitext(found: re.Match[str]) -> str:

@@ -6,7 +6,7 @@
 
 NOTIFY is kept as it came (upper-case): empty, ``NEVER``, or a list of SUCCESS, FAILURE and DELAY.
 
-Sources: RFC 3461 4 (xtext), 4.1, 4.2, 5.2.7.3; RFC 3464 2.3.3.  Not here: who is told
+Sources: RFC 3461 4 (xtext), 4.1, 4.2, 5.2.7.3; RFC 3464 2.3.3; RFC 6533 3.  Not here: who is told
 what (`delivery.notify`).
 """
 
@@ -18,6 +18,7 @@ NEVER: Final = "NEVER"
 SUCCESS: Final = "SUCCESS"
 FAILURE: Final = "FAILURE"
 DELAY: Final = "DELAY"
+_NOT_QCHAR: Final = re.compile(r"[^!-~]|[\\+=]")
 _NOT_XCHAR: Final = re.compile(r"[^!-~]|[+=]")
 
 
@@ -46,7 +47,17 @@ def without_success(notify: str) -> str:
 
 
 def orcpt(address: str) -> str:
-    """Return the ORCPT of an address that came without one; none for one that is not ASCII."""
+    """Return the ORCPT of an address that came without one."""
     if not address.isascii():
-        return ""
+        return f"utf-8;{utf8_address(address)}"
     return "rfc822;" + _NOT_XCHAR.sub(lambda char: f"+{ord(char[0]):02X}", address)
+
+
+def utf8_address(address: str) -> str:
+    r"""Return an address of type utf-8 in ASCII: ``\x{E9}@example.com`` (RFC 6533 3)."""
+    return _NOT_QCHAR.sub(as_unitext, address)
+
+
+def as_unitext(found: re.Match[str]) -> str:
+    """Return a character in its escaped form."""
+    return f"\\x{{{ord(found[0]):02X}}}"

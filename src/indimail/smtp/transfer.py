@@ -25,7 +25,7 @@ from typing import Final
 
 from indimail.mail.address import Address, domain_key
 from indimail.mail.addresses import quoted
-from indimail.mail.dsn import Dsn
+from indimail.mail.dsn import Dsn, as_unitext
 from indimail.mail.envelope import Envelope, ForwardPath
 from indimail.mail.outcome import Failed, Outcome
 from indimail.smtp import report
@@ -178,7 +178,7 @@ def _written(address: Address, smtputf8: bool) -> str | None:
 
 
 def _dsn_of_recipient(path: ForwardPath, *, smtputf8: bool) -> str:
-    orcpt = path.orcpt if smtputf8 else _NOT_ASCII.sub(_as_unitext, path.orcpt)
+    orcpt = path.orcpt if smtputf8 else _NOT_ASCII.sub(as_unitext, path.orcpt)
     return _parameter("NOTIFY", path.notify) + _parameter("ORCPT", orcpt)
 
 
@@ -186,7 +186,3 @@ def _parameter(keyword: str, value: str) -> str:
     """Return a parameter, or nothing where there is no such value."""
     _, parse = MAIL_PARAMETERS.get(keyword) or RCPT_PARAMETERS[keyword]
     return f" {keyword}={value}" if value and parse(f"={value}") is not None else ""
-
-
-def _as_unitext(found: re.Match[str]) -> str:
-    return f"\\x{{{ord(found[0]):02X}}}"  # RFC 6533 3
