@@ -147,6 +147,7 @@ def session_rules(
         help=not values.switch("DISABLE_HELP"),
         vrfy=not values.switch("DISABLE_VRFY"),
         smtputf8=values.switch("SMTPUTF8"),
+        dsn=not values.switch("DISABLE_DSN"),
         starttls=values.switch("STARTTLS") and bool(process.certificate),
         auth=mechanisms(values),
         secure_auth=values.switch("SECURE_AUTH"),

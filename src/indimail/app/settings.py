@@ -252,6 +252,8 @@ RECEPTION: Final = (
          _SESSION, _CLIENT),
     _var("DISABLE_HELP", SWITCH, None, "HELP is refused", _SESSION, _CLIENT),
     _var("DISABLE_VRFY", SWITCH, None, "VRFY is refused", _SESSION, _CLIENT),
+    _var("DISABLE_DSN", SWITCH, None,
+         "DSN (RFC 3461) is not offered, and its parameters are refused", _SESSION, _CLIENT),
     _var("SMTPUTF8", SWITCH, None, "addresses in UTF-8 (RFC 6531) are offered",
          _SESSION, _CLIENT),
     _var("STARTTLS", ON_OFF, None,

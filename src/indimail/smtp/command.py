@@ -20,7 +20,13 @@ from typing import Final
 from indimail.mail.address import NULL, Address
 from indimail.mail.envelope import ForwardPath, ReversePath
 from indimail.mail.reply import Reply
-from indimail.smtp.extension import MAIL_PARAMETERS, RCPT_PARAMETERS, parameters
+from indimail.smtp.extension import (
+    MAIL_PARAMETERS,
+    MAIL_WITHOUT_DSN,
+    RCPT_PARAMETERS,
+    RCPT_WITHOUT_DSN,
+    parameters,
+)
 from indimail.smtp.replies import (
     BAD_ADDRESS,
     NEEDS_SMTPUTF8,
@@ -47,15 +53,15 @@ _PLAIN: Final = {
 }
 
 
-def parse_mail(argument: bytes, *, smtputf8: bool) -> ReversePath | Reply:
-    """Return what MAIL FROM offers; `smtputf8` says whether the extension is offered."""
+def parse_mail(argument: bytes, *, smtputf8: bool, dsn: bool = True) -> ReversePath | Reply:
+    """Return what MAIL FROM offers; `smtputf8` and `dsn`: the extension is offered."""
     path = _path(argument, "FROM")
     if path is None:
         return BAD_ADDRESS
     address, rest = path
     if not rest and address.is_ascii:
         return ReversePath(address)
-    fields = parameters(rest, MAIL_PARAMETERS)
+    fields = parameters(rest, MAIL_PARAMETERS if dsn else MAIL_WITHOUT_DSN)
     if isinstance(fields, Reply):
         return fields
     if "smtputf8" in fields:
@@ -66,8 +72,8 @@ def parse_mail(argument: bytes, *, smtputf8: bool) -> ReversePath | Reply:
     return ReversePath(address, **fields)  # type: ignore[arg-type]
 
 
-def parse_rcpt(argument: bytes, *, utf8: bool) -> ForwardPath | Reply:
-    """Return what RCPT TO offers; `utf8` says whether MAIL gave SMTPUTF8."""
+def parse_rcpt(argument: bytes, *, utf8: bool, dsn: bool = True) -> ForwardPath | Reply:
+    """Return what RCPT TO offers; `utf8`: MAIL gave SMTPUTF8; `dsn`: the extension is offered."""
     path = _path(argument, "TO")
     if path is None or not path[0]:
         return BAD_ADDRESS
@@ -76,7 +82,7 @@ def parse_rcpt(argument: bytes, *, utf8: bool) -> ForwardPath | Reply:
         return NEEDS_SMTPUTF8
     if not rest:
         return ForwardPath(address)
-    fields = parameters(rest, RCPT_PARAMETERS)
+    fields = parameters(rest, RCPT_PARAMETERS if dsn else RCPT_WITHOUT_DSN)
     if isinstance(fields, Reply):
         return fields
     return ForwardPath(address, **fields)  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ def hello_lines(rules: SessionRules, auth: Sequence[str], *, tls: bool) -> tuple
         ("SMTPUTF8", rules.smtputf8),
         ("ENHANCEDSTATUSCODES", True),
         ("CHUNKING", True),
-        ("DSN", True),
+        ("DSN", rules.dsn),
         ("HELP", rules.help),
     ]
     return tuple(keyword for keyword, offered in offers if offered)
@@ -125,3 +125,7 @@ RCPT_PARAMETERS: Final[dict[str, tuple[str, Parse]]] = {
     "NOTIFY": ("notify", _notify),
     "ORCPT": ("orcpt", _orcpt),
 }
+_DSN: Final = {"RET", "ENVID", "NOTIFY", "ORCPT"}
+# DISABLE_DSN: who gets none of it cannot ask for it either.
+MAIL_WITHOUT_DSN: Final = {name: row for name, row in MAIL_PARAMETERS.items() if name not in _DSN}
+RCPT_WITHOUT_DSN: Final = {name: row for name, row in RCPT_PARAMETERS.items() if name not in _DSN}

@@ -25,6 +25,7 @@ class SessionRules:
     help: bool = True
     vrfy: bool = True
     smtputf8: bool = False
+    dsn: bool = True
     starttls: bool = False  # may be offered: there is a certificate
     auth: tuple[str, ...] = ()  # mechanisms that are switched on, as they are offered; (): no AUTH
     secure_auth: bool = True  # those that show a password are for TLS alone

@@ -501,7 +501,8 @@ class SmtpSession:
 
     def _mail(self, argument: bytes) -> None:
         self._forget_transaction(READY)
-        offered = parse_mail(argument, smtputf8=self._rules.smtputf8)
+        rules = self._rules
+        offered = parse_mail(argument, smtputf8=rules.smtputf8, dsn=rules.dsn)
         if isinstance(offered, Reply):
             self._refuse(b"MAIL", argument, offered)
         else:
@@ -509,7 +510,7 @@ class SmtpSession:
             self._ask(SenderOffered(offered), SmtpSession._after_sender)
 
     def _rcpt(self, argument: bytes) -> None:
-        offered = parse_rcpt(argument, utf8=self.utf8)
+        offered = parse_rcpt(argument, utf8=self.utf8, dsn=self._rules.dsn)
         if isinstance(offered, Reply):
             self._refuse(b"RCPT", argument, offered)
         elif 0 < self._rules.max_recipients <= self._recipients:
