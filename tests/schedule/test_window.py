@@ -161,6 +161,19 @@ def test_who_goes_together_takes_one_slot_and_ends_with_the_first() -> None:
     assert window.take(0, 10) == ["y0"]
 
 
+def test_of_retried_mail_for_a_destination_a_part_of_its_line_is_loaded() -> None:
+    window: Window[int] = Window(per_destination=1, line=10, due_line=3)
+    for number in range(3):
+        window.add_fresh(number, "a")
+        window.add_due(10 + number, "b")
+    assert window.crowded() == {"b"}
+    assert not window.is_crowded("b")  # for what comes anew
+    for number in range(3, 10):
+        window.add_fresh(number, "a")
+    assert window.crowded() == {"a", "b"}
+    assert window.is_crowded("a")
+
+
 def test_a_line_that_companions_emptied_has_no_turn_until_it_is_filled() -> None:
     window: Window[str] = Window(per_destination=5)
     for item in ("x0", "x1"):

@@ -76,6 +76,21 @@ def test_bodies_have_a_bound_and_each_is_counted_once(monkeypatch) -> None:
     assert lane.fits(one[0].recipient)
 
 
+def test_a_destination_has_a_share_of_the_memory(monkeypatch) -> None:
+    monkeypatch.setattr(lanes, "SHARE", 100)
+    lane = remote(per_destination=10, line=10)
+    one, two = jobs(mail(1, 60), "a.example", "a.example")
+    elsewhere = replace(one.recipient, target="b.example")
+    lane.add(one, fresh=True)
+    assert (lane.fits(two.recipient), lane.left_out()) == (True, set())
+    lane.add(two, fresh=True)
+    assert (lane.fits(two.recipient), lane.fits(elsewhere)) == (False, True)
+    assert lane.left_out() == {"a.example"}
+    for job in lane.take(9)[0]:
+        lane.ended(job)
+    assert (lane.fits(two.recipient), lane.left_out()) == (True, set())
+
+
 def test_a_crowded_destination_leaves_room_for_others() -> None:
     lane = remote(per_destination=1, line=1)
     (job,) = jobs(mail(1), "a.example")

@@ -20,10 +20,10 @@ retried mail: `RESERVED` of the slots are never given to it, and of starts where
 flight.  What does not fit stays in the queue's database and is loaded when `wants_more` says so; the
 caller loads nothing that is here or in flight already.
 
-Where a destination may be slow (another host), it has a cap of its own, and a bounded line, so that
-the window always has room for others::
+Where a destination may be slow (another host), it has a cap of its own, and a bounded line, of which
+the retried may be no more than `due_line`, so that the window always has room for others::
 
-    window = Window[Job](per_destination=10, line=1000)
+    window = Window[Job](per_destination=10, line=1000, due_line=100)
     job = window.next(0, 20)
     window.companions(job, lambda other: other.mail is job.mail, 99)   # go with it, in one slot
 
@@ -124,8 +124,8 @@ class Window(Generic[T]):
     """The ready lists of one channel of one queue; items are known by identity or equality."""
 
     __slots__ = (
-        "_at", "_busy", "_capacity", "_due", "_due_capacity", "_due_in_flight", "_fresh", "_line",
-        "_per_destination", "_streak",
+        "_at", "_busy", "_capacity", "_due", "_due_capacity", "_due_in_flight", "_due_line", "_fresh",
+        "_line", "_per_destination", "_streak",
     )  # fmt: skip
 
     def __init__(
@@ -134,15 +134,18 @@ class Window(Generic[T]):
         due_capacity: int = 1_000,
         per_destination: int = 0,
         line: int = 0,
+        due_line: int = 0,
     ) -> None:
         """`capacity` bounds the fresh ones (`room`), `due_capacity` the retried (`wants_more`).
 
-        `per_destination` are in flight at most, and `line` wait at most; 0: any number.
+        `per_destination` are in flight at most, and `line` wait, of them `due_line` loaded ones (which
+        are loaded many at a time, so these may be some more); 0: any number.
         """
         self._capacity = capacity
         self._due_capacity = due_capacity
         self._per_destination = per_destination
         self._line = line
+        self._due_line = due_line or line
         self._fresh: _Ring[T] = _Ring()
         self._due: _Ring[T] = _Ring()
         self._due_in_flight: set[T] = set()
@@ -169,11 +172,12 @@ class Window(Generic[T]):
         return self._fresh.length(destination) + self._due.length(destination) >= self._line
 
     def crowded(self) -> set[str]:
-        """Return the destinations that are crowded."""
+        """Return the destinations of which no more are to be loaded."""
         if not self._line:
             return set()
-        here = {*self._fresh.destinations(), *self._due.destinations()}
-        return {destination for destination in here if self.is_crowded(destination)}
+        due, most = self._due, self._due_line
+        here = {*self._fresh.destinations(), *due.destinations()}
+        return {each for each in here if self.is_crowded(each) or due.length(each) >= most}
 
     def add_fresh(self, item: T, destination: str) -> None:
         """Add what was just accepted."""

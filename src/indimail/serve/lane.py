@@ -5,12 +5,13 @@
     lane.take(cap=200)            -> the jobs that start now, in groups that go together
     lane.ended(job)               # each job of a group ends alone; its slot is free with the last
 
-Memory is bounded: by the window, and by the octets of the bodies that its mails hold.
+Memory is bounded: by the window, and by the octets of the bodies that its mails hold.  A destination
+has a share of these, so that one that is slow does not keep others out.
 
 Not here: what starts them (`serve.send`), whose turn it is (`schedule.window`).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -21,6 +22,7 @@ from indimail.schedule.window import Window
 from indimail.serve.job import Job
 
 MEMORY: Final = 32 << 20  # octets of bodies that one lane keeps at hand
+SHARE: Final = MEMORY // 8  # of them those for one remote destination
 TOGETHER: Final = 100  # recipients of one transaction (RFC 5321 4.5.3.1.8)
 BEGINNING: Final = (-1.0, 0, 0)
 NEVER_TRIED_DONE: Final = (1e-9, 0, 0)  # what is accepted from now on comes by `add`
@@ -45,20 +47,23 @@ class Lane:
         self._left_out: set[str] = set()
         self._passed_over = BEGINNING  # where `after` was when the first of them was left out
         self._held: dict[int, int] = {}  # jobs here, by the mail's id
+        self._octets_for: dict[str, int] = {}  # of the bodies of jobs, by destination
         self._open: dict[Job, int] = {}  # jobs of a group that have not ended, by its first
 
     def fits(self, recipient: QueuedRecipient) -> bool:
         """Tell whether a new recipient has room; else it waits in the database."""
-        window = self._window
+        window, to = self._window, destination(recipient)
         return (
             window.room > 0
             and self._octets < MEMORY
-            and not window.is_crowded(destination(recipient))
+            and not window.is_crowded(to)
+            and self._octets_for.get(to, 0) < SHARE
         )
 
-    def left_out(self) -> Collection[str]:
+    def left_out(self) -> set[str]:
         """Return destinations of which nothing is to be loaded, for as much waits here as may."""
         crowded = self._window.crowded()
+        crowded |= {to for to, octets in self._octets_for.items() if octets >= SHARE}
         if self._left_out - crowded:  # what was passed over has its turn now
             self.after = min(self.after, self._passed_over)
             self._left_out = set()
@@ -83,10 +88,22 @@ class Lane:
         if not held:
             self._octets += mail.octets
         self._held[mail.message.id] = held + 1
+        self._count(job, mail.octets)
         if fresh:
             self._window.add_fresh(job, destination(job.recipient))
         else:
             self._window.add_due(job, destination(job.recipient))
+
+    def _count(self, job: Job, octets: int) -> None:
+        """Count the octets of a job; recipients of one mail at one host are counted each."""
+        if self.channel is Channel.LOCAL:
+            return
+        to = destination(job.recipient)
+        left = self._octets_for.get(to, 0) + octets
+        if left > 0:
+            self._octets_for[to] = left
+        else:
+            self._octets_for.pop(to, None)
 
     def take(self, cap: int) -> list[Sequence[Job]]:
         """Return what starts now, so that at most `cap` groups are in work."""
@@ -113,6 +130,7 @@ class Lane:
     def ended(self, job: Job) -> None:
         """Let go of a job whose attempt ended."""
         mail = job.mail
+        self._count(job, -mail.octets)
         held = self._held.get(mail.message.id, 0) - 1
         if held > 0:
             self._held[mail.message.id] = held

@@ -54,7 +54,11 @@ from indimail.serve.snapshot import SendSettings
 from indimail.serve.traced import Endings
 
 LOADED_AT_ONCE: Final = 200
-LINE: Final = 1_000  # of one remote destination in memory, so that there is room for others
+# Of remote destinations in memory; of one of them, so that there is room for others.
+DUE: Final = 10_000
+LINE: Final = 1_000
+DUE_LINE: Final = 100
+LOADS: Final = 20  # in a row, where each finds mail for a destination that has enough of it
 NOT_BEGUN: Final = "The server ended before this attempt began. (#4.3.2)"
 SETTLED: Final = 1.0  # a row younger than this may still be followed by an older one: loaded later
 ALWAYS: Final = 1e11  # seconds since the epoch; all mail is due before
@@ -163,7 +167,9 @@ class Send:
 
     def _nothing_in_work(self) -> None:
         self._jobs: dict[tuple[int, int], Job] = {}
-        remote: Window[Job] = Window(per_destination=self._remote.at_once, line=LINE)
+        remote: Window[Job] = Window(
+            due_capacity=DUE, per_destination=self._remote.at_once, line=LINE, due_line=DUE_LINE
+        )
         self._lanes = {
             Channel.LOCAL: Lane(Channel.LOCAL, Window()),
             Channel.REMOTE: Lane(Channel.REMOTE, remote),
@@ -255,13 +261,16 @@ class Send:
         """Fill the lanes with recipients that have become due, a bounded number at a time."""
         try:
             for lane in self._lanes.values():
-                self._load_due(lane)
+                for _ in range(LOADS):
+                    if not self._load_due(lane):
+                        break
         except MailError as error:
             self._queue.fail(error)
 
-    def _load_due(self, lane: Lane) -> None:
+    def _load_due(self, lane: Lane) -> bool:
+        """Load some; tell whether what was loaded keeps others from being found, who may be now."""
         if self.draining or not lane.wants_more():
-            return
+            return False
         flushed = lane.flushed
         before = ALWAYS if flushed is not None else self._clock.now() - SETTLED
         if before < lane.after[0]:  # the clock stepped back: look at everything again
@@ -283,6 +292,7 @@ class Send:
             lane.flushed = None
         if due:
             self._pump()
+        return lane.has_more and bool(lane.left_out() - left_out)
 
     def flush(self) -> None:
         """Try everything that waits, now, whenever it is due; once."""
