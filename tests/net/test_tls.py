@@ -1,3 +1,4 @@
+import hashlib
 import ssl
 from pathlib import Path
 
@@ -243,3 +244,28 @@ def test_sessions_have_a_bound(context, monkeypatch) -> None:
         joined(layer, context.serve())
         contexts.keep(host, layer)
     assert sorted(contexts._sessions) == ["b.example", "c.example"]
+
+
+def bound(layer: TlsLayer, authority: trustme.CA, most: ssl.TLSVersion) -> Peer:
+    return Peer(layer, authority, most=most).shake_hands()
+
+
+def test_what_sasl_binds_to_is_what_the_client_sees(authority, tmp_path) -> None:
+    path = tmp_path / "servercert.pem"
+    issued = authority.issue_cert("mx.example.com")
+    issued.private_key_and_cert_chain_pem.write_to_path(path)
+    layer = TlsContext.load(str(path)).serve()
+    assert layer.bindings == {}
+    peer = bound(layer, authority, ssl.TLSVersion.TLSv1_2)
+    der = peer.tls.getpeercert(binary_form=True)
+    assert layer.bindings == {
+        "tls-unique": peer.tls.get_channel_binding("tls-unique"),
+        "tls-server-end-point": hashlib.sha256(der).digest(),  # it is signed with SHA-256
+    }
+
+
+def test_tls_1_3_has_nothing_to_bind_to_here(context, authority) -> None:
+    layer = context.serve()
+    bound(layer, authority, ssl.TLSVersion.TLSv1_3)
+    assert layer.version == "TLSv1.3"
+    assert layer.bindings == {}

@@ -1,10 +1,12 @@
 """AUTH on a connection: who is let in, what others hear, and what follows from it."""
 
+import ssl
 from base64 import b64decode, b64encode
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import trustme
 from scramp import ScramClient
 
 from indimail.accounts.passwords import Method, hash_password
@@ -14,11 +16,13 @@ from indimail.mail.address import Address
 from indimail.mail.addresslist import parse_address_list
 from indimail.mail.secret import Secret
 from indimail.mail.verdict import Rule
+from indimail.net.tls import TlsContext
 from indimail.policy.sender import SenderRules
 from indimail.serve.login import AuthSettings, Denied, LoggedIn, Why
 from indimail.smtp.rules import SessionRules
 from indimail.wire.sasl_server import MECHANISMS
 from serve.desk import Client, Desk, lines
+from serve.test_smtpd import TlsClient
 
 ANA, PASSWORD = "ana@example.com", "wonder"
 OK = "235 2.0.0 ok, go ahead (#2.0.0)"
@@ -177,7 +181,9 @@ def test_cram_needs_the_clear_text_and_no_hash_is_one_unless_it_may() -> None:
         client = desk.greeted()
         assert cram(client, desk, "bob@example.com", "wrong") == WRONG
         assert cram(client, desk, ANA, PASSWORD) == WRONG
-        assert cram(client, desk, "nobody@example.com", "nobody's") == WRONG
+        nobodys = desk.authenticator.verifier._nobodys.reveal()
+        assert cram(client, desk, "nobody@example.com", nobodys) == WRONG
+        assert cram(client, desk, ANA, nobodys) == WRONG
         by_hash = cram(client, desk, "bob@example.com", hashed.reveal())
         assert by_hash == (OK if hash_is_secret else WRONG)
         assert cram(desk.greeted(), desk, "bob@example.com", "sesame") == OK
@@ -455,6 +461,20 @@ def test_permission_by_auth_lasts_for_the_connection() -> None:
     for _ in range(2):
         assert said(client, desk, f"MAIL FROM:<{ANA}>", ELSEWHERE, "RSET")[1] == "250 2.1.5 ok"
     assert said(desk.greeted(), desk, f"MAIL FROM:<{ANA}>", ELSEWHERE)[1] == f"{DENIED} #5.7.1"
+
+
+def test_permission_by_auth_ends_with_what_was_said_before_tls() -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("mx.example.com").configure_cert(context)
+    desk = desk_of(tls=TlsContext(context), session_rules=replace(RULES, starttls=True))
+    client = logged_in(desk)
+    client.say("STARTTLS")
+    client.heard()
+    tls = TlsClient(client, authority)
+    tls.shake_hands()
+    assert client.connection.client.auth.user == ""
+    assert [line[:3] for line in tls.ask("MAIL FROM:<>", ELSEWHERE)] == ["250", "553"]
 
 
 @pytest.mark.parametrize("path", [ANA, "", "eve@elsewhere.example"])

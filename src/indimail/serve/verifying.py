@@ -79,6 +79,7 @@ class Verifier:
     secret: bytes
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _seen: dict[bytes, bool] = field(default_factory=dict)  # digest -> it was right
+    _nobodys: Secret = field(default_factory=lambda: Secret(secrets.token_hex(16)))
 
     def judge(self, attempt: Attempt) -> Outcome:
         """Ask the modules in their order; the first that knows the password decides."""
@@ -153,7 +154,7 @@ class Verifier:
         )
         known = [parse_scram(column).clear, hashed if settings.hash_is_secret else None]
         right = [
-            answers(secret or _NOBODYS, given.challenge, given.response, given.digest)
+            answers(secret or self._nobodys, given.challenge, given.response, given.digest)
             for secret in known
         ]
         return any(is_right and bool(secret) for is_right, secret in zip(right, known, strict=True))
@@ -172,9 +173,6 @@ class Verifier:
             self.users, account, is_on=self.site.has_limits(account.domain),
             closes=settings.domain_limits, now=self.clock.now(),
         )  # fmt: skip
-
-
-_NOBODYS: Final = Secret("nobody's")
 
 
 def _let_in(opened: Account | Ended, attempt: Attempt, rule: Rule) -> Outcome:
