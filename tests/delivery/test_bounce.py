@@ -1,6 +1,8 @@
 """A whole bounce: who gets it, how it reads, and that two parsers nobody here wrote read it."""
 
 import email
+import quopri
+from base64 import b64decode
 from dataclasses import replace
 from email.message import EmailMessage, Message
 from email.policy import SMTPUTF8, default
@@ -22,6 +24,7 @@ from indimail.delivery.reported import ReportedMessage, ReportedRecipient
 from indimail.mail.dates import header_date
 from indimail.mail.errors import Misuse
 from indimail.mail.outcome import Peer
+from indimail.mail.sevenbit import to_seven_bit
 
 BORN, AT, NOW = 1_763_000_000.0, 1_763_000_600.0, 1_763_000_601.0
 ID = 1838568448000000001
@@ -307,6 +310,29 @@ def test_texts_and_addresses_in_utf8_are_read() -> None:
     )
     assert "\nFinal-Recipient: utf-8; é@example.com\n" in whole.decode()
     assert "\nX-Bounced-Address: <\\x{E9}@example.com>\n" in whole.decode()
+
+
+@pytest.mark.parametrize("ret", ["", "HDRS"])
+def test_a_report_in_utf8_can_go_to_a_server_that_knows_none(ret: str) -> None:
+    """RFC 6533 4.5: its parts take an encoding, and its header needs no UTF-8."""
+    failed = replace(ANA, address="é@example.com")
+    bounce, whole = made(UTF8, replace(BOB, smtputf8=True, ret=ret), (failed,))
+    assert bounce.smtputf8
+    changed = to_seven_bit(whole)
+    assert isinstance(changed, bytes)
+    assert changed.isascii()
+    _, status, original = email.message_from_bytes(changed, policy=default).iter_parts()  # type: ignore[attr-defined]
+    assert status.get_content_type() == "message/global-delivery-status"
+    assert b"Final-Recipient: utf-8; \xc3\xa9@example.com" in decoded(status)
+    assert "Subject: né".encode() in decoded(original)
+
+
+def decoded(part: EmailMessage) -> bytes:
+    """Return a part's octets; the library leaves what is in message/* as it came."""
+    encoded = part.as_bytes().partition(b"\n\n")[2]
+    if part["Content-Transfer-Encoding"] == "base64":
+        return b64decode(encoded)
+    return quopri.decodestring(encoded)
 
 
 @pytest.mark.parametrize("text", ["failure notice", "Zurück", "é" * 60, "\N{SNOWMAN} =?_ " * 9, ""])

@@ -456,6 +456,6 @@ def test_each_recipient_has_the_reply_that_was_its_own():
 
 
 def test_a_server_that_was_told_nothing_says_nothing():
-    """SIZE: what it offered decides."""
-    [outcome] = told([b"250 never said"], parse_mail("ana@example.net bo@example.com utf8"), **MX)
+    large = parse_mail("ana@example.net bo@example.com size=9")
+    [outcome] = told([b"", b"220 mx", b"250-mx\r\n250 SIZE 5", b"250 never said"], large, **MX)
     assert outcome.peer == Peer("mx.example.com", "192.0.2.1")

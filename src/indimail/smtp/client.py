@@ -154,7 +154,9 @@ class SmtpClient:
         self._prepare(envelope)
         if self._under_way.is_over:
             self._settle()
-        elif envelope.reverse_path.body == EIGHT_BIT and not self.offer.eight_bit:
+        elif self._lacks_utf8 or (
+            envelope.reverse_path.body == EIGHT_BIT and not self.offer.eight_bit
+        ):
             self._link.ask(Downgrade())
         else:
             self._say_mail()
@@ -163,7 +165,7 @@ class SmtpClient:
         """The message is 7-bit now, and as large as this."""
         if self._link.answered(Downgrade):
             envelope = self._under_way.envelope
-            path = replace(envelope.reverse_path, body="", size=size)
+            path = replace(envelope.reverse_path, body="", smtputf8=False, size=size)
             self._prepare(replace(envelope, reverse_path=path))
             if self._under_way.is_over:
                 self._settle()
@@ -173,8 +175,8 @@ class SmtpClient:
     def not_downgraded(self, why: str) -> None:
         """The message cannot be made 7-bit: ``a part of it is signed``."""
         if self._link.answered(Downgrade):
-            text = report.NO_EIGHT_BIT.format(host=self.hop.address, why=printable(why))
-            self._under_way.end(500, text)
+            text = report.NO_UNICODE if self._lacks_utf8 else report.NO_EIGHT_BIT
+            self._under_way.end(500, text.format(host=self.hop.address, why=printable(why)))
             self._settle()
 
     def send_body(self, stored: bytes, *, last: bool = False) -> None:
@@ -184,6 +186,14 @@ class SmtpClient:
             transaction.send_body(stored, last=last)
 
     # A transaction
+
+    @property
+    def _lacks_utf8(self) -> bool:
+        """The message may need SMTPUTF8, which is not offered.
+
+        Of a report it may be the parts alone that do, and those take an encoding (RFC 6533 4.5).
+        """
+        return self._under_way.envelope.reverse_path.smtputf8 and not self.offer.smtputf8
 
     @property
     def _under_way(self) -> Transfer:

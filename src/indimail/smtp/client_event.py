@@ -36,7 +36,7 @@ class Derive(Struct, frozen=True):
 
 
 class Downgrade(Struct, frozen=True):
-    """The server takes no octets above 127, and the message has some."""
+    """The server takes no octets above 127 in it, or none in its headers, and it may have some."""
 
 
 class SendBody(Struct, frozen=True):

@@ -6,8 +6,8 @@
     transfer.answered(0, 250, replies); transfer.end(250, "192.0.2.1 accepted message ...", "250 ok")
     transfer.settle()               -> (Delivered("From: <ana@example.net> RCPT: ..."),)
 
-What a server cannot take is decided here, by what it offered: a message above its SIZE, addresses or
-a header that need SMTPUTF8 (a domain alone goes as A-labels).  DSN parameters and AUTH are handed on
+What a server cannot take is decided here, by what it offered: a message above its SIZE, addresses
+that need SMTPUTF8 (a domain alone goes as A-labels).  DSN parameters and AUTH are handed on
 where they are offered, and never in another form than they came in; a server without DSN does not
 tell of success, so that it was relayed is told here (`Dsn.RELAYED`).
 
@@ -123,7 +123,7 @@ class Transfer:
         sender = _written(path.address, offer.smtputf8) if path.address else ""
         if sender is None:
             return Failed(report.UNSENDABLE, self._hop.rule)
-        if not offer.smtputf8 and (path.smtputf8 or not sender.isascii()):
+        if not offer.smtputf8 and not sender.isascii():
             return self._judged(500, report.NO_UNICODE.format(host=self._hop.address))
         if 0 < offer.size < path.size:
             host = self._hop.address
