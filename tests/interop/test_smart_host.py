@@ -9,7 +9,7 @@ import trustme
 
 from indimail.control.cdb import build_cdb
 from interop.smarthost import MECHANISMS, Passwords, SmartHost
-from live import ALICE, Instance, Server, place
+from live import ALICE, Instance, Server, place, until
 from support import needs, needs_root
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
@@ -41,8 +41,10 @@ def relay(home: str, authority: trustme.CA, passwords: Passwords) -> Iterator[Sm
 
 @pytest.fixture(scope="module")
 def outward(home: str) -> Iterator[Server]:
-    """A server that may send to other hosts."""
+    """A server that may send to other hosts, by two connections at most to one of them."""
     instance = Instance.make(f"{home}/i")
+    toml = instance.read("indimail.toml")
+    instance.write("indimail.toml", toml.replace("#per_host = 20", "per_host = 2"))
     instance.write("tcp/tcp.smtp", '127.:allow,RELAYCLIENT=""\n')
     with instance.serve(workers=1) as running:
         yield running
@@ -127,3 +129,28 @@ def test_each_sender_has_a_password_of_its_own(
         assert "Access denied" in told["text"]
     finally:
         os.unlink(path)
+
+
+def test_fifty_recipients_at_a_host_cost_one_transaction(outward: Server, relay: SmartHost) -> None:
+    route(outward, relay, f" ana {PASSWORD}")
+    members = [f"member{number}@far.example" for number in range(50)]
+    with outward.connect() as talk:
+        talk.say(f"MAIL FROM:<{ALICE}>")
+        for member in members:
+            assert talk.say(f"RCPT TO:<{member}>").startswith("250 ")
+        talk.say("DATA")
+        talk.say("Subject: to fifty\r\n\r\n.")
+    relay.says("nrcpt=50 (queue active)")
+    until(lambda: all(f"to=<{member}>" in relay.log for member in members))
+
+
+def test_many_mails_cost_two_connections(outward: Server, relay: SmartHost) -> None:
+    route(outward, relay, f" ana {PASSWORD}")
+    before = relay.log.count(": connect from ")
+    outward.instance.write("control/holdremote", "1\n")
+    with outward.connect() as talk:
+        for number in range(40):
+            talk.mail(f"number{number}@far.example", "Subject: one of many\r\n\r\n", ALICE)
+    os.unlink(outward.instance.path("control/holdremote"))
+    until(lambda: all(f"to=<number{number}@far.example>" in relay.log for number in range(40)))
+    assert relay.log.count(": connect from ") - before <= 2
