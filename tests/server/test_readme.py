@@ -19,6 +19,7 @@ VARYING = [
     (r"\d\d:\d\d:\d\d\.\d{3}", "TIME"),
     (r"\b\d+ octets", "N octets"),
     (r"\bqueue\d\b", "QUEUE"),
+    (r"\bport \d+", "port N"),
 ]
 
 

@@ -2,18 +2,22 @@
 
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from indimail.control.cdb import build_cdb
 from live import ALICE, BOB, DOMAIN, HOST, Instance, Server, place, until
+from server.test_readme import shape
 from sink import Sink
 
 pytestmark = pytest.mark.slow
 
 FAR = "somebody@far.example"
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "outgoing.md"
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +217,24 @@ def test_each_recipient_has_an_outcome_of_its_own(server: Server) -> None:
         listed = server.instance.run("qmail-qread").stdout
     assert "remote\tlater@far.example\n" in listed
     assert "done\tremote\tnever@far.example\n" in listed
+
+
+def test_explain_tells_what_the_guide_shows(server: Server) -> None:
+    (shown,) = re.findall(r"(?ms)^```text\n\$ indimail explain \d+\n(.*?)^```$", GUIDE.read_text())
+    with (
+        Sink(rcpt=["450 4.2.0 greylisted, come back later"]) as sink,
+        written(server, "control/smtproutes", f":{sink.place}\n"),
+    ):
+        with server.connect() as talk:
+            number = talk.mail("ana@far.example", "Subject: a test\r\n\r\n", ALICE)
+            talk.say("QUIT")
+        server.instance.delivery(number, "deferred")
+        told = until(lambda: _ended(server.instance.run("explain", number).stdout))
+    assert sorted(shape(told).splitlines()) == sorted(shape(shown).splitlines())
+
+
+def _ended(story: str) -> str:
+    return story if "conversation ended" in story else ""
 
 
 def test_a_server_that_wants_no_more_over_a_connection_gets_the_next_over_another(
