@@ -466,6 +466,19 @@ def test_a_directory_without_an_instance(folder: str, terminal: Terminal) -> Non
     )
 
 
+def test_a_database_whose_file_is_gone_is_not_made_anew(domain: Terminal) -> None:
+    """An empty one would tell of every user that he does not exist."""
+    path = f"{domain.root}/db/indimail.db"
+    os.rename(path, f"{domain.root}/away")
+    for command in (["vuserinfo", "postmaster@example.com"], ["vadduser", "a@example.com", "x"]):
+        ran = domain(*command)
+        assert (ran.code, ran.out) == (75, "")
+        assert "indimail.db: no such file; `indimail init` makes one" in ran.err
+    assert not os.path.exists(path)
+    os.rename(f"{domain.root}/away", path)
+    assert domain("vuserinfo", "-n", "postmaster@example.com").code == 0
+
+
 def test_a_broken_setting_stops_before_anything_is_written(domain: Terminal) -> None:
     Path(domain.root, "indimail.toml").write_text("[nonsense]\n")
     ran = domain("vadduser", "alice@example.com", "x")

@@ -19,6 +19,7 @@ Not here: what is asked (`accounts.lookups`, `accounts.lists`), what is changed 
 `accounts.moves`).
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -65,10 +66,15 @@ class Engines:
 class Database:
     """One database of accounts."""
 
-    def __init__(self, url: str) -> None:
-        """Import what the database needs; it is asked at the first call."""
+    def __init__(self, url: str, *, exists: bool = False) -> None:
+        """Import what the database needs; it is asked at the first call.
+
+        With `exists` a SQLite file that is not there is an error: an empty one would tell of every
+        user that he does not exist, and his mail would bounce.
+        """
         prepare(url)
         self._url = url
+        self._file = engines.file_of(url) if exists else ""
         self._engines: Engines | None = None
         self._opening = threading.Lock()
         self._silent_until = 0.0
@@ -113,6 +119,8 @@ class Database:
 
     def engines(self) -> Engines:
         """Return the engines; the first call connects and brings the schema up to date."""
+        if self._file and not os.path.exists(self._file):
+            raise AccountsUnavailable("no such file; `indimail init` makes one, without any user")
         if self._engines is not None:
             return self._engines
         if not self._opening.acquire(timeout=engines.ANSWER):

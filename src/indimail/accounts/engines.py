@@ -49,6 +49,12 @@ def normal(url: str) -> sqlalchemy.URL:
     return made.set(drivername=SERVERS.get(scheme, scheme))
 
 
+def file_of(url: str) -> str:
+    """Return the file of a SQLite database, empty for others."""
+    made = normal(url)
+    return made.database or "" if made.get_backend_name() == "sqlite" else ""
+
+
 def load_driver(url: str) -> None:
     """Import what connections need, in a process that soon may not read the library."""
     made = normal(url)

@@ -37,9 +37,9 @@ def sqlite_url(path: str) -> str:
 class SqlAccounts:
     """The port `Accounts` on a database."""
 
-    def __init__(self, url: str) -> None:
-        """Import what the database needs; it is asked at the first call."""
-        self.database = Database(url)
+    def __init__(self, url: str, *, exists: bool = False) -> None:
+        """Import what the database needs; it is asked at the first call (`Database`)."""
+        self.database = Database(url, exists=exists)
 
     def make_tables(self) -> None:
         """Make what is missing now, not at the first question; on a server the database too."""

@@ -267,7 +267,7 @@ def place(instance: Instance, lines: LogLines, snapshot: Snapshot, uid: int) -> 
 
 
 def _accounts(instance: Instance, snapshot: Snapshot) -> SqlAccounts:
-    return SqlAccounts(_accounts_url(instance, snapshot))
+    return SqlAccounts(_accounts_url(instance, snapshot), exists=True)
 
 
 def _accounts_url(instance: Instance, snapshot: Snapshot) -> str:

@@ -113,7 +113,7 @@ def _addresses(prefix: str, parsed_args: argparse.Namespace, **_: object) -> lis
         from indimail.manage.site import acting_as  # noqa: PLC0415
 
         site, url = find_site(root)
-        accounts = SqlAccounts(url)
+        accounts = SqlAccounts(url, exists=True)
         with acting_as(site.uid, site.gid):
             try:
                 return accounts.addresses(prefix, MOST)

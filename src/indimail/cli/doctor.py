@@ -101,7 +101,7 @@ class _Practice:
             )
         except Failed:  # told as a line of the file
             self._url = ""
-        self._accounts = SqlAccounts(self._url or "sqlite://")
+        self._accounts = SqlAccounts(self._url or "sqlite://", exists=True)
         self._stores = Stores(
             self.site, self._accounts, SystemDisk(), server_of(PROGRAM, self.site)
         )

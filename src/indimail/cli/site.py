@@ -214,7 +214,7 @@ def opened(program: str, args: argparse.Namespace) -> Iterator[Command]:
     from indimail.accounts.sql import SqlAccounts  # noqa: PLC0415
 
     site, url = find_site(args.root)
-    accounts = SqlAccounts(url)
+    accounts = SqlAccounts(url, exists=True)
     with acting_as(site.uid, site.gid):
         stores = Stores(site, accounts, SystemDisk(), server_of(program, site))
         try:
