@@ -26,6 +26,26 @@ def remote(**window: int) -> Lane:
     return Lane(Channel.REMOTE, Window(**window))
 
 
+def end(lane: Lane, job: Job) -> None:
+    lane.over(job)
+    lane.ended(job)
+
+
+def test_the_next_starts_before_an_outcome_is_recorded_but_only_so_many(monkeypatch) -> None:
+    monkeypatch.setattr(lanes, "UNRECORDED", 2)
+    lane = remote(per_destination=1)
+    for number in range(4):
+        lane.add(jobs(mail(number), "a.example")[0], fresh=True)
+    started = []
+    for _ in range(2):
+        (group,) = lane.take(9)
+        lane.over(group[0])
+        started.append(group[0])
+    assert (lane.running, lane.unrecorded, lane.take(9)) == (0, 2, [])
+    lane.ended(started[0])
+    assert len(lane.take(9)) == 1
+
+
 def test_recipients_of_a_mail_at_one_host_go_together_and_take_one_slot() -> None:
     lane = remote(per_destination=10)
     first, second = mail(1), mail(2)
@@ -38,7 +58,7 @@ def test_recipients_of_a_mail_at_one_host_go_together_and_take_one_slot() -> Non
     assert (lane.running, lane.take(2)) == (2, [])
     for job in groups[0][::-1]:
         assert lane.running == 2
-        lane.ended(job)
+        lane.over(job)
     assert lane.running == 1
     assert [list(group) for group in lane.take(2)] == [of_second]
 
@@ -69,9 +89,9 @@ def test_bodies_have_a_bound_and_each_is_counted_once(monkeypatch) -> None:
     assert not lane.fits(one[0].recipient)
     assert not lane.wants_more()
     lane.take(9)
-    lane.ended(one[0])
+    end(lane, one[0])
     assert not lane.wants_more()  # the other recipient still needs it
-    lane.ended(one[1])
+    end(lane, one[1])
     assert lane.wants_more()
     assert lane.fits(one[0].recipient)
 

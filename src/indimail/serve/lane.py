@@ -3,10 +3,12 @@
     lane = Lane(Channel.LOCAL, Window())
     lane.add(job, fresh=True)
     lane.take(cap=200)            -> the jobs that start now, in groups that go together
-    lane.ended(job)               # each job of a group ends alone; its slot is free with the last
+    lane.over(job)                # its attempt is; the slot of a group is free with the last of it
+    lane.ended(job)               # and its outcome is recorded
 
 Memory is bounded: by the window, and by the octets of the bodies that its mails hold.  A destination
-has a share of these, so that one that is slow does not keep others out.
+has a share of these, so that one that is slow does not keep others out.  What a crash would send again
+is bounded, too: while `UNRECORDED` outcomes wait for their commit, nothing starts.
 
 Not here: what starts them (`serve.send`), whose turn it is (`schedule.window`).
 """
@@ -23,6 +25,7 @@ from indimail.serve.job import Job
 
 MEMORY: Final = 32 << 20  # octets of bodies that one lane keeps at hand
 SHARE: Final = MEMORY // 8  # of them those for one remote destination
+UNRECORDED: Final = 200  # outcomes of a lane whose commit is awaited
 TOGETHER: Final = 100  # recipients of one transaction (RFC 5321 4.5.3.1.8)
 BEGINNING: Final = (-1.0, 0, 0)
 NEVER_TRIED_DONE: Final = (1e-9, 0, 0)  # what is accepted from now on comes by `add`
@@ -32,14 +35,16 @@ class Lane:
     """The local or the remote channel of one queue.
 
     `after` is the due time, id and number of the recipient that was loaded last; `has_more`: there
-    were as many as are loaded at once.  `flushed` are those that were loaded since all were made due,
-    None: only what is due is loaded.
+    were as many as are loaded at once.  `running` are groups in work, `unrecorded` jobs whose attempt
+    is over and whose outcome is not recorded.  `flushed` are those that were loaded since all were made
+    due, None: only what is due is loaded.
     """
 
     def __init__(self, channel: Channel, window: Window[Job]) -> None:
         self.channel = channel
         self.after = BEGINNING
         self.running = 0
+        self.unrecorded = 0
         self.has_more = False
         self.flushed: set[tuple[int, int]] | None = None
         self._window = window
@@ -112,7 +117,10 @@ class Lane:
             self.running += len(taken)
             return [(job,) for job in taken]
         groups = []
-        while (first := self._window.next(self.running, cap)) is not None:
+        while (
+            self.unrecorded < UNRECORDED
+            and (first := self._window.next(self.running, cap)) is not None
+        ):
             self.running += 1
             groups.append(self._group(first))
         return groups
@@ -127,8 +135,20 @@ class Lane:
                 job.lead = first
         return group
 
+    def over(self, job: Job) -> None:
+        """Free the slot of a job whose attempt is over: another may start."""
+        self.unrecorded += 1
+        lead = job.lead or job
+        left = self._open.pop(lead, 1) - 1
+        if left:
+            self._open[lead] = left
+        else:
+            self.running -= 1
+            self._window.done(lead)
+
     def ended(self, job: Job) -> None:
-        """Let go of a job whose attempt ended."""
+        """Let go of a job whose outcome is recorded."""
+        self.unrecorded -= 1
         mail = job.mail
         self._count(job, -mail.octets)
         held = self._held.get(mail.message.id, 0) - 1
@@ -136,13 +156,6 @@ class Lane:
             self._held[mail.message.id] = held
         elif self._held.pop(mail.message.id, None):
             self._octets -= mail.octets
-        lead = job.lead or job
-        left = self._open.pop(lead, 1) - 1
-        if left:
-            self._open[lead] = left
-            return
-        self.running -= 1
-        self._window.done(lead)
 
 
 def destination(recipient: QueuedRecipient) -> str:

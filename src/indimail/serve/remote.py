@@ -129,7 +129,7 @@ class RemoteDelivery:
 
     @property
     def at_once(self) -> int:
-        """Two for each connection: one is sent while another's end is committed."""
+        """Two for each connection: the next one is at hand when one was sent."""
         return 2 * self.settings().per_host
 
     def start(self, jobs: Sequence[Job], send: Scheduler) -> None:

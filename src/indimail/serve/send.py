@@ -137,8 +137,8 @@ class Send:
 
     @property
     def running(self) -> int:
-        """Deliveries in work."""
-        return sum(lane.running for lane in self._lanes.values())
+        """Deliveries in work, and those whose outcome is not recorded."""
+        return sum(lane.running + lane.unrecorded for lane in self._lanes.values())
 
     def largest_id(self) -> int:
         """Return the largest id that is known here, 0 for none."""
@@ -377,7 +377,10 @@ class Send:
         self._queue.mark(Stepped(job.mail.message.id, step), job.life, done)
 
     def finish(self, job: Job, outcome: Outcome, forwards: tuple[Accepted, ...] = ()) -> None:
-        """End an attempt: record the final outcome, or when to try again.  Any thread may call."""
+        """End an attempt: record the final outcome, or when to try again.
+
+        Any thread may call for a local delivery, the event loop alone for a remote one.
+        """
         message, recipient = job.mail.message, job.recipient
         now = self._clock.now()
         if isinstance(outcome, Deferred):
@@ -391,9 +394,7 @@ class Send:
             return
         owed = self._bounces.owes(message, recipient, outcome, now)
         change = Finished(message.id, recipient.number, outcome, now, forwards, owed)
-        self._queue.mark(
-            change, job.life, partial(self._ended, job, outcome, change, now), forwards
-        )
+        self._record(job, outcome, change, now, forwards)
 
     def put_back(self, job: Job) -> None:
         """End an attempt that had not begun when the server was told to end: it is due at once."""
@@ -407,7 +408,19 @@ class Send:
             message.id, recipient.number, due, outcome.text, str(outcome.rule), now, owed,
             outcome.peer,
         )  # fmt: skip
-        self._queue.mark(change, job.life, partial(self._ended, job, outcome, change, now))
+        self._record(job, outcome, change, now)
+
+    def _record(
+        self, job: Job, outcome: Outcome, change: Postponed | Finished, now: float,
+        forwards: tuple[Accepted, ...] = (),
+    ) -> None:  # fmt: skip
+        """Commit what became of a job; a host waits for no disk of ours, it gets the next one now."""
+        self._queue.mark(
+            change, job.life, partial(self._ended, job, outcome, change, now), forwards
+        )
+        if job.recipient.channel is Channel.REMOTE and not self.has_forgotten(job):
+            self._lanes[Channel.REMOTE].over(job)
+            self._pump()
 
     def has_forgotten(self, job: Job) -> bool:
         """Tell whether the queue was closed since: nothing of this attempt is heard any longer."""
@@ -427,6 +440,8 @@ class Send:
         message, recipient = job.mail.message, job.recipient
         lane = self._lanes[recipient.channel]
         self._jobs.pop(job.key, None)
+        if recipient.channel is Channel.LOCAL:
+            lane.over(job)
         lane.ended(job)
         settings = self._settings()
         verdict = _VERDICTS[type(outcome)]
