@@ -223,4 +223,4 @@ def test_any_line_is_a_rule_or_a_mistake(text: str) -> None:
     found, mistakes = parse_relaydomains(line)
     assert len(found.hosts.permits) + len(found.recipients.permits) + len(mistakes) == 1
     said, mistakes = parse_relaymailfrom(line)
-    assert len(said.exact) + len(said.patterns) + len(mistakes) == 1
+    assert len(said.text.exact) + len(said.text.patterns) + len(mistakes) == 1

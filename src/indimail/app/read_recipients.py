@@ -66,8 +66,7 @@ def _relaymailfrom(reading: Reading) -> RelaySenders:
     base = reading.base(reading.controls.locate("relaymailfrom"))
     rules = {}
     for key in _keys(reading, base, f"{text.name}.cdb", sender_key, "user@domain or @domain"):
-        known = listed.exact.get(key)
-        rules[key] = known.rule if known else Rule(f"{text.name}.cdb", key=key)
+        rules[key] = listed.text.exact.get(key) or Rule(f"{text.name}.cdb", key=key)
     return parse_relaymailfrom(text.lines, rules.items())[0]
 
 

@@ -107,7 +107,12 @@ def check_relay(
     ):
         if finding.grade is not Grade.WIDE or (Grade.OPEN, finding.rule) not in found:
             found.setdefault((finding.grade, finding.rule), finding)
-    return tuple(sorted(found.values(), key=lambda finding: list(Grade).index(finding.grade)))
+    return tuple(sorted(found.values(), key=_place))
+
+
+def _place(finding: Finding) -> tuple[int, str, int]:
+    rule = finding.rule
+    return list(Grade).index(finding.grade), rule.file, rule.line or 0
 
 
 # -- recipients ------------------------------------------------------------------------------------
@@ -273,17 +278,15 @@ class _Listener:
 def _claims(rules: RelayRules) -> Iterator[Finding]:
     """Find the senders that anybody can claim to be."""
     senders = rules.relaymailfrom
-    lines: Mapping[str, Accept] = {
-        **{pattern.glob: pattern.permit for pattern in senders.patterns if pattern.permits},
-        **senders.exact,
-        **senders.base,
+    lines: Mapping[str, Rule] = {
+        **{pattern.glob: pattern.rule for pattern in senders.text.patterns if pattern.lists},
+        **senders.text.exact,
+        **senders.base.exact,
     }
-    for key, permit in lines.items():
+    for key, rule in lines.items():
         sender = f"anybody{key}" if key[0] == "@" else key
         witness = Witness(_STRANGER, "", sender, RECIPIENT)
-        yield Finding(
-            Grade.CLAIMABLE, permit.rule, f"lets everybody relay who says {sender}", witness
-        )
+        yield Finding(Grade.CLAIMABLE, rule, f"lets everybody relay who says {sender}", witness)
 
 
 def _whom(host: str) -> str:

@@ -35,9 +35,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from indimail.mail.address import Address, domain_key
+from indimail.mail.address import Address
+from indimail.mail.addresslist import NO_ADDRESSES, AddressList, parse_address_list
 from indimail.mail.errors import Mistake
-from indimail.mail.glob import matches
 from indimail.mail.line import Line
 from indimail.mail.match import TYPOGRAPHIC, Domains, key_of, quoted
 from indimail.mail.verdict import Accept, Rule
@@ -46,7 +46,7 @@ from indimail.policy.permission import Permission
 
 _SUFFIX: Final = re.compile(rf"[^\s\"'<>:,{TYPOGRAPHIC}]*")
 _COLON: Final = "nothing or a suffix after the colon, as in @fix.me, without quotes"
-_WILD: Final = re.compile(r"[*?\[\\]")
+_WILD: Final = re.compile(r"[*?\[\\!]")
 
 
 # -- relayclients ----------------------------------------------------------------------------------
@@ -145,59 +145,38 @@ def parse_relaydomains(lines: Sequence[Line]) -> tuple[RelayDomains, list[Mistak
 
 
 @dataclass(frozen=True, slots=True)
-class SenderPattern:
-    """A line with a wildcard; with ``!`` in front it takes back."""
-
-    glob: str
-    permits: bool
-    permit: Accept
-
-
-@dataclass(frozen=True, slots=True)
 class RelaySenders:
-    """`base` are the keys of relaymailfrom.cdb, which is asked first; `exact` those of the text."""
+    """`base` is relaymailfrom.cdb, which is asked first; `text` the file."""
 
-    base: Mapping[str, Accept] = field(default_factory=dict)
-    exact: Mapping[str, Accept] = field(default_factory=dict)
-    patterns: tuple[SenderPattern, ...] = ()
+    base: AddressList = NO_ADDRESSES
+    text: AddressList = NO_ADDRESSES
 
     def __bool__(self) -> bool:
         """Tell whether there are any."""
-        return bool(self.base or self.exact or self.patterns)
+        return bool(self.base or self.text)
 
     def find(self, sender: Address) -> Accept | None:
         """Return what permits this sender; the null sender is in a pattern ``*`` at most."""
-        domain = domain_key(sender.domain)
-        key = f"{sender.local.lower()}@{domain}" if domain else sender.local.lower()
-        for listed in (self.base, self.exact):
-            found = listed.get(key) or (listed.get(f"@{domain}") if domain else None)
-            if found is not None:
-                return found
-        for pattern in reversed(self.patterns):
-            if matches(pattern.glob, key):
-                return pattern.permit if pattern.permits else None
-        return None
+        key = sender.mailbox_key if sender.domain else sender.local
+        rule = self.base.find(key) or self.text.find(key)
+        return None if rule is None else Accept(rule, Permission.RELAYMAILFROM)
 
 
 def parse_relaymailfrom(
     lines: Sequence[Line], base: Iterable[tuple[str, Rule]] = ()
 ) -> tuple[RelaySenders, list[Mistake]]:
     """Read addresses, ``@domain`` and shell patterns; `base` are the keys of the cdb with their rules."""
-    exact: dict[str, Accept] = {}
-    patterns, mistakes = [], []
+    exact, patterns, mistakes = [], [], []
     for line in lines:
         text = line.text.strip()
-        permit = Accept(line.rule, Permission.RELAYMAILFROM)
-        bare = text.removeprefix("!")
-        if _WILD.search(bare) or bare is not text:
-            patterns.append(SenderPattern(bare.lower(), bare is text, permit))
+        if _WILD.search(text):
+            patterns.append(Line(line.file, line.number, text))
         elif (key := sender_key(text)) is not None:
-            exact.setdefault(key, permit)
+            exact.append(Line(line.file, line.number, key))
         else:
             expected = "user@domain, @domain or a shell pattern, without a colon"
             mistakes.append(_mistake(line, Wrong(quoted(line.text), expected)))
-    keys = {key: Accept(rule, Permission.RELAYMAILFROM) for key, rule in base}
-    return RelaySenders(keys, exact, tuple(patterns)), mistakes
+    return RelaySenders(AddressList(dict(base)), parse_address_list(exact, patterns)), mistakes
 
 
 def parse_tlsclients(lines: Sequence[Line]) -> tuple[dict[str, Accept], list[Mistake]]:
