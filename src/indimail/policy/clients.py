@@ -264,7 +264,11 @@ def _octets(head: str, address: str) -> Key | Wrong:
     if prefix and head:
         return Wrong(quoted(head + address), "one address after info@")
     if len(parts) not in ((1, 2, 3) if prefix else (4,)):
-        hint = f", as in {address}." if not prefix and len(parts) < 4 and parts[0].isdigit() else ""
+        hint = (
+            f", as in {address}."
+            if not prefix and len(parts) < 4 and all(map(_is_octet, parts))
+            else ""
+        )
         return Wrong(quoted(address), _ADDRESS + hint)
     ranges = [position for position, part in enumerate(parts) if "-" in part]
     if len(ranges) > 1:
