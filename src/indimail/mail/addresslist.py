@@ -14,18 +14,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from indimail.mail.glob import matches
+from indimail.mail.glob import literal, matches
 from indimail.mail.line import Line
 from indimail.mail.verdict import Rule
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A line that is a shell pattern."""
+    """A line that is a shell pattern; `literal` is in all that it fits, and looked for first."""
 
     glob: str
     lists: bool  # False: it begins with "!"
     rule: Rule
+    literal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class AddressList:
         if listed is not None:
             return listed
         for pattern in reversed(self.patterns):
-            if matches(pattern.glob, address):
+            if pattern.literal in address and matches(pattern.glob, address):
                 return pattern.rule if pattern.lists else None
         return None
 
@@ -73,4 +74,4 @@ def parse_address_list(
 
 def _pattern(line: Line) -> Pattern:
     text = line.text.removeprefix("!").lower()
-    return Pattern(text, not line.text.startswith("!"), line.rule)
+    return Pattern(text, not line.text.startswith("!"), line.rule, literal(text))

@@ -33,6 +33,17 @@ def matches(glob: str, text: str) -> bool:
     return all(token is None for token in tokens[at:])
 
 
+def literal(glob: str) -> str:
+    """Return the longest text that is in everything that a pattern fits: most of it fails there."""
+    runs = [""]
+    for piece in _tokens(glob):
+        if piece is None or piece == "?" or (len(piece) > 1 and piece[0] == "["):
+            runs.append("")
+        else:
+            runs[-1] += piece[-1]
+    return max(runs, key=len)
+
+
 @lru_cache(maxsize=4096)
 def _tokens(glob: str) -> tuple[str | None, ...]:
     """Cut a pattern into what fits one character each; None is ``*``."""

@@ -33,7 +33,7 @@ order of the other checks at RCPT (`policy.recipient`); look-ups (a failed one i
 caller, never a "no" in the facts).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -190,21 +190,25 @@ class RelayRules:
 
 def decide_relay(facts: RelayFacts, rules: RelayRules) -> Accept | Refuse | TryLater:
     """Say whether this client may send to this forward-path.  Raises nothing."""
-    granted = permission(facts, rules)
-    suffix = granted.suffix if granted else ""
     domain = facts.forward_path.domain
     closed = rules.authdomains.find(str(facts.reverse_path)) or facts.auth_all
-    if closed is not None:
-        granted = granted or rules.relaydomains.recipients.find(domain)
-        return granted or _not_known_yet(facts, rules) or refusal(facts, closed, _CLOSED)
-    if not domain:
-        return Accept(_LONE_BOX, Permission.NO_DOMAIN, suffix)
-    ours = is_ours(domain, rules)
-    if ours is not None:
-        return Accept(ours, Permission.RCPTHOSTS, suffix)
-    granted = granted or rules.relaydomains.recipients.find(domain)
-    # No line decided: none of them lists the domain.
-    return granted or _not_known_yet(facts, rules) or refusal(facts, _RCPTHOSTS, _NOT_OURS)
+    if closed is None:
+        if not domain:
+            return Accept(_LONE_BOX, Permission.NO_DOMAIN, _suffix(facts, rules))
+        ours = is_ours(domain, rules)
+        if ours is not None:
+            return Accept(ours, Permission.RCPTHOSTS, _suffix(facts, rules))
+    granted = permission(facts, rules) or rules.relaydomains.recipients.find(domain)
+    if granted is not None:
+        return granted
+    # No line decided about a domain that is not ours: none of them lists it.
+    why = (_RCPTHOSTS, _NOT_OURS) if closed is None else (closed, _CLOSED)
+    return _not_known_yet(facts, rules) or refusal(facts, *why)
+
+
+def _suffix(facts: RelayFacts, rules: RelayRules) -> str:
+    granted = _first(_SUFFIXED, facts, rules)
+    return granted.suffix if granted is not None else ""
 
 
 def is_ours(domain: str, rules: RelayRules) -> Rule | None:
@@ -214,7 +218,15 @@ def is_ours(domain: str, rules: RelayRules) -> Rule | None:
 
 def permission(facts: RelayFacts, rules: RelayRules) -> Accept | None:
     """Return the first permission that this client has for any domain."""
-    for grants in PERMISSIONS:
+    return _first(PERMISSIONS, facts, rules)
+
+
+def _first(
+    permissions: Sequence[Callable[[RelayFacts, RelayRules], Accept | None]],
+    facts: RelayFacts,
+    rules: RelayRules,
+) -> Accept | None:
+    for grants in permissions:
         granted = grants(facts, rules)
         if granted is not None:
             return granted
@@ -270,10 +282,11 @@ def _by_srs(facts: RelayFacts, _: RelayRules) -> Accept | None:
     return None if facts.srs_rule == NO_RULE else Accept(facts.srs_rule, Permission.SRS)
 
 
+# Those that may have a suffix; they come first in the order of all.
+_SUFFIXED: Final = (_by_tcp_smtp, _by_address, _by_name)
+
 PERMISSIONS: Final[tuple[Callable[[RelayFacts, RelayRules], Accept | None], ...]] = (
-    _by_tcp_smtp,
-    _by_address,
-    _by_name,
+    *_SUFFIXED,
     _by_smtp_auth,
     _by_sender,
     _by_certificate,
