@@ -175,3 +175,27 @@ def test_every_event_has_words() -> None:
         heading, sentence = tell(Story(ID, (record(0, event, "accept"),)))
         assert heading.tone is Tone.HEADING
         assert sentence.text
+
+
+def test_what_a_sender_is_to_be_told_and_was() -> None:
+    delayed = ALICE | {"next_try": T + 400, "owed": "delayed"}
+    owed = ALICE | {"owed": "delivered"}
+    one = {"told": "alice@example.com"}
+    lines = told(
+        record(0.1, Event.DELIVERY, "deferred", "later", facts=delayed),
+        record(2.1, Event.BOUNCE, "queued", "to <b@x>, qp 7", facts=one | {"report": "delayed"}),
+        record(400, Event.DELIVERY, "delivered", "did 1+0+0", facts=owed),
+        record(400, Event.OUTCOME, "delivered", "did 1+0+0", facts=owed),
+        record(402, Event.BOUNCE, "queued", "to <b@x>, qp 8", facts=one | {"report": "delivered"}),
+        record(403, Event.BOUNCE, "queued", "to <b@x>, qp 9", facts=one | {"report": "failed"}),
+        record(404, Event.BOUNCE, "queued", "to <b@x>, qp 9"),  # of the version before
+    ).splitlines()
+    assert [line.partition("  ")[2].partition("  ")[2] for line in lines[1:]] == [
+        "delivery deferred, next try 2026-11-23 23:43:20, the sender is to be told: delayed: later",
+        "report (delayed) of alice@example.com queued: to <b@x>, qp 7",
+        "delivery delivered: did 1+0+0",
+        "outcome delivered, the sender is to be told: delivered: did 1+0+0",
+        "report (delivered) of alice@example.com queued: to <b@x>, qp 8",
+        "bounce of alice@example.com queued: to <b@x>, qp 9",
+        "bounce queued: to <b@x>, qp 9",
+    ]
