@@ -31,7 +31,7 @@ def ours() -> Iterator[Server]:
     needs("postfix")
     with place() as folder:
         instance = Instance.make(f"{folder}/i")
-        instance.write("tcp/tcp.smtp", '127.:allow,RELAYCLIENT=""\n')
+        instance.write("tcp/tcp.smtp", '127.:allow,RELAYCLIENT="",SMTPUTF8="1"\n')
         with instance.serve() as running:
             yield running
 
@@ -96,6 +96,31 @@ def test_its_refusal_is_told_in_its_own_words(
     assert fields["Original-Recipient"] == f"rfc822; Orig@{FAR}"
     text = next(iter(read.iter_parts())).get_content()  # type: ignore[attr-defined]
     assert f"<gone@{FAR}>:\nThere is no such address.\n" in text
+
+
+def test_its_refusal_of_an_address_in_utf8_is_told_in_utf8(ours: Server, speaks: Postfix) -> None:
+    """RFC 6533: both addresses as they are, in parts of their own kind."""
+    ours.instance.write("control/smtproutes", f"{FAR}:[127.0.0.1]:{speaks.port}\n")
+    with ours.connect() as talk:
+        talk.say("EHLO client.example")
+        assert talk.say(f"MAIL FROM:<{ALICE}> SMTPUTF8 BODY=8BITMIME ENVID=utf8+2B1")[:3] == "250"
+        assert talk.say(f"RCPT TO:<göne@{FAR}> ORCPT=utf-8;göne@{FAR}")[:3] == "250"
+        assert talk.say("DATA")[:3] == "354"
+        assert talk.say("Subject: grüße\r\n\r\ngrüße\r\n.")[:3] == "250"
+
+    def told() -> list[bytes]:
+        return [mail for mail in ours.instance.mails("alice") if b"-Id: utf8+1\n" in mail]
+
+    (mail,) = until(told)
+    read: Any = email.message_from_bytes(mail, policy=policy.default)
+    kinds = [part.get_content_type() for part in read.iter_parts()]
+    assert kinds == ["text/plain", "message/global-delivery-status", "message/global"]
+    for line in (
+        f"<göne@{FAR}>:\nThere is no such address.", "Action: failed\nStatus: 5.1.1",
+        f"Final-Recipient: utf-8; göne@{FAR}", f"Original-Recipient: utf-8; göne@{FAR}",
+        "Subject: grüße",
+    ):  # fmt: skip
+        assert f"\n{line}\n" in mail.decode()
 
 
 def test_what_was_asked_arrives_and_it_answers(ours: Server, speaks: Postfix) -> None:
