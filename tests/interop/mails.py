@@ -4,9 +4,11 @@ A line of each kind that transports like to change: dots in front, blanks at the
 127, long lines, empty lines at the end.
 """
 
+import re
 import secrets
+import socket
 
-from live import BOB, STRANGER, Server, our_lines, until
+from live import BOB, PATIENCE, STRANGER, Server, Talk, our_lines, until
 
 # What we put in front (spec/delivery.md 5.2), newest first.
 OURS = ["Return-Path", "Delivered-To", "X-Filter", "Received", "Received"]
@@ -26,6 +28,28 @@ def new_mail(name: str) -> bytes:
 def on_the_wire(mail: bytes) -> bytes:
     """Return a mail with the line ends that SMTP wants; smtplib leaves them to its caller."""
     return mail.replace(b"\n", b"\r\n")
+
+
+def give(
+    address: tuple[str, int], mail: bytes, sender: str, recipients: list[str],
+    parameters: str = "", each: str = "",
+) -> str:  # fmt: skip
+    """Give a mail (LF) to the server at an address; return what it says to it.
+
+    `parameters` are of MAIL, `each` those of every RCPT.
+    """
+    with Talk(socket.create_connection(address, PATIENCE)) as talk:
+        talk.say("EHLO client.example")
+        commands = [f"MAIL FROM:<{sender}> {parameters}".rstrip()]
+        commands += [f"RCPT TO:<{recipient}> {each}".rstrip() for recipient in recipients]
+        for command in commands:
+            reply = talk.say(command)
+            assert reply.startswith("250"), (command, reply)
+        assert talk.say("DATA").startswith("354")
+        talk.send(re.sub(rb"(?m)^\.", b"..", on_the_wire(mail)))
+        reply = talk.say(".")
+        assert reply.startswith("250"), reply
+        return reply
 
 
 def arrived(server: Server, sent: bytes) -> bytes:

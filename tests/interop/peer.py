@@ -47,7 +47,7 @@ class Postfix:
     def __init__(self, folder: str, relay_to: str, **settings: str) -> None:
         self._folder = folder
         self._etc = f"{folder}/etc"
-        self.port = _free_port()
+        self.port = free_port()
         for name in ("etc", "data", "queue"):
             os.makedirs(f"{folder}/{name}", 0o755)
         os.chmod(folder, 0o755)
@@ -66,7 +66,7 @@ class Postfix:
         # Not `postfix start-fg`: there a shell stands in between, and ends without its master.
         self._process = subprocess.Popen([f"{master}/master", "-c", self._etc, "-s"],
                                          start_new_session=True)  # fmt: skip
-        until(self._greets, say=lambda: self.log)
+        until(lambda: greets(self.port), say=lambda: self.log)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -97,13 +97,6 @@ class Postfix:
                               capture_output=True, text=True, check=True)  # fmt: skip
         return not done.stdout
 
-    def _greets(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
-                return sock.recv(100).startswith(b"220")
-        except OSError:
-            return False
-
     def _write(self, name: str, text: str) -> None:
         with open(f"{self._etc}/{name}", "w", encoding="ascii") as file:
             file.write(text)
@@ -120,7 +113,17 @@ def _services(shipped: str, port: int) -> str:
     return "".join("  ".join(fields) + "\n" for fields in services)
 
 
-def _free_port() -> int:
+def greets(port: int) -> bool:
+    """Tell whether there is an SMTP server on 127.0.0.1."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+            return sock.recv(100).startswith(b"220")
+    except OSError:
+        return False
+
+
+def free_port() -> int:
+    """Return a port that is free on 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
