@@ -10,7 +10,7 @@ import trustme
 from scramp import ScramClient
 
 from indimail.accounts.passwords import Method, hash_password
-from indimail.accounts.port import Flag
+from indimail.accounts.port import Flag, RelayLogin
 from indimail.accounts.scram import Mechanism, answers, make_scram
 from indimail.mail.address import Address
 from indimail.mail.addresslist import parse_address_list
@@ -599,3 +599,21 @@ def test_a_database_that_is_down_puts_a_sender_off() -> None:
         "451 4.3.2 Sorry, I got a temporary database error (#4.3.2)"
     ]
     assert desk.trace.told("sender")[0].verdict == "later"
+
+
+@pytest.mark.parametrize(
+    ("email", "ip", "age", "reply"),
+    [
+        (ANA, "192.0.2.7", 10.0, "250 2.1.0 ok"),
+        (ANA, "192.0.2.7", 3600.0, AUTH_FIRST),
+        (ANA, "192.0.2.8", 10.0, AUTH_FIRST),
+        ("bob@example.com", "192.0.2.7", 10.0, AUTH_FIRST),
+    ],
+)
+def test_a_login_by_pop3_or_imap_is_enough_for_its_sender(
+    email: str, ip: str, age: float, reply: str
+) -> None:
+    desk = desk_of(sender_rules=CHECKED, check_relay="account", login_seconds=3600.0)
+    desk.knows("bob@example.com", PASSWORD)
+    desk.accounts.put_relay_login(RelayLogin(email, ip, int(desk.clock.now() - age)))
+    assert said(desk.greeted(), desk, f"MAIL FROM:<{ANA}>") == [reply]

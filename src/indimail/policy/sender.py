@@ -37,7 +37,8 @@ IsOurs = Callable[[str], bool]  # is this domain in rcpthosts?
 class SenderFacts:
     """One MAIL FROM; `tls` is the version of the protocol, empty in clear text.
 
-    `auth_user` is who is logged in.  `relays`: RELAYCLIENT is set.  `mailbox` is the sender's, and the
+    `auth_user` is who is logged in.  `relays`: RELAYCLIENT is set, or the sender logged in by POP3 or IMAP
+    from there (CHECKRELAY).  `mailbox` is the sender's, and the
     one of an alias domain's is that of the domain itself; it is known after the look-up alone.
     """
 

@@ -15,6 +15,7 @@ then.  Not here: the conversation (`serve.smtpd`), the rules (`policy`), the que
 """
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import replace as dataclass_replace
 from typing import Final
@@ -147,7 +148,8 @@ class Transaction:
             if not isinstance(found, SenderFound):
                 LOG.warning("%s: %s", address, found)
                 found = SenderFound(SenderState.UNKNOWN)
-            facts_found = dataclass_replace(facts, mailbox=found.mailbox)
+            relays = facts.relays or found.logged_in
+            facts_found = dataclass_replace(facts, mailbox=found.mailbox, relays=relays)
             rules = self._client.settings.sender_rules
             reply = self._answer_sender(
                 judge_sender(facts_found, rules, found.state, self._is_ours)
@@ -156,8 +158,19 @@ class Transaction:
             if not (is_absent and self._is_put_off(reply)):
                 self._answer(reply)
 
-        reception.aside(lambda: reception.sender_state(address, target), known)
+        reception.aside(lambda: self._look_up_sender(facts, target), known)
         return LATER
+
+    def _look_up_sender(self, facts: SenderFacts, target: str) -> SenderFound:
+        """Tell of a sender, and where that matters of its login by POP3 or IMAP; on a thread."""
+        reception, settings = self._reception, self._client.settings
+        found = reception.sender_state(facts.reverse_path, target)
+        if facts.auth_user or facts.relays or settings.check_relay is None:
+            return found
+        check, ip = CheckRelay(settings.check_relay or CheckRelay.ACCOUNT), self._client.ip
+        login = find_login(reception.accounts, facts.reverse_path, ip, check)
+        age = reception.clock.now() - login.time if login is not None else math.inf
+        return dataclass_replace(found, logged_in=age < settings.login_seconds)
 
     def _answer_sender(self, verdict: Verdict) -> Reply | None:
         if isinstance(verdict, Accept):
