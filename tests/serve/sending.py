@@ -175,9 +175,10 @@ class Sending:
         self,
         store: BrittleQueue | None = None,
         remote: RemoteDeliverer | None = None,
+        clock: FakeClock | None = None,
         **settings: Any,
     ) -> None:
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.disk = SimulatedDisk()
         self.store = store or BrittleQueue()
         self.local = Waiting()

@@ -59,6 +59,7 @@ from indimail.serve.local import LocalDelivery, Own
 from indimail.serve.locks import QuotaLocks
 from indimail.serve.loginlimits import FAILURES_KEPT, LOGINS_KEPT, LoginLimits
 from indimail.serve.maillog import TcpserverLog
+from indimail.serve.outside import Outside
 from indimail.serve.peertls import PeerTls
 from indimail.serve.quota import Quotas
 from indimail.serve.reception import Reception
@@ -314,10 +315,11 @@ def _remote_delivery(
     means: Means, dns: CachedDns, dead: DeadHosts, listening: Sequence[tuple[str, int]]
 ) -> RemoteDelivery:
     config, clock = means.config, means.clock
-    return RemoteDelivery(
+    outside = Outside(
         lambda: config.current.remote, dns, LocalAddresses(clock),
-        PeerTls(means.place.instance.certs), dead, clock, means.aside, listening,
+        PeerTls(means.place.instance.certs), clock, means.aside, tuple(listening),
     )  # fmt: skip
+    return RemoteDelivery(outside, dead)
 
 
 def boot_id() -> str:

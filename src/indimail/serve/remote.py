@@ -8,50 +8,40 @@ Commit point 2 is the peer's 250 behind the message; a recipient is marked deliv
 everywhere (RFC 5321 4.1.1.10).  A connection that is lost between the end of the message and that
 250 is *unknown*: the mail is tried again, and counted (`unknown`).
 
-Source: spec/queue.md 3; RFC 5321 5.  Not here: the connections (`serve.peers`), where mail goes
-(`schedule.nexthop`, `delivery.mx`), what is in work (`serve.send`).
+Source: spec/queue.md 3; RFC 5321 5.  Not here: the connections (`serve.peers`) and how
+they are made (`serve.outside`), where mail goes (`schedule.nexthop`), what is in work (`serve.send`).
 """
 
-import asyncio
-import random
-import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
 from indimail.delivery.bounce import DOUBLE_BOUNCE
-from indimail.delivery.mx import Candidate, Choice
 from indimail.delivery.verp import expanded
 from indimail.mail.address import NULL, Address
-from indimail.mail.clock import Clock
 from indimail.mail.envelope import Envelope, ForwardPath, ReversePath
-from indimail.mail.errors import ConfigErrors
 from indimail.mail.events import Facts
-from indimail.mail.outcome import Outcome
+from indimail.mail.outcome import Deferred, Outcome
 from indimail.mail.verdict import Rule
-from indimail.net.dns import Dns
-from indimail.net.own import LocalAddresses
-from indimail.net.tls import ClientTls
 from indimail.policy.signing import signed
+from indimail.queue.port import QueuedRecipient
 from indimail.schedule.deadhosts import DeadHosts
 from indimail.schedule.nexthop import NextHop, next_hop
 from indimail.serve.attempt import Scheduler
-from indimail.serve.hands import RunAside
-from indimail.serve.hosts import find_hosts
 from indimail.serve.job import Job
 from indimail.serve.letter import letter_of
-from indimail.serve.peer import Letter, Owner, Peer
-from indimail.serve.peers import Note, Peers
-from indimail.serve.peertls import PeerTls
+from indimail.serve.outside import Outside
+from indimail.serve.peer import Letter, Peer
+from indimail.serve.peers import WRONG, Note, Peers
 from indimail.serve.snapshot import RemoteSettings
-from indimail.smtp.client import SmtpClient
 from indimail.smtp.client_event import Settled
-from indimail.smtp.hop import Credentials, Hop, Tls
-from indimail.wire.sasl_client import MECHANISMS
 
 Key = tuple[object, ...]
 EIGHT_BIT: Final = "8BITMIME"
+LOG: Final = logging.getLogger("indimail.remote")
 
 
 @dataclass(slots=True)
@@ -104,53 +94,38 @@ class Delivering:
 class RemoteDelivery:
     """Makes the remote deliveries of a worker."""
 
-    def __init__(
-        self,
-        settings: Callable[[], RemoteSettings],
-        dns: Dns,
-        local: LocalAddresses,
-        tls: PeerTls,
-        dead: DeadHosts,
-        clock: Clock,
-        aside: RunAside,
-        listening: Sequence[tuple[str, int]] = (),
-    ) -> None:
-        """`listening` are the addresses and ports at which we take mail ourselves."""
+    def __init__(self, outside: Outside, dead: DeadHosts) -> None:
         self.unknown = 0  # recipients that may have got a mail twice, since the start
-        self.dead = dead
-        self.settings = settings
-        self.dns = dns
-        self.local = local
-        self.tls = tls
-        self.listening = tuple(listening)
-        self._clock = clock
-        self._aside = aside
+        self._outside = outside
+        self._dead = dead
         self._peers: dict[Key, Peers] = {}
 
     @property
     def at_once(self) -> int:
         """Two for each connection: the next one is at hand when one was sent."""
-        return 2 * self.settings().per_host
+        return 2 * self._outside.settings().per_host
 
     def start(self, jobs: Sequence[Job], send: Scheduler) -> None:
         """Begin an attempt for recipients of one mail."""
-        settings = self.settings()
-        message = jobs[0].mail.message
-        sender = sender_of(message.reverse_path, jobs[0].recipient.address)
-        hops = [
-            next_hop(
-                Address.parse(job.recipient.address), job.recipient.target, sender,
-                settings.routes, Rule.parse(job.recipient.route),
-            )
-            for job in jobs
-        ]  # fmt: skip
-        for hop, some in groupby(zip(hops, jobs, strict=True), key=lambda pair: pair[0]):
+        settings, hops = self._outside.settings(), list[NextHop]()
+        sender = sender_of(jobs[0].mail.message.reverse_path, jobs[0].recipient.address)
+        with _keeping_no_slot(jobs, send):
+            hops = [_next_hop(job.recipient, sender, settings) for job in jobs]
+        for hop, some in groupby(zip(hops, jobs, strict=False), key=lambda pair: pair[0]):
             own = [job for _, job in some]
-            delivering = Delivering(
-                own, send, self._envelope(sender, own, send),
-                lambda: letter_of(message, send.spool, self._aside), self._count_unknown,
-            )  # fmt: skip
-            self._to(hop, sender, settings).deliver(delivering)
+            with _keeping_no_slot(own, send):
+                self._deliver(hop, own, sender, send, settings)
+
+    def _deliver(
+        self, hop: NextHop, jobs: Sequence[Job], sender: Address, send: Scheduler,
+        settings: RemoteSettings,
+    ) -> None:  # fmt: skip
+        message = jobs[0].mail.message
+        delivering = Delivering(
+            jobs, send, self._envelope(sender, jobs, send),
+            lambda: letter_of(message, send.spool, self._outside.aside), self._count_unknown,
+        )  # fmt: skip
+        self._to(hop, sender, settings).deliver(delivering)
 
     def tick(self, now: float) -> None:
         """Do what time brings, and forget hops that nothing goes to."""
@@ -170,10 +145,10 @@ class RemoteDelivery:
     def _envelope(self, sender: Address, jobs: Sequence[Job], send: Scheduler) -> Envelope:
         message = jobs[0].mail.message
         sender = signed(
-            sender, Address.parse(jobs[0].recipient.address), self.settings().signing,
-            self._clock.now(),
+            sender, Address.parse(jobs[0].recipient.address), self._outside.settings().signing,
+            self._outside.clock.now(),
         )  # fmt: skip
-        size = letter_of(message, send.spool, self._aside).size
+        size = letter_of(message, send.spool, self._outside.aside).size
         path = ReversePath(
             sender, EIGHT_BIT if message.eight_bit else "",
             message.smtputf8 and message.eight_bit, size,
@@ -191,72 +166,25 @@ class RemoteDelivery:
         key = (hop.relay or hop.domain, hop.port, hop.tls, hop.login, hop.variables, binding)
         peers = self._peers.get(key)
         if peers is None:
-            way = _Way(self, hop, sender)
-            peers = self._peers[key] = Peers(hop, way, self._clock, self.dead, settings.per_host)
+            way, clock = self._outside.way(hop, sender), self._outside.clock
+            peers = self._peers[key] = Peers(hop, way, clock, self._dead, settings.per_host)
         return peers
 
-    def peer(self, owner: Owner, hop: Hop, tls: ClientTls, candidate: Candidate) -> Peer:
-        """Return the end of a connection that is not connected yet."""
-        nonce = secrets.token_urlsafe(18) if hop.credentials else ""
-        verifies = hop.tls is Tls.VERIFIED
-        timeout = self.settings().timeoutremote
-        return Peer(
-            SmtpClient(hop, nonce), owner, self._clock, self._aside, tls, candidate,
-            verifies=verifies, timeout=timeout,
-        )  # fmt: skip
+
+@contextlib.contextmanager
+def _keeping_no_slot(jobs: Sequence[Job], send: Scheduler) -> Iterator[None]:
+    """Defer what goes wrong in a way that nobody thought of."""
+    try:
+        yield
+    except Exception as error:  # the task boundary of a delivery
+        LOG.exception("delivery of %s", jobs[0].mail.message.id)
+        for job in jobs:
+            send.finish(job, Deferred(f"{WRONG}: {error!r} (#4.3.0)"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """How connections to one next hop are made, under the configuration of the moment."""
-
-    remote: RemoteDelivery
-    hop: NextHop
-    sender: Address
-
-    async def find(self) -> Choice:
-        """Ask for the hosts."""
-        remote = self.remote
-        ourselves = replace(remote.settings().ourselves, listening=remote.listening)
-        return await find_hosts(self.hop, remote.dns, ourselves, remote.local, random.random)
-
-    async def connect(
-        self, owner: Owner, candidate: Candidate, rule: Rule, *, in_clear: bool
-    ) -> Peer:
-        """Connect.  Raises OSError or TimeoutError; ConfigErrors for a file of certs/."""
-        remote, hop = self.remote, self.hop
-        settings = remote.settings()
-        draw = random.random()  # noqa: S311 - which of our addresses
-        source = settings.outgoing.source(self.sender, hop.domain, candidate.address, draw)
-        protected = remote.tls.rule(candidate.host, settings.no_tls)
-        tls = Tls.NEVER if in_clear else protected.tls
-        peer = remote.peer(
-            owner,
-            Hop(
-                candidate.address, source.helo, tls, hop.tls, credentials_of(hop, settings),
-                settings.next_after_hello, settings.chunking, rule, candidate.host,
-            ),
-            protected.context,
-            candidate,
-        )  # fmt: skip
-        peer.terms = (settings, protected)
-        if source.address:
-            peer.source = f"{source.address} ({source.rule})"
-        async with asyncio.timeout(settings.timeoutconnect):
-            await asyncio.get_running_loop().create_connection(
-                lambda: peer, candidate.address, candidate.port,
-                local_addr=(source.address, 0) if source.address else None,
-            )  # fmt: skip
-        return peer
-
-    def fits(self, peer: Peer) -> bool:
-        """Tell whether the files still say the same."""
-        settings = self.remote.settings()
-        try:
-            rule = self.remote.tls.rule(peer.candidate.host, settings.no_tls)
-        except ConfigErrors:
-            return False
-        return peer.terms == (settings, rule)
+def _next_hop(recipient: QueuedRecipient, sender: Address, settings: RemoteSettings) -> NextHop:
+    address, made_by = Address.parse(recipient.address), Rule.parse(recipient.route)
+    return next_hop(address, recipient.target, sender, settings.routes, made_by)
 
 
 def sender_of(reverse_path: str, recipient: str) -> Address:
@@ -282,16 +210,3 @@ def _facts(peer: Peer) -> Facts:
     if peer.served:
         facts["reused"] = peer.served
     return facts
-
-
-def credentials_of(hop: NextHop, settings: RemoteSettings) -> Credentials | None:
-    """Return who we are to a relay; AUTH_SMTP, of the route or for all, picks the mechanism."""
-    if hop.login is None:
-        return None
-    variables = {**settings.auth, **dict(hop.variables)}
-    mechanism = variables.get("AUTH_SMTP", "").upper()
-    return Credentials(
-        hop.login.user, hop.login.password,
-        (mechanism,) if mechanism else tuple(MECHANISMS),
-        in_clear=variables.get("SECURE_AUTH") == "0",
-    )  # fmt: skip
