@@ -185,6 +185,18 @@ async def test_a_server_that_takes_fewer_connections_gets_fewer() -> None:
 
 
 @run
+async def test_a_server_that_takes_fewer_connections_is_not_taken_for_silent() -> None:
+    world = World(per_host=2, a=Server(greeting=["220 hello", *["421 too many"] * 9]))
+    for _ in range(60):
+        world.post()
+        world.post()
+        await world.settle()
+        await world.pass_time(4)  # what is idle stays open
+    assert len(world.wires) > 2
+    assert list(world.dead.entries()) == []
+
+
+@run
 async def test_at_the_end_what_is_under_way_goes_on_and_the_rest_is_given_back() -> None:
     world = World(per_host=1, a=Server(data=[HANG]))
     posts = [world.post(str(number)) for number in range(3)]

@@ -20,7 +20,7 @@ Source: spec/queue.md 3.3; RFC 5321 5.1.  Not here: the conversation (`smtp.clie
 import asyncio
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -98,7 +98,16 @@ class Way(Protocol):
 class Opening:
     """One attempt to get a connection; the owner of a peer until it is ready."""
 
-    def __init__(self, hop: NextHop, way: Way, clock: Clock, dead: DeadHosts) -> None:
+    def __init__(
+        self,
+        hop: NextHop,
+        way: Way,
+        clock: Clock,
+        dead: DeadHosts,
+        works: Callable[[Candidate], bool],
+    ) -> None:
+        """`works` tells whether there is a connection to a host: then it is not silent."""
+        self._works = works
         self.notes: list[Note] = []
         self._hop = hop
         self._way = way
@@ -175,10 +184,11 @@ class Opening:
         return closed
 
     def _failed(self, candidate: Candidate) -> None:
-        self._dead.failed(
-            candidate.address, candidate.port, self._clock.steady(),
-            random.random(), self._hop.max_tolerance,  # noqa: S311 - spreads retries
-        )  # fmt: skip
+        if not self._works(candidate):
+            self._dead.failed(
+                candidate.address, candidate.port, self._clock.steady(),
+                random.random(), self._hop.max_tolerance,  # noqa: S311 - spreads retries
+            )  # fmt: skip
 
     def _note(self, verdict: str, candidate: Candidate, what: str, rule: Rule) -> None:
         self.notes.append(Note(verdict, f"{candidate.shown}: {what}", rule))
@@ -264,7 +274,7 @@ class Peers:
             len(self._opening) < len(self._waiting)
             and len(self._opening) + len(self._busy) + len(self._idle) < self._limit
         ):
-            opening = Opening(self._hop, self._way, self._clock, self._dead)
+            opening = Opening(self._hop, self._way, self._clock, self._dead, self._works)
             task = asyncio.get_running_loop().create_task(self._open(opening))
             self._opening[opening] = task  # the loop holds tasks weakly
 
@@ -283,6 +293,11 @@ class Peers:
             self.ready(found)
         else:
             self._not_opened(found, opening.notes)
+
+    def _works(self, candidate: Candidate) -> bool:
+        where = candidate.address, candidate.port
+        peers = (*self._busy, *self._idle)
+        return any(where == (p.candidate.address, p.candidate.port) for p in peers)
 
     def _not_opened(self, outcome: Outcome, notes: Sequence[Note]) -> None:
         others = len(self._opening) + len(self._busy) + len(self._idle)
