@@ -75,6 +75,7 @@ BOUNDARIES = {
     ("serve/attempt.py", "guarded"),  # of a delivery, which would keep its slot for ever
     ("app/supervise.py", "_become_worker"),  # of the worker's process
     ("app/residents.py", "_become"),  # of another user's process
+    ("serve/remote.py", "_keeping_no_slot"),  # of a delivery to another host
     ("serve/peers.py", "_open"),  # of a connection, whose mail would wait for ever
     ("serve/lspawn.py", "_on_frame"),  # of a worker's request
     ("serve/guard.py", "_serve"),  # of the process that stays with a program
