@@ -26,6 +26,7 @@ PASSWORD = b"not-a-secret-1\n"
 class Ours(Server):
     """An instance under `folder`/root."""
 
+    listeners: tuple[str, ...] = ("smtp",)
     _new: dict[str, str] = field(default_factory=dict)
 
     name = "IndiMail"
@@ -78,12 +79,19 @@ class Ours(Server):
 
     def command(self) -> list[str]:
         serve = os.path.join(COMMANDS, "indimail")
-        return [serve, "serve", "--root", self.root, "--listen", "smtp=127.0.0.1:0"]
+        listeners = [
+            word for name in self.listeners for word in ("--listen", f"{name}=127.0.0.1:0")
+        ]
+        return [serve, "serve", "--root", self.root, *listeners]
 
     def find_port(self) -> int:
+        return self.port_of("smtp")
+
+    def port_of(self, listener: str) -> int:
+        """Return where a listener is; 0: not yet anywhere."""
         try:
             with open(os.path.join(self.root, "run", "listeners.json"), encoding="utf-8") as file:
-                return int(json.load(file)["smtp"][1])
+                return int(json.load(file)[listener][1])
         except (OSError, ValueError, KeyError):
             return 0
 

@@ -22,6 +22,7 @@ LIMITS = (
     ("an idle connection, PSS", "idle", "session_kib", "KiB", 30.0),
     ("ten mails of 100 MB at once, PSS rise", "stream", "pss_rise_mib", "MiB", 32.0),
     ("a NOOP beside them, 99th percentile", "stream", "noop_p99_ms", "ms", 50.0),
+    ("a NOOP while fifty clients log in, 99th percentile", "logins", "noop_p99_ms", "ms", 50.0),
     ("100,000 deferred, ready after", "deferred", "ready_seconds", "s", 10.0),
     ("100,000 deferred, CPU per mail", "deferred", "cpu_ratio", "times", 1.10),
     ("100,000 deferred, PSS rise", "deferred", "pss_rise_mib", "MiB", 16.0),

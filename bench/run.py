@@ -19,6 +19,7 @@ from bench.deferred import measure_deferred
 from bench.explained import check_explained
 from bench.idle import measure_idle
 from bench.load import Run, send, told
+from bench.logins import measure_logins
 from bench.machine import describe
 from bench.ours import Ours
 from bench.outward import measure_outward
@@ -35,6 +36,7 @@ EXTRAS = (
     "syncs",
     "idle",
     "stream",
+    "logins",
     "deferred",
     "residents",
     "programs",
@@ -165,6 +167,9 @@ class Bench:
                 self.ours, 1 if self.arguments.quick else 3
             )
             say(f"residents: {self.results['residents']}")
+        if self.wants("logins"):
+            self.results["logins"] = measure_logins(self.ours())
+            say(f"logins: {self.results['logins']}")
         if self.wants("programs"):
             self.results["programs"] = measure_programs(self.ours())
             say(f"programs: {self.results['programs']}")
