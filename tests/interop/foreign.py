@@ -94,6 +94,7 @@ class Foreign(Peer):
         assert self._process is not None
         self._process.kill()  # all that it started ends with its namespace
         self._process.wait(PATIENCE)
+        until(lambda: not greets(self.port))
 
     @property
     def log(self) -> str:

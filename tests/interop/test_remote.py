@@ -31,6 +31,13 @@ bad     IN MX   9 mx2
 gone    IN MX   5 mx.broken.
 empty   IN MX   5 text
 text    IN TXT  "no address"
+alias   IN MX   5 www
+www     IN CNAME mx2
+also    IN CNAME two
+loop    IN CNAME pool
+pool    IN CNAME loop
+inloop  IN MX   5 loop
+nobody  IN MX   5 nowhere
 us      IN MX   5 mx.example.com.
 backup  IN MX   5 mx1
 backup  IN MX   9 mx.example.com.
@@ -45,7 +52,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("names")
     with (
         Nsd(folder, {"example": ZONE}, broken=["broken"]) as nsd,
-        Unbound(folder, nsd, ["example", "broken"]) as unbound,
+        Unbound(folder, nsd, ["example", "broken", "lame"]) as unbound,
         place() as home,
     ):
         instance = Instance.make(f"{home}/i")
@@ -73,6 +80,8 @@ def steps(server: Server, number: str) -> list[str]:
         ("two.example", [f"MX 10 mx1.example [{SILENT}] port 25: connection refused"]),
         ("bare.example", []),
         ("bad.example", ["MX 5 mx.broken: Unbound: SERVFAIL"]),
+        ("also.example", [f"MX 10 mx1.example [{SILENT}] port 25: connection refused"]),
+        ("alias.example", []),  # RFC 2181 10.3 forbids it, and everybody has it
     ],
 )
 def test_the_hosts_of_a_domain_are_tried_in_their_order(
@@ -94,6 +103,10 @@ def test_the_hosts_of_a_domain_are_tried_in_their_order(
         ("us.example", "failed", "so I don't treat it as local. (#5.4.6)"),
         ("gone.example", "deferred", "couldn't find any host by that name. (#4.1.2)"),
         ("broken", "deferred", "couldn't find any host by that name. (#4.1.2)"),
+        ("lame", "deferred", "couldn't find any host by that name. (#4.1.2)"),
+        ("loop.example", "deferred", "couldn't find any host by that name. (#4.1.2)"),
+        ("inloop.example", "deferred", "couldn't find any host by that name. (#4.1.2)"),
+        ("nobody.example", "failed", "couldn't find a mail exchanger or IP address. (#5.4.4)"),
     ],
 )
 def test_zones_that_lead_nowhere(server: Server, domain: str, verdict: str, text: str) -> None:
