@@ -26,7 +26,7 @@ ORDER = [
     "backup", "restore", "deliver", "sendmail", "rmail", "qmail-inject", "qmail-queue", "qmail-qread",
     "qmail-qstat", "qmail-tcpto", "qmail-tcpok", "explain", "completion", "ifaddr", "iftocc",
     "iftoccfrom", "vfstab", "import", "vrenamedomain", "vdeldomain", "domain", "user", "alias",
-    "relay", "clearopensmtp", "relaycheck", "tcprules",
+    "relay", "clearopensmtp", "relaycheck", "tcprules", "qmail-cdb",
     "qmailctl",
 ]  # fmt: skip
 # What has to be so before: shell commands.

@@ -60,6 +60,15 @@ def test_what_anybody_can_claim_has_an_exit_code_of_its_own(
     assert told["findings"][0]["line"] == "control/relaymailfrom @domain2.com"
 
 
+def test_a_table_of_addresses_alone_is_a_claim_by_its_variable(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    write(tmp_path, "indimail.toml", '[variables]\nCHECKRELAY = "ip"\n')
+    ran = terminal("relaycheck")
+    assert ran.code == 3
+    assert ran.out.startswith("claimable  indimail.toml:2  CHECKRELAY\n")
+
+
 def test_what_is_wide_is_told_and_closed_all_the_same(terminal: Terminal, tmp_path: Path) -> None:
     write(tmp_path, "tcp/tcp.smtp", '10.:allow,RELAYCLIENT=""\n')
     ran = terminal("relaycheck")

@@ -40,6 +40,7 @@ ZONES = """
         ("192.0.2.5", ClientName(trouble="SERVFAIL")),
         ("192.0.2.6", ClientName()),
         ("192.0.2.7", ClientName()),
+        ("", ClientName()),
         ("2001:db8::1", ClientName("six.example.net")),
     ],
 )

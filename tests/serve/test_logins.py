@@ -9,7 +9,10 @@ from indimail.accounts.memory import MemoryAccounts
 from indimail.accounts.port import Account, Flag, RelayLogin
 from indimail.mail.address import Address
 from indimail.mail.secret import Secret
+from indimail.mail.verdict import Rule
+from indimail.policy.sender import SenderRules, SenderState
 from indimail.serve.logins import CheckRelay, LoginHook, find_login
+from indimail.serve.reception import SenderFound
 from indimail.testing.clock import FakeClock
 from serve.desk import STRANGER, Client, Desk, snapshot
 
@@ -145,6 +148,20 @@ def test_accounts_that_do_not_answer_defer_and_are_asked_again() -> None:
     client.say(RELAY[1])
     desk.work()
     assert client.heard() == ["250 2.1.5 ok"]
+
+
+def test_a_login_is_enough_for_checksender_and_is_asked_for_once() -> None:
+    rules = SenderRules(checksender=Rule("tcp/tcp.smtp", 1))
+    desk = Desk(check_relay="account", sender_rules=rules)
+    desk.reception.sender_state = lambda address, _: SenderFound(SenderState.THERE, str(address))
+    client = talking(desk, login("alice"))
+    client.say("MAIL FROM:<alice@example.com>", RELAY[1])
+    desk.work(1)
+    assert client.heard() == ["250 2.1.0 ok", "250 2.1.5 ok"]
+    client.say("MAIL FROM:<bob@example.com>")
+    desk.work(1)
+    assert client.heard()[0].startswith("530 5.7.1 authentication required")
+    assert len(desk.threads) == 0
 
 
 # -- the hook --------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def look(
     looked = []
     for finding in findings:
         rule = finding.rule
-        line = f"{rule.file} {texts.get(rule) or rule.key or 'RELAYCLIENT'}"
+        line = f"{rule.file} {texts.get(rule) or rule.key or finding.variable}"
         looked.append(Looked(finding, line, finding.grade is Grade.OPEN and line in accepted))
     return looked
 

@@ -202,6 +202,9 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "tcprules", "compile rules of tcp.smtp",
         "printf '127.:allow\\n' | tcprules rules.cdb rules.tmp",
     ),
+    "qmail-cdb": CommandRow(
+        "qmail_cdb", "compile a control file", "qmail-cdb rcpthosts", is_script=True,
+    ),
     "qmailctl": CommandRow(
         "qmailctl", "compile tcp.smtp, or ask the server: reload, flush, queue, stat, stop",
         "qmailctl cdb", is_script=True,

@@ -36,7 +36,11 @@ class ClientName:
 
 async def client_name(dns: Dns, ip: str) -> ClientName:
     """Look up what an address is called; raises nothing."""
-    reverse = await dns.look_up(ip_address(ip).reverse_pointer, Type.PTR)
+    try:
+        pointer = ip_address(ip).reverse_pointer
+    except ValueError:  # of a local socket
+        return ClientName()
+    reverse = await dns.look_up(pointer, Type.PTR)
     if reverse.found is Found.FAILED:
         return ClientName(trouble=reverse.reason)
     kind = Type.AAAA if is_ipv6(ip) else Type.A

@@ -73,6 +73,7 @@ class Finding:
     rule: Rule
     why: str
     witness: Witness
+    variable: str = "RELAYCLIENT"  # that the rule sets, if it sets one
 
 
 class ClientSettings(Protocol):
@@ -269,10 +270,10 @@ class _Listener:
             rule = settings.check_relay_rule
             if settings.check_relay == "ip":
                 why = "lets everybody relay behind the address of a user who logged in"
-                yield Finding(Grade.CLAIMABLE, rule, why, witness)
+                yield Finding(Grade.CLAIMABLE, rule, why, witness, "CHECKRELAY")
             elif settings.check_relay is not None and settings.login_seconds >= LONG:
                 why = f"a login counts for {settings.login_seconds / 60:.0f} minutes"
-                yield Finding(Grade.WIDE, rule, why, witness)
+                yield Finding(Grade.WIDE, rule, why, witness, "CHECKRELAY")
 
 
 def _claims(rules: RelayRules) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ The checks of `decide_sender` run in the order of `CHECKS`; the first refusal is
 | REQUIREAUTH | who is not logged in                                                           |
 
 CHECKSENDER is about senders in domains of ours, and about what users of ours send.  The sender has to
-be there (a look-up, so `judge_sender` comes after it); who is not logged in and has no RELAYCLIENT is
+be there (a look-up, so `judge_sender` comes after it); who is not logged in and may not relay either is
 refused; who is logged in sends as himself, as MASQUERADE says, or where that is empty as anybody in
 domains of ours.  The null reverse-path is nobody's: read receipts have it (RFC 8098 3).
 
@@ -37,9 +37,9 @@ IsOurs = Callable[[str], bool]  # is this domain in rcpthosts?
 class SenderFacts:
     """One MAIL FROM; `tls` is the version of the protocol, empty in clear text.
 
-    `auth_user` is who is logged in.  `relays`: RELAYCLIENT is set, or the sender logged in by POP3 or IMAP
-    from there (CHECKRELAY).  `mailbox` is the sender's, and the
-    one of an alias domain's is that of the domain itself; it is known after the look-up alone.
+    `auth_user` is who is logged in.  `relays`: the client may relay, however.  `mailbox` is the
+    sender's, and the one of an alias domain's is that of the domain itself; it is known after the
+    look-up alone.
     """
 
     reverse_path: Address = NULL

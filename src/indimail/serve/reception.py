@@ -61,14 +61,10 @@ class Conversation(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SenderFound:
-    """What a look-up told of a sender in a domain of ours; `mailbox` as `SenderFacts` has it.
-
-    `logged_in`: by POP3 or IMAP, from where the client is (CHECKRELAY).
-    """
+    """What a look-up told of a sender in a domain of ours; `mailbox` as `SenderFacts` has it."""
 
     state: SenderState
     mailbox: str = ""
-    logged_in: bool = False
 
 
 def _later(seconds: float, call: Callable[[], None]) -> object:

@@ -15,7 +15,6 @@ then.  Not here: the conversation (`serve.smtpd`), the rules (`policy`), the que
 """
 
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import replace as dataclass_replace
 from typing import Final
@@ -26,7 +25,7 @@ from indimail.accounts.port import RelayLogin
 from indimail.delivery.blackhole import EMPTY
 from indimail.delivery.plan import foresee
 from indimail.delivery.verp import expanded
-from indimail.mail.address import Address
+from indimail.mail.address import NULL, Address
 from indimail.mail.channel import Channel
 from indimail.mail.dates import header_date
 from indimail.mail.envelope import ForwardPath, ReversePath
@@ -124,10 +123,7 @@ class Transaction:
         """MAIL: may this sender begin?"""
         client = self._client
         rules, user = client.settings.sender_rules, client.auth.user
-        facts = SenderFacts(
-            self._reverse_path.address, client.tls_version, user,
-            client.settings.relayclient is not None,
-        )  # fmt: skip
+        facts = SenderFacts(self._reverse_path.address, client.tls_version, user)
         verdict = decide_sender(facts, rules)
         if isinstance(verdict, Accept) and is_checked(facts, rules, self._is_ours):
             return self._check_sender(facts)
@@ -138,18 +134,27 @@ class Transaction:
 
     def _check_sender(self, facts: SenderFacts) -> Answer:
         """CHECKSENDER: look the sender up; a refusal of one that is absent waits for PENALTY."""
-        address, reception = facts.reverse_path, self._reception
-        target = route(address, self._client.snapshot.routing).target
+        address, reception, client = facts.reverse_path, self._reception, self._client
+        target = route(address, client.snapshot.routing).target
+        relays = permission(self._relay_facts(NULL), client.snapshot.relay) is not None
+        asks_for_login = self._asks_for_login and not (relays or facts.auth_user)
+
+        def look() -> tuple[SenderFound, RelayLogin | None]:
+            login = self._look_for_login() if asks_for_login else None
+            return reception.sender_state(address, target), login
 
         def known(result: object) -> None:
             if self._dropped:  # nobody waits for it
                 return
-            found = result
-            if not isinstance(found, SenderFound):
-                LOG.warning("%s: %s", address, found)
+            if isinstance(result, tuple):
+                found, self._login = result
+                self._asks_for_login = self._asks_for_login and not asks_for_login
+            else:
+                LOG.warning("%s: %s", address, result)
                 found = SenderFound(SenderState.UNKNOWN)
-            relays = facts.relays or found.logged_in
-            facts_found = dataclass_replace(facts, mailbox=found.mailbox, relays=relays)
+            asked, rules_of_relay = self._relay_facts(NULL), client.snapshot.relay
+            may = relays or permission(asked, rules_of_relay) is not None
+            facts_found = dataclass_replace(facts, mailbox=found.mailbox, relays=may)
             rules = self._client.settings.sender_rules
             reply = self._answer_sender(
                 judge_sender(facts_found, rules, found.state, self._is_ours)
@@ -158,19 +163,8 @@ class Transaction:
             if not (is_absent and self._is_put_off(reply)):
                 self._answer(reply)
 
-        reception.aside(lambda: self._look_up_sender(facts, target), known)
+        reception.aside(look, known)
         return LATER
-
-    def _look_up_sender(self, facts: SenderFacts, target: str) -> SenderFound:
-        """Tell of a sender, and where that matters of its login by POP3 or IMAP; on a thread."""
-        reception, settings = self._reception, self._client.settings
-        found = reception.sender_state(facts.reverse_path, target)
-        if facts.auth_user or facts.relays or settings.check_relay is None:
-            return found
-        check, ip = CheckRelay(settings.check_relay or CheckRelay.ACCOUNT), self._client.ip
-        login = find_login(reception.accounts, facts.reverse_path, ip, check)
-        age = reception.clock.now() - login.time if login is not None else math.inf
-        return dataclass_replace(found, logged_in=age < settings.login_seconds)
 
     def _answer_sender(self, verdict: Verdict) -> Reply | None:
         if isinstance(verdict, Accept):
@@ -191,26 +185,7 @@ class Transaction:
         sender = self._reverse_path.address
         if path.address.domain.startswith("["):
             path = replace(path, address=client.at_our_host(path.address))
-        facts = RelayFacts(
-            client_ip=client.ip,
-            client_host=client.host,
-            host_trouble=client.host_trouble,
-            listener=client.listener,
-            helo=client.helo,
-            reverse_path=sender,
-            forward_path=path.address,
-            relayclient=settings.relayclient,
-            relayclient_rule=settings.relayclient_rule,
-            relayclients=settings.relayclients,
-            auth_user=client.auth.user,
-            auth_relays=client.auth.relays,
-            auth_rule=client.auth.rule,
-            auth_all=settings.auth_all,
-            tls=client.tls_version,
-            certificate=client.certificate,
-            certificate_trouble=client.certificate_trouble,
-            size=self._reverse_path.size,
-        )
+        facts = self._relay_facts(path.address)
         meant = self._meant(facts)
         if isinstance(meant, Returned):
             path = replace(path, address=meant.address)
@@ -224,18 +199,45 @@ class Transaction:
             RecipientFacts(sender, path.address, len(self._recipients), self._invalid),
             settings.recipient_limits,
         )
-        if self._login is not None:
-            facts = self._with_login(facts, self._login)
         verdict = refused or decide_relay(facts, snapshot.relay)
         if refused is None and isinstance(verdict, Refuse) and self._asks_for_login:
             return self._find_login(path, facts)
         return self._decided(path, facts, verdict, is_relayed=refused is None)
 
+    def _relay_facts(self, forward_path: Address) -> RelayFacts:
+        """Return all that is known of who sends this mail."""
+        client, settings = self._client, self._client.settings
+        facts = RelayFacts(
+            client_ip=client.ip,
+            client_host=client.host,
+            host_trouble=client.host_trouble,
+            listener=client.listener,
+            helo=client.helo,
+            reverse_path=self._reverse_path.address,
+            forward_path=forward_path,
+            relayclient=settings.relayclient,
+            relayclient_rule=settings.relayclient_rule,
+            relayclients=settings.relayclients,
+            auth_user=client.auth.user,
+            auth_relays=client.auth.relays,
+            auth_rule=client.auth.rule,
+            auth_all=settings.auth_all,
+            tls=client.tls_version,
+            certificate=client.certificate,
+            certificate_trouble=client.certificate_trouble,
+            size=self._reverse_path.size,
+        )
+        return facts if self._login is None else self._with_login(facts, self._login)
+
+    def _look_for_login(self) -> RelayLogin | None:
+        """Ask the table for a login that speaks for this mail; on a thread."""
+        check = CheckRelay(self._client.settings.check_relay or CheckRelay.ACCOUNT)
+        accounts, sender = self._reception.accounts, self._reverse_path.address
+        return find_login(accounts, sender, self._client.ip, check)
+
     def _find_login(self, path: ForwardPath, facts: RelayFacts) -> Answer:
         """CHECKRELAY: ask for a login by POP3 or IMAP, once for the mail, and decide again."""
         client, sender = self._client, facts.reverse_path
-        check = CheckRelay(client.settings.check_relay or CheckRelay.ACCOUNT)
-        accounts = self._reception.accounts
 
         def known(result: object) -> None:
             asked = facts
@@ -252,7 +254,7 @@ class Transaction:
             if answer is not LATER:
                 self._answer(answer)
 
-        self._reception.aside(lambda: find_login(accounts, sender, client.ip, check), known)
+        self._reception.aside(self._look_for_login, known)
         return LATER
 
     def _with_login(self, facts: RelayFacts, login: RelayLogin) -> RelayFacts:
