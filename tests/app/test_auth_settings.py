@@ -93,6 +93,12 @@ def test_scram_needs_our_accounts_and_tokens_need_a_program(tmp_path):
     assert "XOAUTH2" in settings.session_rules.auth
 
 
+def test_a_program_that_is_not_there_is_a_notice(tmp_path):
+    environ = {"AUTHMODULES": "vchkpass /nowhere/check named", "OAUTHMODULES": "/bin/true"}
+    notices = loaded(tmp_path, {"control/rcpthosts": "a.example\n"}, environ).notices
+    assert notices == ("AUTHMODULES: /nowhere/check: no program that can be started",)
+
+
 def test_what_a_rule_of_tcp_smtp_says_is_named_by_its_line(tmp_path):
     rules = (
         '# first\n192.0.2.:allow,REQUIREAUTH="1",AUTH_ALL="",CHECKSENDER="",AUTH_FAILURES_PERIP="3",'

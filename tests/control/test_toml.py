@@ -116,7 +116,7 @@ def test_the_examples_in_that_text_are_right():
     )  # fmt: skip
     setup, mistakes = parse_toml(text.encode(), "indimail.toml")
     assert mistakes == []
-    assert list(setup.listeners) == ["smtp"]
+    assert list(setup.listeners) == ["smtp", "submission", "submissions"]
     assert len(setup.settings) == 10
 
 

@@ -8,7 +8,8 @@ Rules are named by their line in the text wherever text and data base say the sa
 Source: spec/smtp.md 1.2 to 1.4.
 """
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 
 from indimail.app.read_recipients import address_list
 from indimail.app.reading import Reading
@@ -67,7 +68,18 @@ def client_sessions(
             found[listener.name, granted] = session_settings(
                 values, listener, process, reading.instance.root, senders
             )
+    _notice_programs(reading, found.values())
     return found
+
+
+def _notice_programs(reading: Reading, sessions: Iterable[SessionSettings]) -> None:
+    """Tell of programs for passwords and tokens that are not there: each login would wait for them."""
+    for auth in {settings.auth for settings in sessions}:
+        for name, programs in (("AUTHMODULES", auth.modules), ("OAUTHMODULES", auth.oauth)):
+            reading.notices += [
+                f"{name}: {program}: no program that can be started"
+                for program in programs if "/" in program and not os.access(program, os.X_OK)
+            ]  # fmt: skip
 
 
 def _check_level(reading: Reading, level: Mapping[str, Entry]) -> None:

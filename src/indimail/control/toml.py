@@ -275,6 +275,8 @@ DEFAULT_TEXT: Final = """\
 #port = 25
 #[listener.smtp.variables]
 #MAXPERIP = 25
+#[listener.submission]    # port 587: for users, who have to log in; needs a certificate
+#[listener.submissions]   # port 465: the same, with TLS from the first octet
 
 # Variables of all listeners, as smtpd knows them from its environment: text or number, true (set)
 # or false (not set).  A rule in tcp/tcp.smtp and [listener.NAME.variables] come before these.
