@@ -305,7 +305,11 @@ class _Worker:
         parts.remote.close()
         while self._busy():
             if parts.clock.steady() - started > self._grace:
-                LOG.warning("%d conversations are cut off", len(parts.reception.open))
+                running = sum(send.running for send in parts.queues.sends)
+                conversations = len(parts.reception.open) + len(parts.injection.open)
+                LOG.warning(
+                    "%d conversations and %d deliveries are cut off", conversations, running
+                )
                 break
             await asyncio.sleep(0.02)
         for connection in list(parts.reception.open):
