@@ -9,6 +9,7 @@
 Each word's replies come in their order, then the usual one; an empty reply closes the connection.
 """
 
+import socket
 import socketserver
 import threading
 from collections import deque
@@ -30,6 +31,7 @@ class Sink(socketserver.ThreadingTCPServer):
         self, host: str = "127.0.0.1", port: int = 0, offers: Sequence[str] = OFFERS,
         **replies: list[str],
     ) -> None:  # fmt: skip
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Conversation)
         self.host, self.port = self.server_address[0], self.server_address[1]
         self.offers = offers

@@ -63,7 +63,10 @@ def test_a_relay_is_told_who_we_are(outward: Server, relay: SmartHost, mechanism
     assert "accepted message - Protocol SMTPS." in told["text"]
     relay.says(f"sasl_method={mechanism.upper() or 'SCRAM-SHA-256'}, sasl_username=ana")
     story = outward.instance.run("explain", number).stdout
-    assert f"at the route to 127.0.0.1 port {relay.port} (TLSv1.3, AUTH ana)" in story
+    assert (
+        f"at the route to 127.0.0.1 port {relay.port} (TLSv1.3, AUTH ana by control/smtproutes:1)"
+        in story
+    )
 
 
 def test_credentials_that_are_refused_wait(outward: Server, relay: SmartHost) -> None:
@@ -104,7 +107,10 @@ def test_a_certificate_is_checked_where_certs_says_so(
         number = outward.send(FAR, sender=ALICE)
         assert outward.instance.delivery(number, "delivered")
         story = outward.instance.run("explain", number).stdout
-        assert "(TLSv1.3, its certificate is right, AUTH ana)" in story
+        assert (
+            "(TLSv1.3 by certs/tlshosts/127.0.0.1.pem, its certificate is right, AUTH ana by "
+            in story
+        )
     with verified(outward, trustme.CA()):
         told = outward.instance.delivery(outward.send(FAR, sender=ALICE), "deferred")
         assert "but TLS failed: unable to get local issuer certificate. (#4.7.5)" in told["text"]
@@ -125,7 +131,10 @@ def test_each_sender_has_a_password_of_its_own(
     try:
         told = outward.instance.delivery(outward.send(FAR, sender=ALICE), "delivered")
         assert told["facts"]["auth_user"] == "alice"  # type: ignore[index]
-        told = outward.instance.delivery(outward.send(FAR, sender="bob@example.com"), "failed")
+        number = outward.send(FAR, sender="bob@example.com")
+        told = outward.instance.delivery(number, "failed")
+        story = outward.instance.run("explain", number).stdout
+        assert "(TLSv1.3, no AUTH: nothing in control/remote_auth[bob@example.com])" in story
         assert "Access denied" in told["text"]
     finally:
         os.unlink(path)

@@ -55,6 +55,12 @@ def delivered(server: Server, recipient: str = FAR, sender: str = ALICE) -> dict
     return server.instance.delivery(server.send(recipient, sender=sender), "delivered")
 
 
+def test_over_ipv6(server: Server) -> None:
+    with Sink("::1") as sink, written(server, "control/smtproutes", f":{sink.place}\n"):
+        assert "::1 accepted message - Protocol SMTP." in delivered(server)["text"]
+        assert sink.clients == ["::1"]
+
+
 def test_a_mail_goes_to_the_host_of_its_route(server: Server, sink: Sink) -> None:
     number = server.send(FAR, "Hello\r\n..dots", ALICE)
     told = server.instance.delivery(number, "delivered")

@@ -105,7 +105,9 @@ def test_several_recipients_have_a_group_each() -> None:
 def test_the_hosts_that_were_tried_are_told_with_what_they_said_and_when_again() -> None:
     rule = Rule("DNS", key="MX elsewhere.example")
     hop = {"hop": "MX 20 mx2.example [192.0.2.2] port 25", "tls": "TLSv1.3", "verified": True,
-           "auth_user": "ana", "source": "192.0.2.9 (control/outgoingip:1)", "reused": 2}  # fmt: skip
+           "tls_rule": "certs/tlshosts/mx2.example.pem", "auth_user": "ana",
+           "auth_rule": "control/remote_auth:1", "reused": 2,
+           "source": "192.0.2.9 (control/outgoingip:1)"}  # fmt: skip
     later = {"next_try": T + 1640, "age": 1600, "lifetime": 604_800}
     assert told(
         record(0, Event.ATTEMPT, "start", "remote delivery", facts=ALICE | {"attempt": 2}),
@@ -130,7 +132,7 @@ def test_the_hosts_that_were_tried_are_told_with_what_they_said_and_when_again()
           23:36:40.000  attempt 2 started: remote delivery
           23:36:40.100  step failed: MX 10 mx1.example [192.0.2.1] port 25: timed out
                         rule DNS[MX elsewhere.example]
-          23:36:40.200  delivery deferred at MX 20 mx2.example [192.0.2.2] port 25 (TLSv1.3, its certificate is right, AUTH ana, from 192.0.2.9 (control/outgoingip:1), after 2 other mails), next try 2026-11-24 00:04:00 (26 min 40 s after it came; given up after 7 d): 192.0.2.2 failed.
+          23:36:40.200  delivery deferred at MX 20 mx2.example [192.0.2.2] port 25 (TLSv1.3 by certs/tlshosts/mx2.example.pem, its certificate is right, AUTH ana by control/remote_auth:1, from 192.0.2.9 (control/outgoingip:1), after 2 other mails), next try 2026-11-24 00:04:00 (26 min 40 s after it came; given up after 7 d): 192.0.2.2 failed.
                         Remote host said: 450 no
                         rule DNS[MX elsewhere.example]
         """)  # noqa: E501

@@ -19,9 +19,11 @@ from indimail.delivery.mx import Candidate, Choice
 from indimail.mail.address import Address
 from indimail.mail.clock import Clock
 from indimail.mail.errors import ConfigErrors
-from indimail.mail.verdict import Rule
+from indimail.mail.events import Facts
+from indimail.mail.verdict import NO_RULE, Rule
 from indimail.net.dns import Dns
 from indimail.schedule.nexthop import NextHop
+from indimail.schedule.outgoing import Source
 from indimail.serve.hands import RunAside
 from indimail.serve.hosts import find_hosts
 from indimail.serve.peer import Owner, Peer
@@ -84,8 +86,7 @@ class _Way:
             candidate, verifies=tls is Tls.VERIFIED, timeout=settings.timeoutremote,
         )  # fmt: skip
         peer.terms = (settings, protected)
-        if source.address:
-            peer.source = f"{source.address} ({source.rule})"
+        peer.facts = _facts(candidate, source, protected.rule, hop)
         async with asyncio.timeout(settings.timeoutconnect):
             await asyncio.get_running_loop().create_connection(
                 lambda: peer, candidate.address, candidate.port,
@@ -101,6 +102,23 @@ class _Way:
         except ConfigErrors:
             return False
         return peer.terms == (settings, rule)
+
+
+def _facts(candidate: Candidate, source: Source, tls_rule: Rule, hop: NextHop) -> Facts:
+    """Return what is told of a connection, with the rules that it was made by."""
+    facts: Facts = {
+        "host": candidate.host, "address": candidate.address, "port": candidate.port,
+        "hop": candidate.shown, "helo": source.helo,
+    }  # fmt: skip
+    if source.address:
+        facts["source"] = f"{source.address} ({source.rule})"
+    if tls_rule != NO_RULE:
+        facts["tls_rule"] = str(tls_rule)
+    if hop.login is not None:
+        facts["auth_user"] = hop.login.user
+    if hop.login_rule != NO_RULE:
+        facts["auth_rule"] = str(hop.login_rule)
+    return facts
 
 
 def credentials_of(hop: NextHop, settings: RemoteSettings) -> Credentials | None:

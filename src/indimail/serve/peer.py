@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol, cast
 from indimail.delivery.mx import Candidate
 from indimail.mail.clock import Clock
 from indimail.mail.envelope import Envelope
+from indimail.mail.events import Facts
 from indimail.net.tls import ClientTls, TlsLayer
 from indimail.serve.hands import RunAside
 from indimail.smtp.client import SmtpClient
@@ -94,7 +95,7 @@ class Peer(asyncio.Protocol):
         self.verified = False
         self.tls_version = ""
         self.terms: object = None  # the rules under which it was connected
-        self.source = ""  # our own address, and which rule chose it
+        self.facts: Facts = {}  # how it was connected, for the trace
         self.served = 0
         self.owner = owner
         self._clock = clock

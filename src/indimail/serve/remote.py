@@ -196,17 +196,9 @@ def sender_of(reverse_path: str, recipient: str) -> Address:
 
 def _facts(peer: Peer) -> Facts:
     """Return what is told of the host that has a mail."""
-    candidate, hop = peer.candidate, peer.client.hop
-    facts: Facts = {
-        "host": candidate.host, "address": candidate.address, "port": candidate.port,
-        "hop": candidate.shown, "helo": hop.helo,
-    }  # fmt: skip
+    facts = dict(peer.facts)
     if peer.tls_version:
         facts |= {"tls": peer.tls_version, "verified": peer.verified}
-    if hop.credentials is not None:
-        facts["auth_user"] = hop.credentials.user
-    if peer.source:
-        facts["source"] = peer.source
     if peer.served:
         facts["reused"] = peer.served
     return facts

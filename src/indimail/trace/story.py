@@ -8,9 +8,9 @@ conversation as a group of its own; else all is in time order. Facts that are to
 listener`` (connect), ``sender recipient size message_id helo auth_user tls instruction offered``
 (decisions; or the ``argument`` of a command that was refused unread), ``login mechanism`` (auth),
 ``target`` (route), ``attempt next_try age lifetime owed`` (deliveries; what the sender is to be
-told), ``hop tls verified auth_user source reused`` (those to another host), ``report told``
-(bounces and other reports: of whom). What a peer sent is shown without its control characters.
-Times are UTC.
+told), ``hop tls tls_rule verified auth_user auth_rule source reused`` (those to another host),
+``report told`` (bounces and other reports: of whom). What a peer sent is shown without its control
+characters. Times are UTC.
 
 Not here: finding the records (`trace.find`), colours (`cli.explain`).
 """
@@ -204,16 +204,24 @@ def _hop(record: Record) -> str:
     hop = _fact(record, "hop")
     if not hop:
         return ""
-    how = [_fact(record, "tls") or "in clear"]
+    how = [(_fact(record, "tls") or "in clear") + _by(record, "tls_rule")]
     if record.facts.get("verified"):
         how.append("its certificate is right")
     if user := _fact(record, "auth_user"):
-        how.append(f"AUTH {user}")
+        how.append(f"AUTH {user}{_by(record, 'auth_rule')}")
+    elif rule := _fact(record, "auth_rule"):
+        how.append(f"no AUTH: nothing in {rule}")
     if source := _fact(record, "source"):
         how.append(f"from {source}")
     if reused := _fact(record, "reused"):
         how.append(f"after {reused} other mail{'s' if reused != '1' else ''}")
     return f" at {hop} ({', '.join(how)})"
+
+
+def _by(record: Record, name: str) -> str:
+    """Return the rule that decided something, where one did."""
+    rule = _fact(record, name)
+    return f" by {rule}" if rule else ""
 
 
 def _next_try(record: Record) -> str:
