@@ -159,6 +159,19 @@ def test_scram_of_an_account_that_is_closed_says_so_at_the_end() -> None:
     ]  # fmt: skip
 
 
+def test_keys_of_a_clear_text_are_made_once_and_again_when_it_changes() -> None:
+    desk = desk_of()
+    desk.knows("bob@example.com", "other", scram=make_scram("sesame", None, clear=True))
+    verifier, asked = desk.authenticator.verifier, ("bob@example.com", Mechanism.SHA256)
+    assert verifier.keys(*asked, AuthSettings()) is verifier.keys(*asked, AuthSettings())
+    column = make_scram("another", None, clear=True)
+    desk.accounts.set_password("bob", "example.com", hash_password("x", Method.DES), column)
+    desk.users.invalidate("bob", "example.com")
+    client = desk.greeted()
+    assert scram(client, desk, "bob@example.com", "sesame", "SCRAM-SHA-256")[-1] == "535"
+    assert scram(client, desk, "bob@example.com", "another", "SCRAM-SHA-256")[-1] == "235"
+
+
 def cram(client: Client, desk: Desk, user: str, secret: str) -> str:
     """Return the reply to an exchange of CRAM-MD5."""
     import hmac

@@ -17,7 +17,7 @@ Not here: the loop's side (`serve.authentication`), programs (`serve.checkpasswo
 import hashlib
 import secrets
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from indimail.accounts.limits import UNBOUNDED, Bounds, Ended, bounds_of
 from indimail.accounts.login import Storing, bounded, open_account
@@ -41,6 +41,7 @@ from indimail.wire.sasl_server import CramAnswer, Password, ScramProof, Token
 
 KEPT: Final = 20_000  # passwords that were right or wrong
 _NOTHING: Final = Secret("")
+T = TypeVar("T")
 
 
 class Site(Protocol):
@@ -79,6 +80,7 @@ class Verifier:
     secret: bytes
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _seen: dict[bytes, bool] = field(default_factory=dict)  # digest -> it was right
+    _keys: dict[bytes, ScramKeys] = field(default_factory=dict, repr=False)
     _nobodys: Secret = field(default_factory=lambda: Secret(secrets.token_hex(16)))
 
     def judge(self, attempt: Attempt) -> Outcome:
@@ -100,7 +102,17 @@ class Verifier:
     def keys(self, user: str, mechanism: Mechanism, settings: AuthSettings) -> ScramKeys:
         """Return the keys of a user, or some of nobody's."""
         account, _ = self._account(user, settings)
-        return keys_for(account, mechanism, user.lower(), self.secret)
+        if account is None:
+            return keys_for(None, mechanism, user.lower(), self.secret)
+        # Of a clear text they are made anew, thousands of rounds for who may only have asked.
+        stored = f"{user.lower()}\0{account.password.reveal()}\0{account.scram.reveal()}"
+        digest = self.digest(mechanism.value, Secret(stored))
+        found = self._keys.get(digest)
+        if found is None:
+            found = keys_for(account, mechanism, user.lower(), self.secret)
+            _make_room(self._keys)
+            self._keys[digest] = found
+        return found
 
     def digest(self, of: str, password: Secret) -> bytes:
         """Return what is kept of a password: a keyed hash of it, and of what it was given for."""
@@ -142,8 +154,7 @@ class Verifier:
         if isinstance(opened, Account) and opened.password.reveal() != stored:  # hashed anew
             self.users.invalidate(opened.name, opened.domain)
             digest = self.digest(f"{login}\0{opened.password.reveal()}", password)
-        while len(self._seen) >= KEPT:
-            self._seen.pop(next(iter(self._seen)), None)
+        _make_room(self._seen)
         self._seen[digest] = opened is not None
         return opened, False
 
@@ -173,6 +184,12 @@ class Verifier:
             self.users, account, is_on=self.site.has_limits(account.domain),
             closes=settings.domain_limits, now=self.clock.now(),
         )  # fmt: skip
+
+
+def _make_room(kept: dict[bytes, T]) -> None:
+    """Leave room for one more; several threads may be at it."""
+    while len(kept) >= KEPT:
+        kept.pop(next(iter(kept)), None)
 
 
 def _let_in(opened: Account | Ended, attempt: Attempt, rule: Rule) -> Outcome:
