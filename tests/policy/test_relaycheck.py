@@ -18,6 +18,7 @@ from indimail.policy.relaylists import (
     parse_relaydomains,
     parse_relaymailfrom,
 )
+from indimail.policy.sender import SenderRules
 from indimail.policy.tcprules import ClientRule, TcpRules, parse_tcp_rules
 
 
@@ -31,6 +32,7 @@ class Served:
     check_relay: str | None = None
     check_relay_rule: Rule = Rule("")
     login_seconds: float = 3600.0
+    sender_rules: SenderRules = SenderRules()
 
 
 class World:
@@ -61,6 +63,9 @@ class World:
             check_relay=check,
             check_relay_rule=client.rule,
             login_seconds=float(client.variables.get("SECONDS", 3600)),
+            sender_rules=SenderRules(
+                requireauth=client.rule if "REQUIREAUTH" in client.variables else None
+            ),
         )
 
     def check(self) -> tuple[Finding, ...]:
@@ -109,6 +114,9 @@ RELAY = ',RELAYCLIENT=""'
         ({"tcp": f"=.com:allow{RELAY} 0/1:allow 128/1:allow ::/0:allow"}, []),
         ({"tcp": f"=.example.com:allow{RELAY} =mx.example.net:allow{RELAY}"}, []),
         ({"tcp": f":deny{RELAY}"}, []),
+        ({"tcp": f':allow{RELAY},REQUIREAUTH="1"'}, []),
+        ({"tcp": f':allow{RELAY},REQUIREAUTH="1" 0/1:allow{RELAY}'}, ["tcp:2"]),
+        ({"tcp": ':allow,REQUIREAUTH="1"', "relaydomains": ":"}, []),
         ({"everywhere": ""}, ["indimail.toml:1"]),
         ({"everywhere": "", "tcp": ":allow,!RELAYCLIENT"}, []),
         ({"everywhere": "", "tcp": ":deny"}, []),

@@ -1,9 +1,12 @@
 """Who may relay, as a client meets it: what is asked for him, when, and what the mail says."""
 
 from indimail.mail.line import Line
+from indimail.mail.verdict import Rule
 from indimail.net.names import ClientName
 from indimail.net.tls import ClientCertificate
 from indimail.policy.relaylists import parse_tlsclients
+from indimail.policy.sender import SenderRules, SenderState
+from indimail.serve.reception import SenderFound
 from serve.desk import STRANGER, Client, Desk, relaydomains
 
 MAIL = ("MAIL FROM:<eve@example.net>", "RCPT TO:<ana@example.com>")
@@ -60,6 +63,21 @@ def test_a_name_that_dns_does_not_tell_defers_and_is_no_refusal() -> None:
     told = desk.trace.told("recipient")[0]
     assert (told.verdict, told.text) == ("later", "127.0.0.1:53: SERVFAIL")
     assert not [line for line in desk.log.lines if "RELAY" in line]
+
+
+def test_checksender_takes_a_name_for_a_permission_and_no_answer_for_no_refusal() -> None:
+    rules = SenderRules(checksender=Rule("tcp/tcp.smtp", 1))
+    desk = Desk(relay=HEAVEN, sender_rules=rules)
+    desk.reception.sender_state = lambda address, _: SenderFound(SenderState.THERE, str(address))
+    for found, code in (
+        (ClientName("heaven.af.mil"), "250"),
+        (ClientName("mx.example.net"), "530"),
+        (ClientName(trouble="SERVFAIL"), "451"),
+    ):
+        client = named(desk, found)
+        client.say("EHLO x", "MAIL FROM:<ana@example.com>")
+        desk.work()
+        assert client.heard()[-1].startswith(code)
 
 
 def test_a_rule_of_tcp_smtp_asks_for_a_name() -> None:

@@ -12,7 +12,8 @@
 
 The proof asks `policy.relay.permission` itself, once for each stretch of addresses between two that a
 rule names: within one every client is told the same.  So what is said here is what live traffic is told.
-Clients are taken as strangers: without a name, and with one of each kind that a rule might let pass.
+Clients are taken as strangers: not logged in, without a name, and with one of each kind that a rule
+might let pass.
 
 Of several lines that only together let half of all addresses relay, the largest are named until what
 is left is less than that.  A domain that rcpthosts or an ``@`` line names is inside.
@@ -32,6 +33,7 @@ from indimail.mail.verdict import Accept, Rule
 from indimail.policy.clients import Key, spans
 from indimail.policy.relay import RelayFacts, RelayRules, is_ours, permission
 from indimail.policy.relaylists import RelaySenders
+from indimail.policy.sender import SenderRules
 from indimail.policy.tcprules import ClientRule, TcpRules
 
 # Half of all addresses, of IPv4 and of the 2000::/3 that IPv6 gives out, but for some networks that
@@ -91,6 +93,8 @@ class ClientSettings(Protocol):
     def check_relay_rule(self) -> Rule: ...
     @property
     def login_seconds(self) -> float: ...
+    @property
+    def sender_rules(self) -> SenderRules: ...
 
 
 SettingsOf = Callable[[ClientRule], ClientSettings]
@@ -174,9 +178,13 @@ class _Listener:
     def _asked(self, ip: str, host: str) -> Accept | None:
         """Ask what live traffic would."""
         client = self._tcp.find(ip, host)
-        if not client.allowed:
+        if not self._serves_strangers(client):
             return None
         return permission(self._facts(client, ip, host), self._rules)
+
+    def _serves_strangers(self, client: ClientRule) -> bool:
+        """Tell whether a client is served that is not logged in."""
+        return client.allowed and self._settings_of(client).sender_rules.requireauth is None
 
     def _facts(self, client: ClientRule, ip: str, host: str) -> RelayFacts:
         settings = self._settings_of(client)
@@ -192,7 +200,7 @@ class _Listener:
         for key, client in self._tcp.listed:
             settings = self._settings_of(client)
             names.add(settings.relayclients)
-            if client.allowed and settings.relayclient is not None:
+            if self._serves_strangers(client) and settings.relayclient is not None:
                 yield key, settings.relayclient_rule
         for name in sorted(names):
             table = self._rules.relayclients.get(name)

@@ -39,13 +39,14 @@ class SenderFacts:
 
     `auth_user` is who is logged in.  `relays`: the client may relay, however.  `mailbox` is the
     sender's, and the one of an alias domain's is that of the domain itself; it is known after the
-    look-up alone.
+    look-up alone.  `relays_trouble` says why it is not known that the client may relay.
     """
 
     reverse_path: Address = NULL
     tls: str = ""
     auth_user: str = ""
     relays: bool = False
+    relays_trouble: str = ""
     mailbox: str = ""
 
 
@@ -103,8 +104,12 @@ def judge_sender(
         return TryLater(_DATABASE, rule, "the accounts did not answer")
     if ours and state is not SenderState.THERE:
         return Refuse(_NO_SENDER, rule, f"the sender is {state.value}")
+    if not facts.auth_user and facts.relays:
+        return _ACCEPTED
+    if not facts.auth_user and facts.relays_trouble:
+        return TryLater(_NO_DNS, rule, facts.relays_trouble)
     if not facts.auth_user:
-        return _ACCEPTED if facts.relays else Refuse(_AUTH_FIRST, rule, "not logged in")
+        return Refuse(_AUTH_FIRST, rule, "not logged in")
     if not ours:
         return _masquerades(facts, rule, "not a domain of ours")
     if rules.masquerade == "" or facts.mailbox == facts.auth_user.lower():
@@ -142,4 +147,5 @@ _ACCEPTED: Final = Accept(Rule("built-in", key="sender"), "no check refused the 
 _TLS_FIRST: Final = Reply(530, "5.7.0", "must issue STARTTLS first (#5.7.0)")
 _AUTH_FIRST: Final = Reply(530, "5.7.1", "authentication required (#5.7.1)")
 _NO_SENDER: Final = Reply(553, "5.7.1", "authorization failure (#5.7.1)")
+_NO_DNS: Final = Reply(451, "4.4.3", "Sorry, there is a DNS temporary failure (#4.4.3)")
 _DATABASE: Final = Reply(451, "4.3.2", "Sorry, I got a temporary database error (#4.3.2)")

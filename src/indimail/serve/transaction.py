@@ -154,7 +154,10 @@ class Transaction:
                 found = SenderFound(SenderState.UNKNOWN)
             asked, rules_of_relay = self._relay_facts(NULL), client.snapshot.relay
             may = relays or permission(asked, rules_of_relay) is not None
-            facts_found = dataclass_replace(facts, mailbox=found.mailbox, relays=may)
+            trouble = client.host_trouble if rules_of_relay.relaydomains.hosts else ""
+            facts_found = dataclass_replace(
+                facts, mailbox=found.mailbox, relays=may, relays_trouble=trouble
+            )
             rules = self._client.settings.sender_rules
             reply = self._answer_sender(
                 judge_sender(facts_found, rules, found.state, self._is_ours)
