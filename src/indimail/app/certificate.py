@@ -25,7 +25,7 @@ def load_certificates(
     """
     if not authorities:
         return TlsContext.load(certificate, key, shown)
-    # A second engine: imported where it is needed, before root is given up (`app.read_process`).
+    # A second engine, imported where it is needed; `app.read_process` did before root was given up.
     from indimail.net.clientcerts import AskingContext, Authorities  # noqa: PLC0415
 
     return AskingContext.load(certificate, key, Authorities(authorities, withdrawn), shown)
@@ -66,4 +66,8 @@ class Certificate:
             except ConfigErrors as error:
                 for mistake in error.mistakes:
                     LOG.warning("certificate not changed: %s", mistake)
+            except (
+                ImportError
+            ) as error:  # tlsclients is new, and who we are may not read the library
+                LOG.warning("clients are asked for certificates from the next start on: %s", error)
         return self._context

@@ -88,6 +88,8 @@ def _check_certificate(
     if not certificate:
         return
     owner = os.stat(reading.instance.root)
+    if authorities:  # while the library is readable, and before any fork
+        import indimail.net.clientcerts  # noqa: F401, PLC0415
     try:
         with acting_as(owner.st_uid, owner.st_gid):
             load_certificates(certificate, key, authorities, withdrawn, reading.instance.display)
