@@ -405,7 +405,8 @@ class Desk:
         self.authenticator = Authenticator(
             Verifier(
                 self.users, self.accounts, AuthSite(), self.clock,
-                lambda modules, attempt: self.modules.pop(0), b"the server's",
+                lambda modules, attempt: self.modules.pop(0),
+                lambda program, attempt, who: self.modules.pop(0), b"the server's",
             ),
             LoginLimits(
                 self.failures.of_worker(0), RecentTable(1, LOGINS_KEPT).of_worker(0), self.clock

@@ -2,13 +2,15 @@
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from indimail.accounts.port import Flag
 from indimail.mail.secret import Secret
-from indimail.serve.checkpassword import METHODS, ask_modules
+from indimail.mail.verdict import Rule
+from indimail.serve.checkpassword import METHODS, ask_modules, ask_postauth
 from indimail.serve.login import Attempt, AuthSettings, LoggedIn, Why
 from indimail.wire.sasl_server import CramAnswer, Credentials, Password, ScramProof, Token
 
@@ -113,3 +115,31 @@ def test_what_has_no_form_for_it_is_wrong_and_nobody_is_asked(given: Attempt) ->
 
 def test_every_mechanism_that_shows_or_hashes_a_password_has_a_number() -> None:
     assert len(set(METHODS.values())) == len(METHODS) == 10
+
+
+def test_programs_may_get_the_name_alone(tmp_path: Path) -> None:
+    check = program(tmp_path, "check", f"cat <&3 >{tmp_path}/read; exit 0")
+    settings = AuthSettings(strip_domain=True)
+    given = replace(attempt(Password("ana@example.com", Secret("x"))), settings=settings)
+    assert ask_modules((check,), given) == LoggedIn(
+        "ana@example.com", rule=Rule("AUTHMODULES", key=check)
+    )
+    assert (tmp_path / "read").read_bytes() == b"ana\0x\0\0\x02\0"
+
+
+@pytest.mark.parametrize(
+    ("end", "what"),
+    [
+        ('[ "$1" = ana@example.com ]', LoggedIn("ana@example.com")),
+        ("exit 3", LoggedIn("ana@example.com", relays=False)),
+        ("exit 1", Why.CLOSED),
+        ("exit 111", Why.LATER),
+        ("kill -9 $$", Why.LATER),
+    ],
+)
+def test_what_the_last_word_means(tmp_path: Path, end: str, what: object) -> None:
+    outcome = ask_postauth(program(tmp_path, "after", end), ANA, LoggedIn("ana@example.com"))
+    if isinstance(outcome, LoggedIn):
+        assert LoggedIn(outcome.user, outcome.relays) == what
+    else:
+        assert outcome.why is what

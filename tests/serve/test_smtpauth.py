@@ -231,6 +231,18 @@ def test_programs_are_asked_in_their_place_in_the_chain() -> None:
     assert desk.modules == []
 
 
+def test_postauth_has_the_last_word_each_time_and_about_nobody_else() -> None:
+    desk = desk_of(auth=AuthSettings(postauth="after", per_client=1))
+    refused = Denied(Why.CLOSED, "this login is refused")
+    desk.modules = [LoggedIn(ANA, relays=False), refused, refused]
+    assert not logged_in(desk).connection.client.auth.relays
+    client = desk.greeted()
+    for _ in range(2):  # the second time too: it was no guess
+        heard = said(client, desk, plain(ANA, PASSWORD))
+        assert heard == ["535 5.7.1 Sorry, this login is refused (#5.7.1)"]
+    assert said(client, desk, plain(ANA, "wrong")) == [WRONG]
+
+
 def test_a_token_is_for_the_programs_that_know_tokens() -> None:
     desk = desk_of(auth=AuthSettings(oauth=("check",)))
     token = b64encode(b"user=ana@example.com\x01auth=Bearer x\x01\x01").decode()

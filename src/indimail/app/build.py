@@ -48,7 +48,7 @@ from indimail.serve.adopt import Adoption, SpoolFiles
 from indimail.serve.authentication import Authenticator
 from indimail.serve.authoffer import AuthOffer
 from indimail.serve.bounce import Bounces
-from indimail.serve.checkpassword import ask_modules
+from indimail.serve.checkpassword import ask_modules, ask_postauth
 from indimail.serve.duplicates import Duplicates
 from indimail.serve.foreseeing import Foresee, Foreseeing
 from indimail.serve.foresight import Foresight
@@ -165,7 +165,7 @@ class Parts:
         method = default_method(self.config.current.process.database_url.reveal())
         site = AuthSite(place.instance, lambda: self.config.current, place.uid, self.disk, method)
         verifier = Verifier(
-            self._accounts, accounts, site, self.clock, ask_modules, place.secret
+            self._accounts, accounts, site, self.clock, ask_modules, ask_postauth, place.secret
         )  # fmt: skip
         limits = LoginLimits(
             place.failures.of_worker(number), place.logins.of_worker(number), self.clock

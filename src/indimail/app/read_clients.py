@@ -75,7 +75,10 @@ def client_sessions(
 def _notice_programs(reading: Reading, sessions: Iterable[SessionSettings]) -> None:
     """Tell of programs for passwords and tokens that are not there: each login would wait for them."""
     for auth in {settings.auth for settings in sessions}:
-        for name, programs in (("AUTHMODULES", auth.modules), ("OAUTHMODULES", auth.oauth)):
+        for name, programs in (
+            ("AUTHMODULES", auth.modules), ("OAUTHMODULES", auth.oauth),
+            ("POSTAUTH", (auth.postauth,)),
+        ):  # fmt: skip
             reading.notices += [
                 f"{name}: {program}: no program that can be started"
                 for program in programs if "/" in program and not os.access(program, os.X_OK)

@@ -88,6 +88,8 @@ def auth_settings(values: Values) -> AuthSettings:
         domain_limits=values.switch("DOMAIN_LIMITS"),
         allow_inactive=values.switch("ALLOW_INACTIVE"),
         hash_is_secret=values.switch("ENABLE_CRAM"),
+        strip_domain=values.switch("STRIP_DOMAIN"),
+        postauth=values.text("POSTAUTH"),
     )
 
 

@@ -78,8 +78,6 @@ WAITING: Final = (
 -                   DISABLE_DIGEST_MD5  set    -     without DIGEST-MD5
 -                   QUERY_CACHE         set    -     cache of account look-ups
 -                   PASSWD_CACHE        set    -     cache of passwords
--                   POSTAUTH            text   -     program after a login
--                   STRIP_DOMAIN        set    -     user without domain for the modules
 -                   VIRTUAL_PKG_LIB     text   -     library of virtual domains
 -                   INFIFO              text   -     look-up service of virtual domains
 -                   INFIFODIR           text   -     its directory

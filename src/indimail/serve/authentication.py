@@ -125,8 +125,8 @@ class Authenticator:
 
     def _keep(self, attempt: Attempt, outcome: LoggedIn, epoch: int) -> None:
         """Keep who it is; what programs say is asked again each time."""
-        given = attempt.credentials
-        if not isinstance(given, Password) or attempt.settings.modules != (OURS,):
+        given, settings = attempt.credentials, attempt.settings
+        if not isinstance(given, Password) or settings.modules != (OURS,) or settings.postauth:
             return
         if len(self._fresh) >= KEPT:
             del self._fresh[next(iter(self._fresh))]

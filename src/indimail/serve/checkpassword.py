@@ -1,6 +1,7 @@
 r"""Programs that know passwords: a chain in the manner of checkpassword.
 
     ask_modules(("/usr/lib/sys-checkpwd", "/usr/lib/other"), attempt)      -> LoggedIn or Denied
+    ask_postauth("/usr/lib/after", attempt, LoggedIn("ana@example.com"))    -> LoggedIn or Denied
 
 The first module is started with the others as its arguments and ``/bin/false`` behind them; one that
 does not know the user executes the next.  Descriptor 3 has (at most 512 octets, but for a token)
@@ -19,6 +20,9 @@ The method is an octet: 1 LOGIN, 2 PLAIN, 3 CRAM-MD5, 4 CRAM-SHA1, 5 CRAM-SHA224
 The environment is PATH, and TCPREMOTEIP of the client; there is nothing on descriptor 0, and what the
 program prints is thrown away.  It has `SECONDS` for itself and `CPU` of the processor.
 
+POSTAUTH is a program that is started with the user as its argument once everything else let him in; its
+exit code means the same, and what refuses there is no wrong password.
+
 Sources: spec/smtp.md 3.4, spec/cluster-users.md 3.1; https://cr.yp.to/checkpwd/interface.html.
 Not here: when it is asked (`serve.verifying`).
 """
@@ -27,6 +31,7 @@ import os
 import signal
 import subprocess
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from indimail.mail.verdict import Rule
@@ -55,15 +60,34 @@ def ask_modules(modules: tuple[str, ...], attempt: Attempt, patience: float = SE
     if not modules or said is None or len(said) > most:
         return Denied(Why.WRONG, Why.WRONG.value, rule)
     code = _run([*modules, LAST], said, attempt.client_ip, patience)
+    if code in (0, 3):
+        return LoggedIn(attempt.credentials.user, relays=code == 0, rule=rule)
+    return _trouble(modules[0], code, patience, rule) or Denied(Why.WRONG, Why.WRONG.value, rule)
+
+
+def ask_postauth(
+    program: str, attempt: Attempt, who: LoggedIn, patience: float = SECONDS
+) -> Outcome:
+    """Ask the program that has the last word."""
+    rule = Rule("POSTAUTH", key=program)
+    code = _run([program, who.user], b"", attempt.client_ip, patience)
     match code:
-        case 0 | 3:
-            return LoggedIn(attempt.credentials.user, relays=code == 0, rule=rule)
-        case None:
-            return Denied(Why.LATER, f"{modules[0]} did not end within {patience:.0f} s", rule)
-        case _ if code == 111 or code < 0 or code > 125:
-            return Denied(Why.LATER, f"{modules[0]}: exit {code}", rule)
+        case 0:
+            return who
+        case 3:
+            return replace(who, relays=False, rule=rule)
         case _:
-            return Denied(Why.WRONG, Why.WRONG.value, rule)
+            refused = Denied(Why.CLOSED, "this login is refused", rule)
+            return _trouble(program, code, patience, rule) or refused
+
+
+def _trouble(program: str, code: int | None, patience: float, rule: Rule) -> Denied | None:
+    """Return what keeps a program from an answer; None: it gave one."""
+    if code is None:
+        return Denied(Why.LATER, f"{program} did not end within {patience:.0f} s", rule)
+    if code == 111 or code < 0 or code > 125:
+        return Denied(Why.LATER, f"{program}: exit {code}", rule)
+    return None
 
 
 def _said(attempt: Attempt) -> bytes | None:
@@ -79,9 +103,10 @@ def _said(attempt: Attempt) -> bytes | None:
             return None
     if any("\0" in part for part in parts):
         return None
-    octets = [
-        part.encode("utf-8", "surrogateescape") for part in [attempt.credentials.user, *parts]
-    ]
+    user = attempt.credentials.user
+    if attempt.settings.strip_domain:
+        user = user.rpartition("@")[0] or user
+    octets = [part.encode("utf-8", "surrogateescape") for part in [user, *parts]]
     return b"\0".join([*octets, bytes([METHODS[attempt.mechanism]]), b""])
 
 

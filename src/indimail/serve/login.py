@@ -66,6 +66,8 @@ class AuthSettings:
     domain_limits: bool = False  # limits of domains close services too
     allow_inactive: bool = False
     hash_is_secret: bool = False  # ENABLE_CRAM
+    strip_domain: bool = False  # programs get the name before the "@"
+    postauth: str = ""  # a program that has the last word
 
 
 @dataclass(frozen=True, slots=True)

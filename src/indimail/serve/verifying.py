@@ -1,6 +1,6 @@
 """Is the password right?  Our accounts and the modules beside them; may take a while.
 
-    verifier = Verifier(users, accounts, site, clock, modules, secret)
+    verifier = Verifier(users, accounts, site, clock, modules, postauth, secret)
     verifier.judge(attempt)                  -> LoggedIn or Denied       on a thread
     verifier.keys("ana@example.com", Mechanism.SHA256, settings)         -> ScramKeys
 
@@ -68,6 +68,13 @@ class Modules(Protocol):
         """Ask them, in this order."""
 
 
+class PostAuth(Protocol):
+    """A program that has the last word."""
+
+    def __call__(self, program: str, attempt: Attempt, who: LoggedIn, /) -> Outcome:
+        """Ask it about who is let in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verifier:
     """Who knows passwords; `secret` is the server's, for the salts of who has no keys."""
@@ -77,6 +84,7 @@ class Verifier:
     site: Site
     clock: Clock
     modules: Modules
+    postauth: PostAuth
     secret: bytes
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _seen: dict[bytes, bool] = field(default_factory=dict)  # digest -> it was right
@@ -84,6 +92,13 @@ class Verifier:
     _nobodys: Secret = field(default_factory=lambda: Secret(secrets.token_hex(16)))
 
     def judge(self, attempt: Attempt) -> Outcome:
+        """Ask the modules, and POSTAUTH about who they know."""
+        outcome, program = self._judge(attempt), attempt.settings.postauth
+        if program and isinstance(outcome, LoggedIn):
+            return self.postauth(program, attempt, outcome)
+        return outcome
+
+    def _judge(self, attempt: Attempt) -> Outcome:
         """Ask the modules in their order; the first that knows the password decides."""
         if isinstance(attempt.credentials, Token):
             return self.modules(attempt.settings.oauth, attempt)
