@@ -5,6 +5,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace as changed
 
 from indimail.mail.channel import Channel
@@ -22,7 +24,7 @@ from indimail.serve.remote import RemoteDelivery
 from indimail.serve.snapshot import RemoteSettings
 from indimail.testing.clock import FakeClock
 from indimail.testing.dns import Zones
-from serve.scripted import HANG, Server, Wire, aside
+from serve.scripted import HANG, RESET, Server, Wire, aside
 from serve.sending import Sending
 
 ZONES = """
@@ -183,3 +185,35 @@ async def test_what_nobody_thought_of_keeps_no_slot() -> None:
     await world.settle()
     assert world.told("delivery", number) == ["deferred"]
     assert world.sending.send.running == 0
+
+
+WORDS = ("greeting", "ehlo", "helo", "mail", "rcpt", "data", "end", "rset", "quit")
+REPLIES = (HANG, RESET, "250 ok", "354 go on", "220 hi", "421 bye", "450 no", "550 no", "junk")
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.fixed_dictionaries({word: st.lists(st.sampled_from(REPLIES), max_size=3) for word in WORDS}),
+    st.lists(st.integers(1, 4), min_size=1, max_size=4),
+)
+def test_each_recipient_ends_once_whatever_the_server_says(
+    replies: dict[str, list[str]], mails: list[int]
+) -> None:
+    """A server that misbehaves for a while, and a week of retries."""
+
+    async def story() -> None:
+        world = World(quick=Server(**replies))
+        wanted = [(world.accept(*["a@quick.example"] * count), count) for count in mails]
+        await world.settle()
+        for _ in range(7 * 24):
+            if not world.sending.store.counts().remote:
+                break
+            await world.pass_time(3_600.0)
+        ends = [(r.id, r.facts["number"]) for r in world.sending.trace.told("outcome")]
+        assert sorted(ends) == [(mail, n) for mail, count in wanted for n in range(count)]
+        for _ in range(3):
+            await world.pass_time(2_000.0)
+        assert (world.sending.send.running, world.remote.is_idle) == (0, True)
+
+    with asyncio.Runner(loop_factory=Net) as runner:
+        runner.run(story())

@@ -105,6 +105,11 @@ class RemoteDelivery:
         """Two for each connection: the next one is at hand when one was sent."""
         return 2 * self._outside.settings().per_host
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is under way, and no connection is open."""
+        return not self._peers
+
     def start(self, jobs: Sequence[Job], send: Scheduler) -> None:
         """Begin an attempt for recipients of one mail."""
         settings, hops = self._outside.settings(), list[NextHop]()
