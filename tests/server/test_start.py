@@ -177,12 +177,12 @@ def test_every_mistake_is_told_before_a_start(instance: Instance) -> None:
 def test_connections_that_the_machine_cannot_open_are_refused(instance: Instance) -> None:
     instance.variables(MAXDAEMONS=300)
 
-    refused = instance.start(files=(100, 799))
+    refused = instance.start(files=(100, 1299))
     assert refused.process.wait(PATIENCE) == os.EX_OSERR
-    assert "800 open files are needed" in refused.output
-    assert "799 are allowed" in refused.output
-    with instance.serve(files=(100, 800)) as server:
-        assert [_open_files(pid) for pid in server.workers] == [["800", "800"]] * 2
+    assert "1300 open files are needed" in refused.output
+    assert "1299 are allowed" in refused.output
+    with instance.serve(files=(100, 1300)) as server:
+        assert [_open_files(pid) for pid in server.workers] == [["1300", "1300"]] * 2
 
 
 def test_systemd_is_told_when_workers_accept_and_when_they_stop(instance: Instance) -> None:
