@@ -55,6 +55,5 @@ def _run(args: argparse.Namespace) -> int:
         write_cdb(disk, f"{path}.cdb", [(key, b"") for key in keys])
         if args.move:
             disk.rename(path, f"{path}.bak")
-            disk.sync_directory(site.places.control_dir)
         server_of(PROGRAM, site)(ControlsChanged())
     return os.EX_OK
