@@ -30,7 +30,7 @@ def test_a_mail_comes_byte_for_byte(server: Server, client: smtplib.SMTP) -> Non
 def test_the_extensions_are_the_ones_we_keep(server: Server, client: smtplib.SMTP) -> None:
     assert client.esmtp_features == {
         "pipelining": "", "8bitmime": "", "size": "", "starttls": "", "smtputf8": "",
-        "enhancedstatuscodes": "", "chunking": "", "help": "",
+        "enhancedstatuscodes": "", "chunking": "", "dsn": "", "help": "",
     }  # fmt: skip
     assert client.help().startswith(b"2.0.0 ")
     assert client.verify(BOB)[0] == 252
