@@ -153,7 +153,7 @@ def test_fifty_recipients_at_a_host_cost_one_transaction(outward: Server, relay:
     until(lambda: all(f"to=<{member}>" in relay.log for member in members))
 
 
-def test_many_mails_cost_two_connections(outward: Server, relay: SmartHost) -> None:
+def test_many_mails_cost_few_connections(outward: Server, relay: SmartHost) -> None:
     route(outward, relay, f" ana {PASSWORD}")
     before = relay.log.count(": connect from ")
     outward.instance.write("control/holdremote", "1\n")
@@ -162,4 +162,4 @@ def test_many_mails_cost_two_connections(outward: Server, relay: SmartHost) -> N
             talk.mail(f"number{number}@far.example", "Subject: one of many\r\n\r\n", ALICE)
     os.unlink(outward.instance.path("control/holdremote"))
     until(lambda: all(f"to=<number{number}@far.example>" in relay.log for number in range(40)))
-    assert relay.log.count(": connect from ") - before <= 2
+    assert relay.log.count(": connect from ") - before <= 4  # two at once

@@ -18,7 +18,7 @@ from indimail.schedule.deadhosts import DeadHosts
 from indimail.schedule.nexthop import NextHop
 from indimail.serve.letter import Kept, Spooled
 from indimail.serve.peer import DEADLINE, Letter, Owner, Peer
-from indimail.serve.peers import ENOUGH, IDLE, Note, Peers
+from indimail.serve.peers import ENOUGH, IDLE, TURN, Note, Peers
 from indimail.smtp.client import SmtpClient
 from indimail.smtp.client_event import Settled
 from indimail.smtp.hop import Hop
@@ -75,6 +75,7 @@ class World:
             RULE,
         )
         self.down: set[str] = set()
+        self.wanted: set[str] = set()  # hosts that others wait for
         self.terms = "old rules"
         self.wrong: ConfigErrors | None = None
         self.peers = Peers(HOP, self, self.clock, self.dead, per_host)
@@ -94,6 +95,9 @@ class World:
         peer.terms = self.terms
         self.wires.append((candidate.address, Wire(peer, self.servers[candidate.address])))
         return peer
+
+    def is_wanted(self, peer: Peer) -> bool:
+        return peer.candidate.address in self.wanted
 
     def fits(self, peer: Peer) -> bool:
         return peer.terms == self.terms
@@ -164,6 +168,27 @@ async def test_a_connection_that_was_made_under_other_rules_gets_no_more_mail() 
     world.terms = "newer rules"  # while it is busy
     await world.settle()
     assert (len(world.wires), len(world.servers["a"].mails)) == (3, 5)
+
+
+@run
+async def test_a_connection_that_others_wait_for_is_left_after_its_turn() -> None:
+    world = World(per_host=1, a=Server())
+    for _ in range(TURN + 5):
+        world.post()
+    world.wanted = {"a"}
+    await world.settle()
+    assert (len(world.wires), len(world.servers["a"].mails)) == (2, TURN + 5)
+    assert world.peers.is_over  # and at once where there is no more mail
+
+
+@run
+async def test_an_idle_connection_that_others_wait_for_takes_leave() -> None:
+    world = World(a=Server())
+    world.post()
+    await world.settle()
+    world.wanted = {"a"}
+    await world.pass_time(1)
+    assert world.peers.is_over
 
 
 @run

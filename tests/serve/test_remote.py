@@ -70,8 +70,9 @@ class World:
             routes=Routes((table,)), outgoing=Outgoing(("mx.example.com", NO_RULE)), per_host=4
         )
         self.clock = FakeClock()
+        self.zones = Zones(ZONES)
         outside = Outside(
-            lambda: self.settings, Zones(ZONES), frozenset(), PeerTls("/nowhere"), self.clock, aside
+            lambda: self.settings, self.zones, frozenset(), PeerTls("/nowhere"), self.clock, aside
         )
         self.remote = RemoteDelivery(outside, DeadHosts())
         self.sending = Sending(remote=self.remote, clock=self.clock, concurrencyremote=100)
@@ -162,6 +163,28 @@ async def test_domains_with_one_relay_share_its_connections() -> None:
         world.accept(f"a@{domain}")
         await world.settle()
     assert len(world.net.wires) == 1
+
+
+@in_net
+async def test_a_host_has_no_more_connections_for_many_domains_than_for_one() -> None:
+    """Two hundred domains with one mail each, and one with many, at one host."""
+    quick = Server()
+    world = World(quick=quick)
+    names = [f"d{number}.example" for number in range(200)]
+    for name in names:
+        world.zones.add(f"{name} MX 10 mx.quick.example")
+    for _ in range(100):
+        world.accept("a@quick.example")
+    for name in names:
+        world.accept(f"a@{name}")
+    open_at_once = 0
+    for _ in range(300):
+        await world.settle()
+        await world.pass_time(1.0)
+        open_at_once = max(open_at_once, sum(not wire.closed for _, wire in world.net.wires))
+    assert len(quick.mails) == 300
+    assert open_at_once <= world.settings.per_host
+    assert world.remote.is_idle
 
 
 @in_net

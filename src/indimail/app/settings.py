@@ -359,7 +359,7 @@ REMOTE: Final = (
     _toml("dns.servers", SERVERS, None,
           "recursive name servers; default: those of /etc/resolv.conf", "net/dns.py"),
     _toml("remote.per_host", number(1, 10_000), "20",
-          "connections at once to the hosts of one domain or to one relay, of all workers together",
+          "connections at once to one host, and for one domain or relay, of all workers together",
           _PEERS),
     _file("timeoutconnect", number(1, 86_400, "seconds"), "60",
           "longest wait for a connection to another host", _REMOTE, _DELIVERY, unit="seconds"),

@@ -300,7 +300,7 @@ SMTPUTF8 = true
 #servers = ["127.0.0.1"]  # recursive name servers; default: those of /etc/resolv.conf
 
 [remote]
-#per_host = 20            # connections at once to the hosts of one domain, or to one relay
+#per_host = 20            # connections at once to one host, and for one domain
 
 [database]
 #url = "mysql://user:password@host/indimail"    # or postgresql://...; default: SQLite in db/

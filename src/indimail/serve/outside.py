@@ -13,7 +13,8 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable, Container
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from indimail.delivery.mx import Candidate, Choice
 from indimail.mail.address import Address
@@ -29,6 +30,7 @@ from indimail.serve.hosts import find_hosts
 from indimail.serve.peer import Owner, Peer
 from indimail.serve.peers import Way
 from indimail.serve.peertls import PeerTls
+from indimail.serve.slots import HostSlots
 from indimail.serve.snapshot import RemoteSettings
 from indimail.smtp.client import SmtpClient
 from indimail.smtp.hop import Credentials, Hop, Tls
@@ -46,6 +48,7 @@ class Outside:
     clock: Clock
     aside: RunAside
     listening: tuple[tuple[str, int], ...] = ()
+    slots: HostSlots = field(default_factory=HostSlots)
 
     def way(self, hop: NextHop, sender: Address) -> Way:
         """Return how connections for mail of this sender to a next hop are made."""
@@ -87,12 +90,23 @@ class _Way:
         )  # fmt: skip
         peer.terms = (settings, protected)
         peer.facts = _facts(candidate, source, protected.rule, hop)
-        async with asyncio.timeout(settings.timeoutconnect):
-            await asyncio.get_running_loop().create_connection(
-                lambda: peer, candidate.address, candidate.port,
-                local_addr=(source.address, 0) if source.address else None,
-            )  # fmt: skip
+        where = candidate.address, candidate.port
+        await outside.slots.take(where, settings.per_host)
+        peer.ended = partial(outside.slots.release, where)
+        try:
+            async with asyncio.timeout(settings.timeoutconnect):
+                await asyncio.get_running_loop().create_connection(
+                    lambda: peer, *where,
+                    local_addr=(source.address, 0) if source.address else None,
+                )  # fmt: skip
+        except BaseException:
+            peer.never_came()
+            raise
         return peer
+
+    def is_wanted(self, peer: Peer) -> bool:
+        """Tell whether others wait for a connection to its host."""
+        return self.outside.slots.is_wanted((peer.candidate.address, peer.candidate.port))
 
     def fits(self, peer: Peer) -> bool:
         """Tell whether the files still say the same."""

@@ -94,6 +94,7 @@ class Peer(asyncio.Protocol):
         self.candidate = candidate
         self.verified = False
         self.tls_version = ""
+        self.ended: Callable[[], None] | None = None  # called once, when it is over
         self.terms: object = None  # the rules under which it was connected
         self.facts: Facts = {}  # how it was connected, for the trace
         self.served = 0
@@ -127,6 +128,10 @@ class Peer(asyncio.Protocol):
         """Take leave of a peer that is idle."""
         self.client.quit()
         self._go_on()
+
+    def never_came(self) -> None:
+        """There is no connection."""
+        self._end()
 
     def cut(self, why: str) -> None:
         """End it now."""
@@ -178,7 +183,7 @@ class Peer(asyncio.Protocol):
         """The connection is gone."""
         self._lost()
         if not self._over:  # it was not said to be over: it is
-            self._over = True
+            self._end()
             self.owner.closed(self, Closed())
 
     def pause_writing(self) -> None:
@@ -195,6 +200,12 @@ class Peer(asyncio.Protocol):
             self._go_on()
 
     # -- between them ----------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        self._over = True
+        if self.ended is not None:
+            self.ended()
+            self.ended = None
 
     def _lost(self) -> None:
         self.client.receive_eof()
@@ -249,7 +260,7 @@ class Peer(asyncio.Protocol):
                 self._letter.downgrade(self._downgraded)
             case Closed():
                 self._flush()
-                self._over = True
+                self._end()
                 self._transport.close()
                 self.owner.closed(self, event)
 

@@ -6,7 +6,8 @@
 
 A mail goes over a connection that is idle, else over the first that becomes so; as long as there are
 fewer than `per_host`, more mail opens more of them.  One that was made under other rules than those
-of now (a certificate that has to be right since) gets no more mail.  One that cannot be opened,
+of now (a certificate that has to be right since) gets no more mail.  Where other next hops wait for a
+connection to the same host, one is left after `TURN` mails.  One that cannot be opened,
 while others work, is the server's way to say that these are enough.  Where none works all that waits
 is deferred (or fails) as the last attempt to connect was.
 
@@ -38,6 +39,7 @@ from indimail.smtp.client_event import Closed, Settled
 
 IDLE: Final = 5.0  # seconds that a connection waits for more mail
 ENOUGH: Final = 60.0  # seconds for which a server's limit of connections is believed
+TURN: Final = 20  # mails over a connection that others wait for
 LONGEST: Final = 600.0  # seconds after which no further host is tried
 GIVEN_UP: Final = (
     "Sorry, I wasn't able to establish a SMTP connection for {domain} to {addresses} port {port}."
@@ -93,6 +95,9 @@ class Way(Protocol):
 
     def fits(self, peer: Peer) -> bool:
         """Tell whether it would be made the same way now."""
+
+    def is_wanted(self, peer: Peer) -> bool:
+        """Tell whether others wait for a connection to its host."""
 
 
 class Opening:
@@ -251,8 +256,9 @@ class Peers:
             opening.tick(now)
         for peer in list(self._busy):
             peer.tick(now)
-        for peer in [peer for peer in self._idle if now - peer.since > IDLE]:
-            peer.quit()
+        for peer in list(self._idle):
+            if now - peer.since > IDLE or self._way.is_wanted(peer):
+                peer.quit()
         if self._waiting:
             self._open_more()
 
@@ -321,7 +327,12 @@ class Peers:
         self._busy.pop(peer, None)
         while self._waiting and self._waiting[0].is_void:
             self._waiting.popleft()
-        if self._closing or not self._way.fits(peer):
+        has_had_its_turn = not self._waiting or peer.served >= TURN
+        if (
+            self._closing
+            or not self._way.fits(peer)
+            or (has_had_its_turn and self._way.is_wanted(peer))
+        ):
             peer.quit()
         elif self._waiting:
             self._begin(peer, self._waiting.popleft())
