@@ -685,6 +685,7 @@ def test_clients_are_asked_for_certificates_where_one_could_permit(tmp_path):
     ]
     del texts["control/tlsclients"]
     (tmp_path / "control/tlsclients").write_text("@partner.example\n")
-    assert "control/tlsclients:1: found '@partner.example', expected user@domain" in mistakes(
-        tmp_path, texts
+    assert (
+        "control/tlsclients:1: found '@partner.example', expected user@domain, a whole address"
+        in mistakes(tmp_path, texts)
     )

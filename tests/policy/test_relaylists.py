@@ -14,6 +14,7 @@ from indimail.policy.relaylists import (
     parse_relayclients,
     parse_relaydomains,
     parse_relaymailfrom,
+    parse_tlsclients,
 )
 
 
@@ -162,7 +163,11 @@ def test_a_colon_alone_is_everybody() -> None:
     assert not domains("@:").hosts
 
 
-@pytest.mark.parametrize("text", ["a b:", "@", "a@b.example:", "192.168.1.:", "*.example:", "a..b"])
+@pytest.mark.parametrize(
+    "text",
+    ["a b:", "@", "a@b.example:", "192.168.1.:", "*.example:", "a..b", ".:", "@.:", "a/b:", "a,b:",
+     "<a.example>:", "@@a.example:"],
+)  # fmt: skip
 def test_a_broken_line_of_relaydomains_is_a_mistake(text: str) -> None:
     _, (mistake,) = parse_relaydomains(lines("relaydomains", (text,)))
     assert (mistake.file, mistake.line) == ("control/relaydomains", 1)
@@ -208,8 +213,32 @@ def test_the_null_sender_is_in_a_star_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["domain2.com", "joe", "@domain2.com:", "@.example.com", "a b@c.d"]
+    "text", ["heaven.af.mil:a b", 'heaven.af.mil:""', "a.example:@x:y", "@a.b:,"]
 )
+def test_a_broken_suffix_of_relaydomains_is_a_mistake(text: str) -> None:
+    table, (mistake,) = parse_relaydomains(lines("relaydomains", (text,)))
+    assert mistake.found == f"'{text.partition(':')[2]}'"
+    assert not table.hosts
+    assert not table.recipients
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["gw@", "@partner.example", "partner.example", "gw", "a b@c.d", "gw@x..y", "gw@.x", "gw@x:",
+     "*@partner.example", "<gw@partner.example>"],
+)  # fmt: skip
+def test_a_broken_line_of_tlsclients_is_a_mistake(text: str) -> None:
+    found, (mistake,) = parse_tlsclients(lines("tlsclients", (text, "GW@Partner.example")))
+    assert (mistake.line, mistake.found) == (1, f"'{text}'")
+    assert mistake.expected == "user@domain, a whole address"
+    assert [str(permit.rule) for permit in found.values()] == ["control/tlsclients:2"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["domain2.com", "joe", "@domain2.com:", "@.example.com", "a b@c.d", "joe@", "@", "joe@a..b",
+     "<joe@a.example>", "joe@domain1.com,", "mailto:joe"],
+)  # fmt: skip
 def test_a_broken_line_of_relaymailfrom_is_a_mistake(text: str) -> None:
     _, (mistake,) = parse_relaymailfrom(lines("relaymailfrom", (text,)))
     assert (mistake.line, mistake.found) == (1, f"'{text}'")

@@ -184,9 +184,11 @@ def parse_tlsclients(lines: Sequence[Line]) -> tuple[dict[str, Accept], list[Mis
     permits: dict[str, Accept] = {}
     mistakes = []
     for line in lines:
-        key = sender_key(line.text.strip())
-        if key is None or key[0] == "@":
-            mistakes.append(_mistake(line, Wrong(quoted(line.text), "user@domain")))
+        text = line.text.strip()
+        key = sender_key(text)
+        if key is None or key[0] == "@" or _WILD.search(text):
+            expected = "user@domain, a whole address"
+            mistakes.append(_mistake(line, Wrong(quoted(line.text), expected)))
         else:
             permits.setdefault(key, Accept(line.rule, Permission.TLSCLIENTS))
     return permits, mistakes
