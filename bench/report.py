@@ -77,27 +77,32 @@ def _by_round(results: Results, scenario: Scenario, server: str, figure: str) ->
     }
 
 
-def tables(results: Results) -> str:
+def tables(results: Results, scenarios: tuple[Scenario, ...] = SCENARIOS + OUTWARD) -> str:
     """Return all tables as Markdown."""
-    parts = [_rates(results), _costs(results), _limits(results), _syncs(results), _facts(results)]
-    return "\n".join(part for part in parts if part)
+    parts = [_rates(results, scenarios), _costs(results, scenarios)]
+    if scenarios != OUTWARD:
+        parts += [_limits(results), _syncs(results)]
+    return "\n".join(part for part in [*parts, _facts(results)] if part)
 
 
-def _rates(results: Results) -> str:
+def _rates(results: Results, scenarios: tuple[Scenario, ...]) -> str:
     head = f"## Finished deliveries a second\n\nMedian and range over the rounds ({results['rounds']}).\n\n"
     head += "| load | IndiMail | Postfix | ratio | floor | |\n|---|---|---|---|---|---|\n"
-    return head + _rows(results, "rate", lambda s: s.rate, "at least", 1.0, 0)
+    return head + _rows(results, scenarios, "rate", lambda s: s.rate, "at least", 1.0, 0)
 
 
-def _costs(results: Results) -> str:
+def _costs(results: Results, scenarios: tuple[Scenario, ...]) -> str:
     head = "## CPU time of a mail, whole process tree, in microseconds\n\n"
     head += "| load | IndiMail | Postfix | ratio | bar | |\n|---|---|---|---|---|---|\n"
-    return head + _rows(results, "cpu_per_mail", lambda s: s.cpu, "at most", 1e6, 0)
+    return head + _rows(results, scenarios, "cpu_per_mail", lambda s: s.cpu, "at most", 1e6, 0)
 
 
-def _rows(results: Results, figure: str, bar: Any, word: str, unit: float, digits: int) -> str:
+def _rows(
+    results: Results, scenarios: tuple[Scenario, ...], figure: str, bar: Any, word: str,
+    unit: float, digits: int,
+) -> str:  # fmt: skip
     lines = []
-    for scenario in SCENARIOS + OUTWARD:
+    for scenario in scenarios:
         sides = [_scaled(spread(results, scenario, side, figure), unit) for side in (OURS, THEIRS)]
         if sides == [None, None]:
             continue
@@ -160,21 +165,30 @@ def _fact(value: object) -> str:
 
 
 def write_report(results: Results, folder: str) -> None:
-    """Write results.md and the plots."""
+    """Write results.md and the plots, and outward.md, as far as there are figures for them."""
     os.makedirs(folder, exist_ok=True)
-    text = "# IndiMail and Postfix, side by side\n\nWritten by `make bench`; how it measures stands"
-    text += " in [bench/README.md](../../bench/README.md).\n\n"
-    text += "".join(f"![{title}]({name}.png)\n\n" for name, title in plot(results, folder))
-    with open(os.path.join(folder, "results.md"), "w", encoding="utf-8") as file:
-        file.write(text + tables(results))
+    outward = {scenario.name for scenario in OUTWARD}
+    sent_on = [run for run in results["runs"] if run["scenario"] in outward]
+    if sent_on:
+        title = "# Mail for the next host, IndiMail and Postfix"
+        _write(folder, "outward.md", title, tables(results, OUTWARD))
+    if not results["runs"] or len(sent_on) < len(results["runs"]):
+        plots = "".join(f"![{title}]({name}.png)\n\n" for name, title in plot(results, folder))
+        title = "# IndiMail and Postfix, side by side"
+        _write(folder, "results.md", title, plots + tables(results, SCENARIOS))
+
+
+def _write(folder: str, name: str, title: str, text: str) -> None:
+    origin = "Written by `make bench`; how it measures stands in [bench/README.md](../../bench/README.md)."
+    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+        file.write(f"{title}\n\n{origin}\n\n{text}")
 
 
 def write_users(results: Results, folder: str) -> None:
     """Write users.md: a hundred thousand users, known and unknown."""
-    text = "# A hundred thousand users in each database\n\nWritten by `make bench`; how it measures stands"
-    text += " in [bench/README.md](../../bench/README.md).\n\n"
-    with open(os.path.join(folder, "users.md"), "w", encoding="utf-8") as file:
-        file.write(text + users_tables(results) + "\n" + _facts(results))
+    os.makedirs(folder, exist_ok=True)
+    title = "# A hundred thousand users in each database"
+    _write(folder, "users.md", title, users_tables(results) + "\n" + _facts(results))
 
 
 def users_tables(results: Results) -> str:
