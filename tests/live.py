@@ -168,10 +168,16 @@ class Instance:
         return until(told)
 
     def delivery(self, queue_id: str, verdict: str) -> "dict[str, str]":
-        """Return the record of a delivery that ended so, once there is one."""
+        """Return the record of a delivery that ended so, once the trace has it.
+
+        Until it has, a mail that waits is told of as the queue knows it: without attempts and steps.
+        """
 
         def told() -> "list[dict[str, str]]":
-            found = [r for r in self._explained(queue_id) if r["event"] == "delivery"]
+            records = self._explained(queue_id)
+            if all(record["event"] != "attempt" for record in records):
+                return []
+            found = [record for record in records if record["event"] == "delivery"]
             return [record for record in found if record["verdict"] == verdict]
 
         return until(told, say=lambda: str(self._explained(queue_id)))[-1]

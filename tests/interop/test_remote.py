@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from interop.nameservers import Nsd, Unbound
-from live import ALICE, Instance, Server, place, until
+from live import ALICE, Instance, Server, place
 from sink import Sink
 from support import needs_root
 
@@ -122,8 +122,7 @@ def test_a_backup_leaves_what_is_no_better_than_itself_alone(server: Server, sin
     number = server.send("ana@backup.example", sender=ALICE)
     waits = server.instance.delivery(number, "deferred")
     assert waits["text"].startswith("Sorry, I wasn't able to establish a SMTP connection")
-    # What the queue knows is told at once, what the trace knows as soon as it is written.
-    assert until(lambda: steps(server, number)) == [
+    assert steps(server, number) == [
         "what has preference 9 or more: mx.example.com is our name",
         f"MX 5 mx1.example [{SILENT}] port 25: connection refused",
     ]
